@@ -1,0 +1,1 @@
+"""Live sources of frames: the kernel's log and capture files. Adapters."""

@@ -1,0 +1,1 @@
+"""The operator's socket: requests and replies as JSON lines. Adapter of the keeper."""

@@ -1,0 +1,1 @@
+"""Findings to decisions: exemptions, the ladder of bans, the ledger of what is in force; pure."""

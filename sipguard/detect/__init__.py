@@ -1,0 +1,1 @@
+"""Events to findings: one file per attack, none knows another; pure."""

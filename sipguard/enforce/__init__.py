@@ -1,0 +1,1 @@
+"""What is decided becomes what is in the kernel. Adapters behind one contract."""

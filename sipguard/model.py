@@ -1,0 +1,430 @@
+"""The nouns that flow, in the order they are made. Read this first.
+
+    Frame ─wire,sip▶ SipMessage ─track▶ Event ─detect▶ Finding ─decide▶ Decision ─engine▶ Action
+
+Only nouns live here: no parsing, no policy, no state, no input or output. `SipRequest`, `SipResponse` and `Unparsable`
+stand in `sip/message.py`, beside the code that looks things up in them. On the packet path the classes are plain and
+slotted (a frozen dataclass costs five times as much to make); "frozen" is then a promise kept by the type checker's
+reader: nobody writes to a noun that flows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum, StrEnum
+from typing import NamedTuple, TypeAlias
+
+from sipguard.address import Address, Network
+
+# --- Time ---------------------------------------------------------------------------------------------------
+
+Instant: TypeAlias = int
+"""Nanoseconds of CLOCK_BOOTTIME (live) or of the capture's own clock (replay). Never a float, never the wall clock."""
+
+Span: TypeAlias = int
+"""A length of time in nanoseconds."""
+
+MICROSECOND: Span = 1_000
+MILLISECOND: Span = 1_000_000
+SECOND: Span = 1_000_000_000
+MINUTE: Span = 60 * SECOND
+HOUR: Span = 60 * MINUTE
+DAY: Span = 24 * HOUR
+
+
+class Hook(IntEnum):
+    """Where in the kernel a frame was seen; the numbers are netfilter's (linux/netfilter.h, enum nf_inet_hooks)."""
+
+    PREROUTING = 0
+    INPUT = 1
+    FORWARD = 2
+    OUTPUT = 3
+    POSTROUTING = 4
+    UNKNOWN = 255  # a capture file does not tell
+
+
+class Origin(IntEnum):
+    """Who handed us a frame. A gate frame is answered with exactly one `Verdict`."""
+
+    TAP = 0
+    GATE = 1
+    FILE = 2
+    MIRROR = 3
+
+
+class Transport(StrEnum):
+    """What carried a message."""
+
+    UDP = "udp"
+    TCP = "tcp"
+
+
+# --- Input: all that the engine is ever told --------------------------------------------------------------------------
+
+
+class Frame:
+    """One IP packet, from its version nibble on. `ticket` is the queue's packet id for gate frames, else 0."""
+
+    __slots__ = ("hook", "origin", "packet", "ticket")
+
+    def __init__(self, packet: bytes, hook: Hook = Hook.UNKNOWN, origin: Origin = Origin.FILE, ticket: int = 0) -> None:
+        self.packet = packet
+        self.hook = hook
+        self.origin = origin
+        self.ticket = ticket
+
+
+class OrderVerb(StrEnum):
+    """What an operator may order."""
+
+    BAN = "ban"
+    UNBAN = "unban"
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """The operator's word. `span` 0 means: as the ladder says. `by` names who gave it, for the record."""
+
+    verb: OrderVerb
+    network: Network
+    span: Span = 0
+    reason: str = ""
+    by: str = ""
+
+
+class SensorKind(StrEnum):
+    """What the machine noticed about itself."""
+
+    TAP_LOST = "tap-lost"  # packets the kernel could not hand us (ENOBUFS, full buffers)
+    TAP_MALFORMED = "tap-malformed"  # netlink messages that could not be read
+    GAP = "gap"  # time during which nobody looked
+    FILE_TRUNCATED = "file-truncated"
+
+
+@dataclass(frozen=True, slots=True)
+class Sensor:
+    """A count of something lost or unreadable since the last one of its kind."""
+
+    kind: SensorKind
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Enforced:
+    """What the kernel said of one hold: `ok`, or why not."""
+
+    hold: Held
+    ok: bool
+    why: str = ""
+
+
+class Role(StrEnum):
+    """What a resolved name, or an address list of the host, is to us."""
+
+    OWN = "own"  # addresses of this host
+    PBX = "pbx"  # addresses of a PBX behind this host, or in a capture
+    ALLOWED = "allowed"
+    TRUNK = "trunk"
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """The present addresses of one name (or of this host). Replaces what was said of the same role and name before."""
+
+    role: Role
+    name: str
+    networks: tuple[Network, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """The wall clock's offset: nanoseconds since 1970 minus `Instant`. Used for display and for what is kept on disk."""
+
+    offset: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """A TCP connection to a SIP port was opened or closed, where only the kernel's own account of it is seen (TLS)."""
+
+    source: Address
+    port: int
+    opened: bool
+
+
+Input: TypeAlias = Frame | Flow | Order | Sensor | Enforced | Names | Clock
+"""All but `Policy`, which stands in `policy/schema.py`: the engine takes `Input | Policy`."""
+
+
+# --- Event: what happened ---------------------------------------------------------------------------------------------
+
+
+class Account(NamedTuple):
+    """A digest username and its realm once authenticated; before that *claimed*: it can be attacked, never blamed."""
+
+    username: str
+    realm: str
+
+    def __str__(self) -> str:
+        return f"{self.username}@{self.realm}" if self.realm else self.username
+
+
+class Excuse(StrEnum):
+    """Why a rejected credential says nothing of the password in it (DESIGN: what counts as evidence)."""
+
+    NONE = ""
+    STALE = "stale"  # the PBX said stale=true: right password, old nonce (RFC 7616 section 3.3)
+    AGED = "aged"  # the nonce was older than a minute
+    ACCEPTED = "accepted"  # the nonce had been accepted before
+    UNKNOWN = "unknown"  # we never saw the PBX send this nonce
+
+
+class Event:
+    """Something that happened, in the past tense. `source` is the far side's address, never the PBX's own."""
+
+    __slots__ = ("at", "source")
+
+    def __init__(self, at: Instant, source: Address) -> None:
+        self.at = at
+        self.source = source
+
+
+class AuthFailed(Event):
+    """The PBX rejected a credential. `proven`: the sender was shown to hold the address it sent from."""
+
+    __slots__ = ("account", "code", "excuse", "method", "port", "proven", "same_key", "transport")
+
+    def __init__(
+        self,
+        at: Instant,
+        source: Address,
+        port: int,
+        transport: Transport,
+        account: Account,
+        method: str,
+        code: int,
+        excuse: Excuse,
+        *,
+        proven: bool,
+        same_key: bool,
+    ) -> None:
+        self.at = at
+        self.source = source
+        self.port = port
+        self.transport = transport
+        self.account = account
+        self.method = method
+        self.code = code
+        self.excuse = excuse
+        self.proven = proven
+        self.same_key = same_key  # another credential had been tried under the same transaction key
+
+
+class AuthSucceeded(Event):
+    """The PBX accepted a credential (a 2xx, or for other methods anything that is no challenge)."""
+
+    __slots__ = ("account", "method", "port", "proven", "transport")
+
+    def __init__(
+        self,
+        at: Instant,
+        source: Address,
+        port: int,
+        transport: Transport,
+        account: Account,
+        method: str,
+        *,
+        proven: bool,
+    ) -> None:
+        self.at = at
+        self.source = source
+        self.port = port
+        self.transport = transport
+        self.account = account
+        self.method = method
+        self.proven = proven
+
+
+class Registered(Event):
+    """An authenticated REGISTER put a contact in place until `until`."""
+
+    __slots__ = ("account", "contact", "until")
+
+    def __init__(self, at: Instant, source: Address, account: Account, contact: bytes, until: Instant) -> None:
+        self.at = at
+        self.source = source
+        self.account = account
+        self.contact = contact
+        self.until = until
+
+
+class Unregistered(Event):
+    """A registration was taken back, or ran out."""
+
+    __slots__ = ("account",)
+
+    def __init__(self, at: Instant, source: Address, account: Account) -> None:
+        self.at = at
+        self.source = source
+        self.account = account
+
+
+# --- Finding and Decision ---------------------------------------------------------------------------------------------
+
+Subject: TypeAlias = Network | Account
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A detector's observation, with no consequence in it.
+
+    `identifier` deduplicates: one finding per detector, subject and identifier while its cause lasts. `severity` runs
+    from 1 (curious) to 10 (certain attack). `proven` tells whether the subject holds the address it is blamed for.
+    `evidence` is what an operator wants to read; never a credential, a digest or a guess.
+    """
+
+    at: Instant
+    detector: str
+    subject: Subject
+    identifier: str
+    severity: int
+    proven: bool
+    evidence: tuple[tuple[str, str | int], ...] = ()
+
+
+class DecisionVerdict(StrEnum):
+    """What policy makes of a finding or an order."""
+
+    BLOCK = "block"
+    THROTTLE = "throttle"
+    REPORT = "report"  # the policy wants to know, and no more
+    EXEMPT = "exempt"  # would have been blocked, but for an allowed, own or trunk address
+    RELEASE = "release"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What is stored, explained and undone. `rule` is a key path in the policy, `because` detectors or `order`."""
+
+    at: Instant
+    verdict: DecisionVerdict
+    subject: Subject
+    until: Instant  # 0: at once, or for ever (report, exempt, release)
+    because: tuple[str, ...]
+    rule: str
+    reason: str = ""
+    offence: int = 0  # which ban of this subject it is within the ladder's memory, from 1
+
+
+# --- Action: what the shell is told to do -----------------------------------------------------------------------------
+
+
+class SetName(StrEnum):
+    """The sets in the kernel."""
+
+    ALLOWED = "allowed"
+    TRUSTED = "trusted"
+    WATCHED = "watched"
+    BLOCKED = "blocked"
+    THROTTLED = "throttled"
+
+
+class Held(NamedTuple):
+    """One element that should be in a kernel set. `until` 0 means: for as long as the policy says so (allowed)."""
+
+    set: SetName
+    network: Network
+    until: Instant = 0
+
+
+class VerdictKind(StrEnum):
+    """What becomes of a packet that the gate holds."""
+
+    ACCEPT = "accept"
+    DROP = "drop"
+    REFUSE = "refuse"
+    MASK = "mask"
+    DEFER = "defer"
+
+
+class Verdict:
+    """The answer to one gate frame. `ACCEPTED` is shared by all that pass."""
+
+    __slots__ = ("kind",)
+
+    def __init__(self, kind: VerdictKind) -> None:
+        self.kind = kind
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Put an element into a kernel set, or move its end to `held.until`."""
+
+    at: Instant
+    held: Held
+    because: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """Take an element out of a kernel set; that it is already gone is no error."""
+
+    at: Instant
+    held: Held
+    because: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """Tell the operator. `kind` is a stable name, `text` one line without anything secret."""
+
+    at: Instant
+    kind: str
+    subject: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Offence:
+    """State: how often a subject has been banned, and until when that is remembered."""
+
+    network: Network
+    count: int
+    until: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """State: a registration behind an address, which makes the address trusted until `until` (0: no longer)."""
+
+    network: Network
+    account: Account
+    until: Instant
+
+
+Delta: TypeAlias = Decision | Offence | Trust
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """Something to report and to keep. The fold of all `Delta` records is the state a new engine starts from."""
+
+    at: Instant
+    what: Finding | Delta
+
+
+Action: TypeAlias = Verdict | Hold | Release | Alert | Record
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What survives: the fold of earlier deltas, and what the kernel was found to hold."""
+
+    decisions: Sequence[Decision] = ()
+    offences: Sequence[Offence] = ()
+    trust: Sequence[Trust] = ()
+    adopted: Sequence[Held] = ()
+
+
+ACCEPTED = Verdict(VerdictKind.ACCEPT)

@@ -1,0 +1,1 @@
+"""Host names of trunks and sites to addresses. Adapter of the keeper."""

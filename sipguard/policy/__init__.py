@@ -1,0 +1,1 @@
+"""TOML text to a frozen policy, with every error at once; pure."""

@@ -1,0 +1,1 @@
+"""Bytes to SIP messages, never an exception; pure."""

@@ -1,0 +1,1 @@
+"""What must survive: deltas in SQLite. Adapter of the keeper."""

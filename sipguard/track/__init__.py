@@ -1,0 +1,1 @@
+"""SIP messages to events: all protocol state lives here; pure."""

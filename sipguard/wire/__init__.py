@@ -1,0 +1,1 @@
+"""Bytes from a link to datagrams and streams; pure."""
