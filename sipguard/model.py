@@ -139,7 +139,7 @@ class Names:
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """The wall clock's offset: nanoseconds since 1970 minus `Instant`. Used for display and for what is kept on disk."""
+    """The wall clock's offset: nanoseconds since 1970 minus `Instant`. For display and for what is kept on disk."""
 
     offset: Span
 
@@ -291,6 +291,14 @@ class Finding:
     severity: int
     proven: bool
     evidence: tuple[tuple[str, str | int], ...] = ()
+
+
+class Consequence(StrEnum):
+    """What the policy may attach to a detector's findings."""
+
+    BLOCK = "block"  # a ban by the ladder for whoever is proven, a throttle for whoever is not
+    THROTTLE = "throttle"
+    REPORT = "report"
 
 
 class DecisionVerdict(StrEnum):

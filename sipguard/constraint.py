@@ -1,0 +1,40 @@
+"""Markers that say which values a setting may have. Plain data: `policy/` turns them into checks and into the schema.
+
+Stages write `failures: Annotated[int, Between(1, 1000)] = 5` and stay free of any validation library.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, NamedTuple, TypeAlias
+
+from sipguard.model import Span
+
+
+class Between(NamedTuple):
+    """The value lies between `least` and `most`, both included."""
+
+    least: int
+    most: int
+
+
+class DurationBetween(NamedTuple):
+    """A length of time, written "10m" in the policy, between `least` and `most` nanoseconds, both included."""
+
+    least: Span
+    most: Span
+
+
+class ByteSize(NamedTuple):
+    """A size, written "64KiB" in the policy, between `least` and `most` bytes, both included."""
+
+    least: int
+    most: int
+
+
+class Described(NamedTuple):
+    """One line for the schema that editors show."""
+
+    text: str
+
+
+PortNumber: TypeAlias = Annotated[int, Between(1, 65535)]
