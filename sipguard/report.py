@@ -1,0 +1,239 @@
+"""Nouns as plain JSON values, in two forms, and nothing else: no I/O, no time of its own.
+
+`line` is for people and programs that read results: one flat object, times in seconds from a base. `pack` and `unpack`
+are exact (integer nanoseconds, nothing rounded) and are used between our own processes and in the database.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
+
+from sipguard.address import Network, parse_network
+from sipguard.model import (
+    SECOND,
+    Account,
+    Action,
+    Alert,
+    Decision,
+    DecisionVerdict,
+    Finding,
+    Held,
+    Hold,
+    Instant,
+    Names,
+    Offence,
+    Order,
+    OrderVerb,
+    Record,
+    Release,
+    Role,
+    SetName,
+    Subject,
+    Trust,
+)
+
+Json: TypeAlias = dict[str, Any]
+
+_HELD_AS = {
+    SetName.BLOCKED: "block",
+    SetName.THROTTLED: "throttle",
+    SetName.TRUSTED: "trust",
+    SetName.WATCHED: "watch",
+    SetName.ALLOWED: "allow",
+}
+
+
+def seconds(at: Instant, base: Instant) -> float:
+    """Give the time from `base` in seconds, to the microsecond."""
+    return round((at - base) / SECOND, 6)
+
+
+def subject_text(subject: Subject) -> str:
+    """Write who is meant: `203.0.113.9`, `2001:db8::/64` or `1001@example.com`."""
+    return str(subject)
+
+
+def line(action: Action, base: Instant) -> Json | None:
+    """Give the JSON line of an action; None for what is not reported (verdicts, state that only the store wants)."""
+    make = _LINES.get(type(action))
+    return None if make is None else make(action, base)
+
+
+def _record_line(record: Record, base: Instant) -> Json | None:
+    what = record.what
+    if isinstance(what, Finding):
+        return {
+            "at": seconds(what.at, base),
+            "detector": what.detector,
+            "evidence": dict(what.evidence),
+            "identifier": what.identifier,
+            "kind": "finding",
+            "proven": what.proven,
+            "severity": what.severity,
+            "subject": subject_text(what.subject),
+        }
+    if isinstance(what, Decision):
+        found: Json = {
+            "at": seconds(what.at, base),
+            "because": list(what.because),
+            "kind": "decision",
+            "rule": what.rule,
+            "subject": subject_text(what.subject),
+            "verdict": str(what.verdict),
+        }
+        if what.until:
+            found["until"] = seconds(what.until, base)
+        if what.reason:
+            found["reason"] = what.reason
+        if what.offence:
+            found["offence"] = what.offence
+        return found
+    return None
+
+
+def _hold_line(action: Hold, base: Instant) -> Json:
+    found: Json = {
+        "action": _HELD_AS[action.held.set],
+        "at": seconds(action.at, base),
+        "because": list(action.because),
+        "kind": "action",
+        "subject": str(action.held.network),
+    }
+    if action.held.until:
+        found["until"] = seconds(action.held.until, base)
+    return found
+
+
+def _release_line(action: Release, base: Instant) -> Json:
+    return {
+        "action": "un" + _HELD_AS[action.held.set],
+        "at": seconds(action.at, base),
+        "because": list(action.because),
+        "kind": "action",
+        "subject": str(action.held.network),
+    }
+
+
+def _alert_line(action: Alert, base: Instant) -> Json:
+    return {
+        "action": "alert",
+        "alert": action.kind,
+        "at": seconds(action.at, base),
+        "kind": "action",
+        "subject": action.subject,
+        "text": action.text,
+    }
+
+
+_LINES: Mapping[type, Callable[[Any, Instant], Json | None]] = {
+    Record: _record_line,
+    Hold: _hold_line,
+    Release: _release_line,
+    Alert: _alert_line,
+}
+
+
+# --- Exact forms ------------------------------------------------------------------------------------------------------
+
+
+def _pack_subject(subject: Subject) -> str | list[str]:
+    return str(subject) if isinstance(subject, Network) else [subject.username, subject.realm]
+
+
+def _unpack_subject(value: Any) -> Subject:
+    return parse_network(value) if isinstance(value, str) else Account(str(value[0]), str(value[1]))
+
+
+def _pack_decision(noun: Decision) -> Json:
+    return {
+        "at": noun.at,
+        "verdict": str(noun.verdict),
+        "subject": _pack_subject(noun.subject),
+        "until": noun.until,
+        "because": list(noun.because),
+        "rule": noun.rule,
+        "reason": noun.reason,
+        "offence": noun.offence,
+    }
+
+
+def _unpack_decision(value: Json) -> Decision:
+    return Decision(
+        at=int(value["at"]),
+        verdict=DecisionVerdict(value["verdict"]),
+        subject=_unpack_subject(value["subject"]),
+        until=int(value["until"]),
+        because=tuple(map(str, value["because"])),
+        rule=str(value["rule"]),
+        reason=str(value["reason"]),
+        offence=int(value["offence"]),
+    )
+
+
+def _pack_trust(noun: Trust) -> Json:
+    return {"network": str(noun.network), "account": list(noun.account), "until": noun.until}
+
+
+def _unpack_trust(value: Json) -> Trust:
+    username, realm = value["account"]
+    return Trust(parse_network(value["network"]), Account(str(username), str(realm)), int(value["until"]))
+
+
+def _pack_order(noun: Order) -> Json:
+    return {
+        "verb": str(noun.verb),
+        "network": str(noun.network),
+        "span": noun.span,
+        "reason": noun.reason,
+        "by": noun.by,
+    }
+
+
+def _unpack_order(value: Json) -> Order:
+    return Order(
+        OrderVerb(value["verb"]),
+        parse_network(value["network"]),
+        int(value["span"]),
+        str(value["reason"]),
+        str(value["by"]),
+    )
+
+
+_PACK: Mapping[type, tuple[str, Callable[[Any], Json]]] = {
+    Decision: ("decision", _pack_decision),
+    Offence: ("offence", lambda noun: {"network": str(noun.network), "count": noun.count, "until": noun.until}),
+    Trust: ("trust", _pack_trust),
+    Held: ("held", lambda noun: {"set": str(noun.set), "network": str(noun.network), "until": noun.until}),
+    Order: ("order", _pack_order),
+    Names: (
+        "names",
+        lambda noun: {"role": str(noun.role), "name": noun.name, "networks": [str(net) for net in noun.networks]},
+    ),
+}
+
+_UNPACK: Mapping[str, Callable[[Json], Any]] = {
+    "decision": _unpack_decision,
+    "offence": lambda value: Offence(parse_network(value["network"]), int(value["count"]), int(value["until"])),
+    "trust": _unpack_trust,
+    "held": lambda value: Held(SetName(value["set"]), parse_network(value["network"]), int(value["until"])),
+    "order": _unpack_order,
+    "names": lambda value: Names(
+        Role(value["role"]), str(value["name"]), tuple(parse_network(net) for net in value["networks"])
+    ),
+}
+
+
+def pack(noun: Decision | Offence | Trust | Held | Order | Names) -> Json:
+    """Give the exact JSON form of a noun; `unpack` gives the same noun back. Raises KeyError for any other type."""
+    name, make = _PACK[type(noun)]
+    return {"noun": name, **make(noun)}
+
+
+def unpack(value: Json) -> Decision | Offence | Trust | Held | Order | Names:
+    """Give the noun of an exact form. Raises ValueError for anything that `pack` did not make."""
+    try:
+        noun: Decision | Offence | Trust | Held | Order | Names = _UNPACK[value["noun"]](value)
+    except (KeyError, TypeError, IndexError) as error:
+        raise ValueError(f"not a packed noun: {error!r}") from None
+    return noun
