@@ -1,0 +1,44 @@
+"""Markers of the policy's own: how a setting is written, where the file's form differs from the dataclass's.
+
+Plain data, read by `tree.py` and `leaf.py`; nothing here checks anything. Ranges and sizes are in `constraint.py`.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Key(NamedTuple):
+    """The setting is written under this key; without the marker, under the field's name."""
+
+    name: str
+
+
+class NetworksOf(NamedTuple):
+    """The field takes the networks out of a list that holds networks and host names, written under this key."""
+
+    key: str
+
+
+class NamesOf(NamedTuple):
+    """The field takes the host names out of the list that a `NetworksOf` field of the same key stands for."""
+
+    key: str
+
+
+class Inlined(NamedTuple):
+    """The tables of this field stand at the same level as the field itself."""
+
+
+class Count(NamedTuple):
+    """A list holds between `least` and `most` items; no list holds the same item twice."""
+
+    least: int
+    most: int
+
+
+class Matching(NamedTuple):
+    """A text matches `pattern` as a whole (common to Python and ECMAScript); `wanted` says it in words."""
+
+    pattern: str
+    wanted: str

@@ -1,0 +1,123 @@
+"""What an operator may say: one frozen dataclass per table, put together from the stages' own settings.
+
+Only data, no checking and no library: the packet process imports this without pydantic. What the file's form looks
+like is told by the markers; `load.py` reads it. A default here is the default everywhere (`conf/policy.toml` says the
+same, and a test compares).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Annotated, TypeAlias
+
+from sipguard.address import Network
+from sipguard.constraint import Between, Described, PortNumber
+from sipguard.decide import ladder
+from sipguard.detect import catalogue
+from sipguard.policy.marker import Count, Inlined, Key, Matching, NamesOf, NetworksOf
+from sipguard.policy.shell import Shell
+from sipguard.track import limits
+
+Label: TypeAlias = Annotated[str, Matching(r"[^\x00-\x20\x7f-\xa0]([^\x00-\x1f\x7f-\x9f]{0,63})", "1 to 64 characters")]
+
+ADDRESSES = 'Networks, addresses and host names, like "192.0.2.0/24" or "office.example.net".'
+
+
+class Mode(StrEnum):
+    """Whether the guard acts."""
+
+    OBSERVE = "observe"
+    ENFORCE = "enforce"
+
+
+class Strangers(StrEnum):
+    """Whether addresses that nobody listed may send SIP at all."""
+
+    OPEN = "open"
+    CLOSED = "closed"
+
+
+class Scope(StrEnum):
+    """What a ban closes to its subject."""
+
+    SIP = "sip"
+    ALL = "all"
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A place of the operator's own, with its phones; always allowed. One `[[site]]`."""
+
+    name: Annotated[Label, Described("What reports call it; no other site or trunk has the same.")]
+    networks: Annotated[tuple[Network, ...], NetworksOf("addresses"), Count(1, 10_000), Described(ADDRESSES)]
+    names: Annotated[tuple[str, ...], NamesOf("addresses")] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Trunk:
+    """A carrier that calls are exchanged with; always allowed. One `[[trunk]]`."""
+
+    name: Annotated[Label, Described("What reports call it; no other site or trunk has the same.")]
+    networks: Annotated[
+        tuple[Network, ...],
+        NetworksOf("addresses"),
+        Count(1, 10_000),
+        Described(ADDRESSES + ' A name like "_sip._udp.example.com" is looked up as SRV.'),
+    ]
+    names: Annotated[tuple[str, ...], NamesOf("addresses")] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Enforcement:
+    """Settings of `[enforcement]`: what a ban and a throttle mean in the kernel."""
+
+    scope: Annotated[Scope, Described("What a ban closes: the SIP ports, or all ports of this host.")] = Scope.SIP
+    blocked_most: Annotated[
+        int, Between(1000, 10_000_000), Described("The most bans that the kernel holds at one time.")
+    ] = 1_000_000
+    throttle_rate: Annotated[
+        int, Between(1, 1000), Described("Messages a second that a throttled source may still send.")
+    ] = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """All that an operator has said, checked. `Policy()` is the default policy."""
+
+    mode: Annotated[Mode, Described("Only say what would be done (observe), or do it (enforce).")] = Mode.OBSERVE
+    ports: Annotated[tuple[PortNumber, ...], Count(1, 64), Described("Where the PBX listens for SIP, UDP and TCP.")] = (
+        5060,
+        5061,
+        5080,
+        50600,
+    )
+    strangers: Annotated[
+        Strangers, Described("May any address send SIP (open), or only those that are listed here (closed)?")
+    ] = Strangers.OPEN
+    pbx: Annotated[
+        tuple[Network, ...],
+        Count(0, 1000),
+        Described("Addresses of PBXs behind this host, or in a recording; this host's own need not be listed."),
+    ] = ()
+    allowed: Annotated[
+        tuple[Network, ...], NetworksOf("allowed"), Count(0, 10_000), Described("Never banned. " + ADDRESSES)
+    ] = ()
+    allowed_names: Annotated[tuple[str, ...], NamesOf("allowed")] = ()
+    sites: Annotated[
+        tuple[Site, ...],
+        Key("site"),
+        Count(0, 1000),
+        Described("A place of your own, with its phones: never banned, and called by its name in reports."),
+    ] = ()
+    trunks: Annotated[
+        tuple[Trunk, ...],
+        Key("trunk"),
+        Count(0, 1000),
+        Described("A carrier that you exchange calls with: never banned, and called by its name in reports."),
+    ] = ()
+    ban: ladder.Config = field(default_factory=ladder.Config)
+    track: limits.Config = field(default_factory=limits.Config)
+    detect: catalogue.Config = field(default_factory=catalogue.Config)
+    enforcement: Enforcement = field(default_factory=Enforcement)
+    shell: Annotated[Shell, Inlined()] = field(default_factory=Shell)

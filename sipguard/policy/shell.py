@@ -1,0 +1,104 @@
+"""The adapters' part of the policy: where files lie, how much the tap may buffer, how often names are looked up.
+
+Plain frozen data. Adapters never see these classes, they are handed the values; nothing here changes a decision.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Annotated, TypeAlias
+
+from sipguard.constraint import Between, ByteSize, Described, DurationBetween
+from sipguard.model import DAY, MINUTE, SECOND, Span
+from sipguard.policy.marker import Matching
+
+KIB = 1024
+MIB = 1024 * KIB
+
+AbsolutePath: TypeAlias = Annotated[str, Matching(r"/[^\x00-\x1f\x7f]{1,1000}", "an absolute path")]
+# sun_path holds 108 bytes with its closing NUL (unix(7)).
+SocketPath: TypeAlias = Annotated[str, Matching(r"/[\x21-\x7e]{1,106}", "an absolute path of at most 107 characters")]
+# useradd(8): what Debian accepts without --badname.
+GroupName: TypeAlias = Annotated[str, Matching(r"[a-z_][a-z0-9_-]{0,31}", "the name of a group")]
+
+
+class LogLevel(StrEnum):
+    """From which severity on the log gets a line."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+class LogFormat(StrEnum):
+    """How a line of the log looks."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """Settings of `[store]`."""
+
+    path: Annotated[AbsolutePath, Described("The database of bans, offences and trust.")] = (
+        "/var/lib/sipguard/sipguard.db"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """Settings of `[control]`."""
+
+    socket: Annotated[SocketPath, Described("Where the commands reach the running guard.")] = (
+        "/run/sipguard/control.sock"
+    )
+    group: Annotated[GroupName, Described("The group whose members may give orders without being root.")] = "sipguard"
+
+
+@dataclass(frozen=True, slots=True)
+class Tap:
+    """Settings of `[tap]`."""
+
+    group: Annotated[
+        int,
+        Between(1, 65535),
+        Described("The kernel's NFLOG group that packets are read from; change it when another program has it."),
+    ] = 5060
+    buffer: Annotated[
+        int,
+        ByteSize(256 * KIB, 1024 * MIB),
+        Described("How much the kernel holds for the guard during a burst, before packets go unseen (never unsent)."),
+    ] = 32 * MIB
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """Settings of `[names]`."""
+
+    refresh: Annotated[
+        Span,
+        DurationBetween(10 * SECOND, DAY),
+        Described("How often host names are looked up again; the last good answer is kept when that fails."),
+    ] = 5 * MINUTE
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """Settings of `[log]`."""
+
+    level: Annotated[LogLevel, Described("From which severity on the log gets a line.")] = LogLevel.INFO
+    format: Annotated[LogFormat, Described("Text for people, JSON lines for programs.")] = LogFormat.TEXT
+
+
+@dataclass(frozen=True, slots=True)
+class Shell:
+    """All that the adapters are told; each field is a table of the policy."""
+
+    store: Store = field(default_factory=Store)
+    control: Control = field(default_factory=Control)
+    tap: Tap = field(default_factory=Tap)
+    names: Names = field(default_factory=Names)
+    log: Log = field(default_factory=Log)
