@@ -1,0 +1,84 @@
+"""What every test may ask for, and what becomes of a test whose needs this machine does not meet: it is skipped, aloud.
+
+`root` marks what needs root and network namespaces; `lab` what needs a SIP server and tools, by default those below,
+otherwise the commands named in the mark (`pytest.mark.lab("tshark")`).
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import shutil
+import subprocess
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+PROJECT = Path(__file__).resolve().parent.parent
+LAB_COMMANDS = ("kamailio", "sipp")
+SBIN = ":/usr/local/sbin:/usr/sbin:/sbin"  # where a user's PATH does not look, and Kamailio, nft and ip are
+
+# `fast` takes the same examples each time: what is red stays red. `deep` looks for new ones.
+settings.register_profile(
+    "fast", max_examples=100, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.register_profile(
+    "deep", max_examples=10_000, deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
+)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fast"))
+
+
+@functools.cache
+def lack_of_root() -> str:
+    """Tell why network namespaces cannot be made here; empty where they can."""
+    if os.geteuid() != 0:
+        return "needs root"
+    if lacking := lack_of_commands(("nft", "ip", "unshare")):
+        return lacking
+    tried = subprocess.run(
+        ["unshare", "--net", "nft", "list", "ruleset"], capture_output=True, text=True, check=False, timeout=60
+    )
+    return "" if tried.returncode == 0 else f"needs network namespaces and nftables: {tried.stderr.strip()}"
+
+
+def lack_of_commands(commands: tuple[str, ...]) -> str:
+    """Name the commands that are not installed; empty where all are."""
+    path = os.environ.get("PATH", os.defpath) + SBIN
+    missing = [command for command in commands if shutil.which(command, path=path) is None]
+    return f"needs {', '.join(missing)}" if missing else ""
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip what this machine cannot run, before any fixture is made for it."""
+    lacking = lack_of_root() if item.get_closest_marker("root") else ""
+    for mark in item.iter_markers("lab"):
+        lacking = lacking or lack_of_commands(mark.args or LAB_COMMANDS)
+    if lacking:
+        pytest.skip(lacking)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say once, in plain words, what was left out and how to run it."""
+    reasons = Counter(
+        str(report.longrepr[2]).removeprefix("Skipped: ")
+        for report in terminalreporter.stats.get("skipped", [])
+        if isinstance(report.longrepr, tuple)
+    )
+    if not reasons:
+        return
+    terminalreporter.section("not run")
+    for reason, count in sorted(reasons.items()):
+        terminalreporter.line(f"{count:5} {reason}")
+    if reasons["needs root"]:
+        terminalreporter.line("To run those too: sudo scripts/test")
+
+
+@pytest.fixture(scope="session")
+def corpus() -> Path:
+    """The directory of real captures, which is kept outside the project: $SIPGUARD_CORPUS or ../shared/corpus."""
+    path = Path(os.environ.get("SIPGUARD_CORPUS", PROJECT.parent / "shared" / "corpus"))
+    if not path.is_dir():
+        pytest.skip("needs the corpus of real captures")
+    return path
