@@ -1,1 +1,1 @@
-"""The operator's socket: requests and replies as JSON lines. Adapter of the keeper."""
+"""How the processes talk: the socket pair between them, the control socket for operators."""
