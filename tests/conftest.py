@@ -77,7 +77,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 @pytest.fixture(scope="session")
 def corpus() -> Path:
-    """The directory of real captures, which is kept outside the project: $SIPGUARD_CORPUS or ../shared/corpus."""
+    """Give the directory of real captures, kept outside the project: $SIPGUARD_CORPUS or ../shared/corpus."""
     path = Path(os.environ.get("SIPGUARD_CORPUS", PROJECT.parent / "shared" / "corpus"))
     if not path.is_dir():
         pytest.skip("needs the corpus of real captures")
