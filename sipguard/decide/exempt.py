@@ -1,0 +1,54 @@
+"""Whom no ban may hit: own addresses, the PBX's, trunks, and whatever the operator allows.
+
+Checked for every decision by overlap, so that a network that merely holds an exempt address is spared as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sipguard.address import Address, Network
+from sipguard.model import Names, Role
+from sipguard.netset import NetSet
+
+
+class Exempt:
+    """The exempt networks by role; policy and resolved names each replace what they said before."""
+
+    __slots__ = ("_allowed", "_said", "_sets")
+
+    def __init__(self) -> None:
+        self._said: dict[tuple[Role, str], tuple[Network, ...]] = {}
+        self._sets: tuple[tuple[Role, NetSet], ...] = ()
+        self._allowed = NetSet(())
+
+    def say(self, names: Sequence[Names]) -> None:
+        """Take up lists, each in place of the one with the same role and name; an empty list takes it away."""
+        for each in names:
+            if each.networks:
+                self._said[(each.role, each.name)] = each.networks
+            else:
+                self._said.pop((each.role, each.name), None)
+        self._sets = tuple(
+            (role, NetSet(self.networks(role))) for role in Role if any(said == role for said, _ in self._said)
+        )
+        self._allowed = NetSet(self.passing())
+
+    def networks(self, role: Role) -> tuple[Network, ...]:
+        """List the networks of one role, in the order they were said, without doubles."""
+        return tuple(dict.fromkeys(net for (said, _), nets in self._said.items() if said == role for net in nets))
+
+    def passing(self) -> tuple[Network, ...]:
+        """List what passes the kernel before any ban: allowed networks and trunks, without doubles."""
+        return tuple(dict.fromkeys(self.networks(Role.ALLOWED) + self.networks(Role.TRUNK)))
+
+    def passes(self, address: Address) -> bool:
+        """Tell whether an address is on the allowlist or a trunk's."""
+        return self._allowed.covers(address)
+
+    def why(self, network: Network) -> str:
+        """Say which role spares a network or a part of it; empty when nothing does."""
+        for role, nets in self._sets:
+            if nets.overlaps(network):
+                return str(role)
+        return ""

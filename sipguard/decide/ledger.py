@@ -1,0 +1,107 @@
+"""What is in force: every element that should be in a kernel set, with its end. The reconciler's *wanted*.
+
+An end that has passed is forgotten without a word: the kernel lets its own element go at the same instant.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator
+
+from sipguard.address import Address, Network, subject_of
+from sipguard.model import Held, Instant, SetName
+
+
+def is_host(network: Network) -> bool:
+    """Tell whether a network is one sender's: an IPv4 address or an IPv6 /64. Only those live in hash sets."""
+    return network.prefix == (32 if network.version == 4 else 64)
+
+
+class Ledger:
+    """The holds in force, by set and network; at most `most`, of which those with the nearest end go first."""
+
+    __slots__ = ("_blocked_nets", "_due", "_ends", "_most", "evicted")
+
+    def __init__(self, most: int) -> None:
+        self._ends: dict[SetName, dict[Network, Instant]] = {name: {} for name in SetName}
+        self._due: list[tuple[Instant, SetName, Network]] = []
+        self._blocked_nets: tuple[Network, ...] = ()
+        self._most = most
+        self.evicted = 0
+
+    def hold(self, held: Held) -> list[Held]:
+        """Put an element in force, or move its end; gives what had to go for it."""
+        ends = self._ends[held.set]
+        new = held.network not in ends
+        ends[held.network] = held.until
+        if held.until:
+            heapq.heappush(self._due, (held.until, held.set, held.network))
+        if held.set is SetName.BLOCKED and new and not is_host(held.network):
+            self._nets_changed()
+        gone = self._make_room() if new else []
+        if len(self._due) > 1024 and len(self._due) > 4 * sum(map(len, self._ends.values())):
+            self._due = [(held.until, held.set, held.network) for held in self.wanted() if held.until]
+            heapq.heapify(self._due)
+        return gone
+
+    def release(self, name: SetName, network: Network) -> bool:
+        """Take an element out of force; False when it was not in it."""
+        if self._ends[name].pop(network, None) is None:
+            return False
+        if name is SetName.BLOCKED and not is_host(network):
+            self._nets_changed()
+        return True
+
+    def until(self, name: SetName, network: Network) -> Instant | None:
+        """Give an element's end (0: none), None when it is not in force."""
+        return self._ends[name].get(network)
+
+    def blocked(self, address: Address) -> bool:
+        """Tell whether a packet from this address would meet a ban."""
+        hosts = self._ends[SetName.BLOCKED]
+        if not hosts:
+            return False
+        if subject_of(address) in hosts:
+            return True
+        return any(net.covers(address) for net in self._blocked_nets)
+
+    def overlapping(self, name: SetName, network: Network) -> list[Network]:
+        """List the elements of a set that share an address with a network."""
+        return [held for held in self._ends[name] if held.covers(network.address) or network.covers(held.address)]
+
+    def wanted(self) -> Iterator[Held]:
+        """Go through all that is in force, set by set, in the order it came."""
+        for name, ends in self._ends.items():
+            for network, until in ends.items():
+                yield Held(name, network, until)
+
+    def next_deadline(self) -> Instant | None:
+        """Give the next instant at which something may end."""
+        return self._due[0][0] if self._due else None
+
+    def advance(self, now: Instant) -> None:
+        """Forget what has ended by now."""
+        while self._due and self._due[0][0] <= now:
+            until, name, network = heapq.heappop(self._due)
+            if self._ends[name].get(network) == until:
+                self.release(name, network)
+
+    def counters(self) -> dict[str, int]:
+        """Give how much is in force, by set."""
+        return {
+            **{f"held_{name}": len(ends) for name, ends in self._ends.items()},
+            "held_evicted": self.evicted,
+        }
+
+    def _make_room(self) -> list[Held]:
+        gone: list[Held] = []
+        while sum(map(len, self._ends.values())) > self._most and self._due:
+            until, name, network = heapq.heappop(self._due)
+            if self._ends[name].get(network) == until:
+                self.release(name, network)
+                self.evicted += 1
+                gone.append(Held(name, network, until))
+        return gone
+
+    def _nets_changed(self) -> None:
+        self._blocked_nets = tuple(net for net in self._ends[SetName.BLOCKED] if not is_host(net))

@@ -1,0 +1,319 @@
+"""The guard as one machine: inputs and time in, actions out. Read `model.py` first.
+
+    Frame ─intake▶ SipMessage ─track▶ Event ─detect▶ Finding ─decide▶ Decision ─▶ Action
+
+A pure function of what it is fed: nothing in here or below reads a clock, a file, a socket or a random number, so a
+recording of the inputs gives the same actions again. Live and replay differ only in who calls `feed` and `advance`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, TypeAlias
+
+from sipguard import model
+from sipguard.address import Address, Network, subject_of
+from sipguard.decide.exempt import Exempt
+from sipguard.decide.judge import Judge
+from sipguard.detect.catalogue import Detector, consequences, detectors
+from sipguard.intake import Intake
+from sipguard.model import (
+    ACCEPTED,
+    MINUTE,
+    Action,
+    Alert,
+    AuthFailed,
+    Clock,
+    Decision,
+    DecisionVerdict,
+    Enforced,
+    Event,
+    Excuse,
+    Finding,
+    Flow,
+    Frame,
+    Held,
+    Hook,
+    Instant,
+    Names,
+    Order,
+    Origin,
+    Record,
+    Registered,
+    Role,
+    Sensor,
+    SensorKind,
+    SetName,
+    State,
+    Unregistered,
+    Verdict,
+    VerdictKind,
+)
+from sipguard.policy.schema import Policy, Strangers
+from sipguard.track.sides import Sides
+from sipguard.track.tracker import Tracker
+from sipguard.track.trust import Trusts
+
+Input: TypeAlias = model.Input | Policy
+
+_NOTHING: tuple[Action, ...] = ()
+_DROPPED = Verdict(VerdictKind.DROP)
+_HELD_MOST = 1_100_000
+
+
+class Engine:
+    """Decides. Inputs come in the order of their time; time never goes backwards (an earlier one is taken as now)."""
+
+    def __init__(self, policy: Policy, state: State) -> None:
+        """Begin with a policy and what earlier `Record` deltas fold to; what that calls for is in the first actions."""
+        self._policy = policy
+        self._now: Instant = 0
+        self._counts = dict.fromkeys(("frames", "findings", "flows", "enforce_failed", *SensorKind), 0)
+        self._alerted: dict[SensorKind, Instant] = {}
+        self._clock_offset = 0
+        self._exempt = Exempt()
+        self._sides = Sides(policy.ports)
+        self._intake = Intake(policy.ports, self._shut)
+        self._tracker = Tracker(policy.track, self._sides)
+        self._trusts = Trusts(policy.track.registrations)
+        self._judge = Judge(policy.ban, consequences(policy.detect), self._exempt, self._is_own, _HELD_MOST)
+        self._detectors: Sequence[Detector] = ()
+        self._handlers: Mapping[type[Event], Sequence[Callable[[Any], Sequence[Finding]]]] = {}
+        self._set_detectors()
+        self._doors: Mapping[type, Callable[[Instant, Any], Sequence[Action]]] = {
+            Order: self._judge.order,
+            Sensor: self._sensed,
+            Enforced: self._enforced,
+            Names: lambda at, names: self._named(at, [names]),
+            Policy: self._adopt,
+            Clock: self._clock,
+            Flow: self._flow,
+        }
+        self._pending: list[Action] = []
+        self._restore(state)
+
+    # --- The one door -------------------------------------------------------------------------------------------------
+
+    def feed(self, at: Instant, what: Input) -> Sequence[Action]:
+        """Take one input; gives what is to be done, in order. A gate frame gives exactly one `Verdict`, the last."""
+        due: Sequence[Action] = _NOTHING
+        if at > self._now:
+            deadline = self.next_deadline()
+            if deadline is not None and deadline <= at:
+                due = self.advance(at)
+            self._now = at
+        else:
+            at = self._now
+        done = self._frame(at, what) if type(what) is Frame else self._doors[type(what)](at, what)
+        if due:
+            return [*due, *done]
+        return done
+
+    def advance(self, now: Instant) -> Sequence[Action]:
+        """Fire what is due up to `now`."""
+        self._now = max(self._now, now)
+        actions: list[Action] = []
+        for event in self._tracker.advance(now):
+            self._happened(event, actions)
+        self._judge.ledger.advance(now)
+        if self._pending:
+            actions = [*self._pending, *actions]
+            self._pending = []
+        return actions
+
+    def next_deadline(self) -> Instant | None:
+        """Give the instant at which `advance` has something to do; None when nothing waits."""
+        if self._pending:
+            return self._now
+        tracker, ledger = self._tracker.next_deadline(), self._judge.ledger.next_deadline()
+        if tracker is None:
+            return ledger
+        return tracker if ledger is None or tracker < ledger else ledger
+
+    # --- Questions, without effect ------------------------------------------------------------------------------------
+
+    def wanted(self) -> Iterator[Held]:
+        """Go through every element that should be in the kernel now."""
+        return self._judge.ledger.wanted()
+
+    def spared(self, network: Network) -> str:
+        """Say which role keeps a network from any ban; empty when none does."""
+        return self._judge.spared(network)
+
+    def counters(self) -> dict[str, int]:
+        """Give what was counted, by name."""
+        counts = dict(self._counts)
+        for part in (self._intake, self._tracker, self._trusts, self._judge.ledger, self._judge.ladder):
+            counts.update(part.counters())
+        for detector in self._detectors:
+            counts.update(detector.counters())
+        return counts
+
+    # --- Packets ------------------------------------------------------------------------------------------------------
+
+    def _frame(self, at: Instant, frame: Frame) -> Sequence[Action]:
+        self._counts["frames"] += 1
+        shut_before = self._intake.shut_out
+        actions: list[Action] | None = None
+        for heard in self._intake.read(at, frame):
+            for event in self._tracker.hear(at, heard):
+                if actions is None:
+                    actions = []
+                self._happened(event, actions)
+        if frame.origin is Origin.GATE:
+            verdict = ACCEPTED if self._intake.shut_out == shut_before else _DROPPED
+            return [*(actions or ()), verdict]
+        return _NOTHING if actions is None else actions
+
+    def _shut(self, source: Address, hook: Hook, payload: bytes) -> bool:
+        """Tell whether the kernel would have dropped this packet; what was seen before it bit is not read either."""
+        if hook is Hook.OUTPUT:
+            return False
+        if self._judge.ledger.blocked(source):
+            return not self._exempt.passes(source)
+        if self._policy.strangers is Strangers.CLOSED:
+            answer = payload[:4] == b"SIP/"  # stands for `ct direction reply`: answers to what the PBX itself asked
+            return not (answer or self._exempt.passes(source) or self._sides.is_pbx(source))
+        return False
+
+    def _happened(self, event: Event, actions: list[Action]) -> None:
+        kind = type(event)
+        if kind is AuthFailed or kind is Registered or kind is Unregistered:
+            self._trust(event, actions)
+        for handle in self._handlers.get(kind, ()):
+            for finding in handle(event):
+                self._counts["findings"] += 1
+                actions.extend(self._judge.find(finding))
+
+    def _trust(self, event: Event, actions: list[Action]) -> None:
+        at, place = event.at, subject_of(event.source)
+        if isinstance(event, AuthFailed) and event.excuse is Excuse.NONE:
+            self._watch(event, place, actions)
+        change = self._trusts.hear(event)
+        if change is None:
+            return
+        actions.append(Record(at, change))
+        until = self._trusts.until(place)
+        if until > at:
+            actions.extend(self._judge.hold(at, Held(SetName.TRUSTED, place, until), ("registered",)))
+        else:
+            actions.extend(self._judge.release(at, SetName.TRUSTED, place, ("unregistered",)))
+
+    def _watch(self, event: AuthFailed, place: Network, actions: list[Action]) -> None:
+        """Watch whoever fails: a trusted address, or a proven one. Strangers are looked at anyway."""
+        ledger = self._judge.ledger
+        if ledger.until(SetName.WATCHED, place) is not None or self._judge.spared(place):
+            return
+        if event.proven or ledger.until(SetName.TRUSTED, place) is not None:
+            until = event.at + self._policy.detect.credentials.window
+            actions.extend(self._judge.hold(event.at, Held(SetName.WATCHED, place, until), ("failed",)))
+
+    # --- All other inputs ---------------------------------------------------------------------------------------------
+
+    def _sensed(self, at: Instant, sensor: Sensor) -> Sequence[Action]:
+        self._counts[sensor.kind] += sensor.count
+        told = self._alerted.get(sensor.kind)
+        if told is not None and at - told < MINUTE:
+            return _NOTHING
+        self._alerted[sensor.kind] = at
+        return (Alert(at, str(sensor.kind), "", f"{sensor.count} lost or unread ({sensor.kind})"),)
+
+    def _enforced(self, at: Instant, enforced: Enforced) -> Sequence[Action]:
+        if enforced.ok:
+            return _NOTHING
+        self._counts["enforce_failed"] += 1
+        held = enforced.hold
+        text = f"the kernel did not take {held.network} into the set {held.set}: {enforced.why}"
+        return (Alert(at, "enforce-failed", str(held.network), text),)
+
+    def _clock(self, _at: Instant, clock: Clock) -> Sequence[Action]:
+        self._clock_offset = clock.offset
+        return _NOTHING
+
+    def _flow(self, _at: Instant, _flow: Flow) -> Sequence[Action]:
+        self._counts["flows"] += 1
+        return _NOTHING
+
+    def _named(self, at: Instant, names: Sequence[Names]) -> Sequence[Action]:
+        self._exempt.say(names)
+        self._sides.name(self._exempt.networks(Role.OWN) + self._exempt.networks(Role.PBX))
+        actions: list[Action] = []
+        wanted = self._exempt.passing()
+        held = [each.network for each in self._judge.ledger.wanted() if each.set is SetName.ALLOWED]
+        for network in dict.fromkeys(wanted):
+            if network not in held:
+                actions += self._judge.hold(at, Held(SetName.ALLOWED, network), ("allowed",))
+                actions += self._judge.lift(at, network, "allowed")
+        for network in held:
+            if network not in wanted:
+                actions += self._judge.release(at, SetName.ALLOWED, network, ("no longer allowed",))
+        for own in (*self._exempt.networks(Role.OWN), *self._exempt.networks(Role.PBX)):
+            actions += self._judge.lift(at, own, "own")
+        return actions
+
+    def _adopt(self, at: Instant, policy: Policy) -> Sequence[Action]:
+        earlier, self._policy = self._policy, policy
+        self._intake.listen(policy.ports)
+        self._sides.listen(policy.ports)
+        self._judge.adopt(policy.ban, consequences(policy.detect))
+        if policy.detect != earlier.detect:  # counters begin anew only where what they count has changed
+            self._set_detectors()
+        return self._named(at, _names_of(policy, earlier))
+
+    def _set_detectors(self) -> None:
+        self._detectors = detectors(self._policy.detect)
+        handlers: dict[type[Event], list[Callable[[Any], Sequence[Finding]]]] = {}
+        for detector in self._detectors:
+            for kind, handle in detector.handlers.items():
+                handlers.setdefault(kind, []).append(handle)
+        self._handlers = handlers
+
+    def _is_own(self, network: Network) -> bool:
+        return self._sides.is_pbx(network.address)
+
+    def _restore(self, state: State) -> None:
+        self._trusts.restore(state.trust)
+        self._tracker.restore(state.trust)
+        self._judge.ladder.restore(state.offences)
+        ledger = self._judge.ledger
+        for decision in state.decisions:
+            if isinstance(decision.subject, Network) and decision.verdict in _HOLDING:
+                ledger.hold(Held(_HOLDING[decision.verdict], decision.subject, decision.until))
+        for place, until in self._trusts.places():
+            ledger.hold(Held(SetName.TRUSTED, place, until))
+        for held in state.adopted:
+            if held.set is SetName.BLOCKED and ledger.until(SetName.BLOCKED, held.network) is None:
+                ledger.hold(held)
+                decision = Decision(0, DecisionVerdict.BLOCK, held.network, held.until, ("adopted",), "adopted")
+                self._pending.append(Record(0, decision))
+        self._pending += self._named(0, _names_of(self._policy, None))
+
+
+_HOLDING = {DecisionVerdict.BLOCK: SetName.BLOCKED, DecisionVerdict.THROTTLE: SetName.THROTTLED}
+
+
+def _names_of(policy: Policy, earlier: Policy | None) -> list[Names]:
+    """Say the policy's own lists as `Names`, and take back those that an earlier policy had and this one has not."""
+    said = {
+        (Role.PBX, "policy"): policy.pbx,
+        (Role.ALLOWED, "policy"): policy.allowed,
+        **{(Role.ALLOWED, f"site {site.name}"): site.networks for site in policy.sites},
+        **{(Role.TRUNK, f"trunk {trunk.name}"): trunk.networks for trunk in policy.trunks},
+    }
+    found = [Names(role, name, networks) for (role, name), networks in said.items()]
+    if earlier is not None:
+        found += [
+            replace(names, networks=()) for names in _names_of(earlier, None) if (names.role, names.name) not in said
+        ]
+        present = frozenset(host_names(policy))
+        found += [Names(role, name, ()) for role, name in host_names(earlier) if (role, name) not in present]
+    return found
+
+
+def host_names(policy: Policy) -> list[tuple[Role, str]]:
+    """List the host names that a policy wants resolved, with the role that their addresses are to have."""
+    found = [(Role.ALLOWED, name) for name in policy.allowed_names]
+    found += [(Role.ALLOWED, name) for site in policy.sites for name in site.names]
+    found += [(Role.TRUNK, name) for trunk in policy.trunks for name in trunk.names]
+    return list(dict.fromkeys(found))

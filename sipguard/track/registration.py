@@ -1,0 +1,79 @@
+"""Who is registered from where, until when. Only an authenticated REGISTER that the PBX accepted comes in here.
+
+RFC 3261 section 10. One entry per account and source address (an IPv6 one stands for its /64): a device that
+re-registers from the same place moves the end of its entry, whatever port or contact it uses.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Sequence
+
+from sipguard.address import Address, Network, subject_of
+from sipguard.model import SECOND, Account, Event, Instant, Registered, Trust, Unregistered
+from sipguard.table import Table
+
+LONGEST = 7 * 24 * 3600
+"""Seconds; no PBX lets a registration stand longer, and no message may make us remember longer."""
+
+
+class _Entry:
+    __slots__ = ("source", "until")
+
+    def __init__(self, source: Address, until: Instant) -> None:
+        self.source = source
+        self.until = until
+
+
+class Registrations:
+    """The registrations in force; when full the oldest goes, without an event: its trust ends in the kernel by time."""
+
+    __slots__ = ("_due", "_table")
+
+    def __init__(self, most: int) -> None:
+        self._table: Table[tuple[Account, Network], _Entry] = Table(most, most // 2)
+        self._due: list[tuple[Instant, Account, Network]] = []
+
+    def restore(self, trust: Sequence[Trust]) -> None:
+        """Take up what was in force before a restart."""
+        for each in trust:
+            self._put(each.account, each.network, each.network.address, each.until)
+
+    def registered(self, at: Instant, source: Address, account: Account, contact: bytes, expires: int) -> Event:
+        """Put a registration in place for `expires` seconds, or take it back with 0; gives the event of it."""
+        place = subject_of(source)
+        if expires <= 0:
+            self._table.pop((account, place))
+            return Unregistered(at, source, account)
+        until = at + min(expires, LONGEST) * SECOND
+        self._put(account, place, source, until)
+        return Registered(at, source, account, contact, until)
+
+    def _put(self, account: Account, place: Network, source: Address, until: Instant) -> None:
+        key = (account, place)
+        self._table.put(key, _Entry(source, until), source)
+        self._table.touch(key)
+        heapq.heappush(self._due, (until, account, place))
+        if len(self._due) > 2 * self._table.most:
+            live = ((key, self._table.get(key)) for key in self._table)
+            self._due = [(entry.until, key[0], key[1]) for key, entry in live if entry is not None]
+            heapq.heapify(self._due)
+
+    def next_deadline(self) -> Instant | None:
+        """Give the next instant at which a registration may run out."""
+        return self._due[0][0] if self._due else None
+
+    def advance(self, now: Instant) -> Sequence[Event]:
+        """Let run out what is due."""
+        found: list[Event] = []
+        while self._due and self._due[0][0] <= now:
+            until, account, place = heapq.heappop(self._due)
+            entry = self._table.get((account, place))
+            if entry is not None and entry.until <= until:
+                self._table.pop((account, place))
+                found.append(Unregistered(until, entry.source, account))
+        return found
+
+    def counters(self) -> dict[str, int]:
+        """Give the fill and the evictions."""
+        return {"registrations": len(self._table), "registrations_evicted": self._table.evicted}

@@ -1,0 +1,80 @@
+"""Which end of a message is the PBX. Live, the kernel's hook tells; in a capture, the addresses that were named.
+
+In a capture for which nobody named the PBX's addresses, it is the side that answers on a SIP port: the sender of a
+response from such a port. Never the replaying host's own addresses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from enum import Enum
+
+from sipguard.address import Address, Network
+from sipguard.intake import Heard
+from sipguard.model import Hook
+from sipguard.netset import NetSet
+from sipguard.sip.message import SipResponse
+from sipguard.table import Table
+
+_ANSWERING = 4096
+
+
+class Side(Enum):
+    """Who sent a message."""
+
+    PBX = 1
+    FAR = 2
+    NOBODY = 3  # two others talk; none of our business
+
+
+class Sides:
+    """Tells the sides apart; `pbx` are the PBX's addresses, empty where nobody named them."""
+
+    __slots__ = ("_answering", "_pbx", "_ports")
+
+    def __init__(self, ports: Sequence[int]) -> None:
+        self._ports = frozenset(ports)
+        self._pbx: NetSet | None = None
+        self._answering: Table[Address, None] = Table(_ANSWERING, _ANSWERING // 4)
+
+    def listen(self, ports: Sequence[int]) -> None:
+        """Take these for the SIP ports from now on."""
+        self._ports = frozenset(ports)
+
+    def name(self, networks: Iterable[Network]) -> None:
+        """Take these for the PBX's addresses from now on; none at all means that they have to be inferred."""
+        pbx = tuple(networks)
+        self._pbx = NetSet(pbx) if pbx else None
+
+    def sender(self, heard: Heard) -> Side:
+        """Tell who sent a message."""
+        hook = heard.hook
+        if hook is Hook.PREROUTING or hook is Hook.INPUT:
+            return Side.FAR
+        if hook is Hook.OUTPUT:
+            return Side.PBX
+        pbx = self._pbx
+        if pbx is None:
+            if type(heard.message) is SipResponse:
+                return Side.PBX if heard.source_port in self._ports else Side.FAR
+            return Side.FAR if heard.target_port in self._ports else Side.PBX
+        from_pbx = pbx.covers(heard.source)
+        if from_pbx and pbx.covers(heard.target):  # both on one host: the server is where the SIP port is
+            return Side.PBX if self._serves(heard) else Side.FAR
+        if from_pbx:
+            return Side.PBX
+        return Side.FAR if pbx.covers(heard.target) else Side.NOBODY
+
+    def answered(self, address: Address) -> None:
+        """Note that an address answered a credential that was sent to it, where nobody named the PBX."""
+        if self._pbx is None and address not in self._answering:
+            self._answering.put(address, None, address)
+
+    def is_pbx(self, address: Address) -> bool:
+        """Tell whether the address is the PBX's, by name or as far as it was inferred."""
+        return address in self._answering if self._pbx is None else self._pbx.covers(address)
+
+    def _serves(self, heard: Heard) -> bool:
+        if heard.source_port in self._ports and heard.target_port in self._ports:
+            return type(heard.message) is SipResponse
+        return heard.source_port in self._ports

@@ -1,0 +1,206 @@
+"""Messages to events. All that is remembered of the protocol hangs here; what it means is said elsewhere.
+
+The common message costs a few look-ups and leaves nothing behind: state is made by challenges, by credentials, and by
+the answers to them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sipguard.intake import Heard
+from sipguard.model import AuthFailed, AuthSucceeded, Event, Excuse, Instant, Trust
+from sipguard.sip.digest import Challenge
+from sipguard.sip.message import SipRequest, SipResponse
+from sipguard.track.limits import Config
+from sipguard.track.nonce import Nonces
+from sipguard.track.proof import Proofs
+from sipguard.track.registration import Registrations
+from sipguard.track.sides import Side, Sides
+from sipguard.track.transaction import Attempt, Key, Transactions, fingerprint
+
+_NOTHING: tuple[Event, ...] = ()
+_DEFAULT_EXPIRES = 3600
+"""Seconds; RFC 3261 section 10.2 suggests an hour where neither side says."""
+
+
+class Tracker:
+    """The protocol's memory. `hear` takes messages in the order of their time; events come out in that order too."""
+
+    __slots__ = ("_nonces", "_proofs", "_registrations", "_sides", "_transactions")
+
+    def __init__(self, config: Config, sides: Sides) -> None:
+        self._sides = sides
+        self._nonces = Nonces(config.nonces)
+        self._transactions = Transactions(config.transactions)
+        self._proofs = Proofs(config.proven, config.dialogs)
+        self._registrations = Registrations(config.registrations)
+
+    def restore(self, trust: Sequence[Trust]) -> None:
+        """Take up the registrations that were in force before a restart."""
+        self._registrations.restore(trust)
+
+    def hear(self, at: Instant, heard: Heard) -> Sequence[Event]:
+        """Give what this message makes happen."""
+        message = heard.message
+        if type(message) is SipRequest:
+            if self._sides.sender(heard) is Side.FAR:
+                self._request(at, heard, message)
+            return _NOTHING
+        if type(message) is SipResponse and self._sides.sender(heard) is Side.PBX:
+            return self._response(at, heard, message)
+        return _NOTHING
+
+    def proven(self, at: Instant, heard: Heard) -> bool:
+        """Tell whether the sender of a message was shown to hold its address."""
+        if heard.flow is not None:
+            return heard.flow.proven
+        return self._proofs.proven(at, heard.source)
+
+    def next_deadline(self) -> Instant | None:
+        """Give the next instant at which something runs out."""
+        return self._registrations.next_deadline()
+
+    def advance(self, now: Instant) -> Sequence[Event]:
+        """Let run out what is due."""
+        return self._registrations.advance(now)
+
+    # --- The far side asks --------------------------------------------------------------------------------------------
+
+    def _request(self, at: Instant, heard: Heard, request: SipRequest) -> None:
+        if request.header("authorization") is not None or request.header("proxy-authorization") is not None:
+            self._credentialed(at, heard, request)
+        if request.method != "REGISTER":
+            tag = request.to_tag
+            if tag:
+                self._proofs.repeated(at, heard.source, request.call_id, tag)
+
+    def _credentialed(self, at: Instant, heard: Heard, request: SipRequest) -> None:
+        credentials = request.credentials
+        if not credentials:
+            return
+        chosen, excuse = credentials[0], self._nonces.excuse(at, credentials[0].nonce)
+        for each in credentials[
+            1:
+        ]:  # a decoy before the real one hides nothing: the PBX can only take a nonce of its own
+            if excuse is Excuse.NONE:
+                break
+            other = self._nonces.excuse(at, each.nonce)
+            if other is Excuse.NONE or excuse is Excuse.UNKNOWN:
+                chosen, excuse = each, other
+        proven = self._nonces.proves(chosen.nonce, heard.source)
+        if proven:
+            self._proofs.prove(at, heard.source)
+        elif heard.flow is not None:
+            proven = heard.flow.proven
+        mark = fingerprint(credentials)
+        attempt = Attempt(at, heard.source_port, chosen, mark, excuse, proven=proven)
+        if request.method == "REGISTER":
+            contacts = request.contacts
+            if contacts:
+                attempt.contact = contacts[0].uri
+                attempt.expires = contacts[0].expires
+            if attempt.expires is None:
+                attempt.expires = request.expires
+        key = (heard.source, request.call_id, request.cseq, request.cseq_method, request.branch)
+        self._transactions.asked(key, attempt)
+
+    # --- The PBX answers ----------------------------------------------------------------------------------------------
+
+    def _response(self, at: Instant, heard: Heard, response: SipResponse) -> Sequence[Event]:
+        code = response.code
+        method = response.cseq_method
+        challenges: Sequence[Challenge] = ()
+        if code in (401, 407):
+            challenges = response.challenges
+        elif code == 100:
+            return _NOTHING
+        elif method == "INVITE" and 100 < code < 300:
+            self._proofs.tagged(heard.target, response.call_id, response.to_tag)
+        key = (heard.target, response.call_id, response.cseq, method, response.branch)
+        found = self._transactions.answered(at, key)
+        events: Sequence[Event] = _NOTHING
+        if found is not None:
+            self._sides.answered(heard.source)
+            attempt, same_key = found
+            if code in (401, 407) or (code == 403 and method == "REGISTER"):
+                events = (self._failed(at, heard, response, attempt, challenges, same_key=same_key),)
+            elif code < 300:
+                events = self._succeeded(at, heard, response, attempt, key)
+        for challenge in challenges:
+            self._nonces.sent(at, challenge.nonce, heard.target)
+        return events
+
+    def _failed(
+        self,
+        at: Instant,
+        heard: Heard,
+        response: SipResponse,
+        attempt: Attempt,
+        challenges: Sequence[Challenge],
+        *,
+        same_key: bool,
+    ) -> AuthFailed:
+        stale = any(challenge.stale for challenge in challenges)
+        proven = attempt.proven or (heard.flow is not None and heard.flow.proven)
+        return AuthFailed(
+            at,
+            heard.target,
+            attempt.port,
+            heard.transport,
+            attempt.account,
+            response.cseq_method,
+            response.code,
+            Excuse.STALE if stale else attempt.excuse,
+            proven=proven,
+            same_key=same_key,
+        )
+
+    def _succeeded(
+        self, at: Instant, heard: Heard, response: SipResponse, attempt: Attempt, key: Key
+    ) -> Sequence[Event]:
+        if response.code < 200:  # an INVITE that rings was let in; its final answer is awaited under the same key
+            self._transactions.again(key, attempt)
+            return _NOTHING
+        method = response.cseq_method
+        self._nonces.accepted(attempt.nonce)
+        proven = attempt.proven or (heard.flow is not None and heard.flow.proven)
+        success = AuthSucceeded(at, heard.target, attempt.port, heard.transport, attempt.account, method, proven=proven)
+        if method != "REGISTER" or not attempt.contact:
+            return (success,)
+        expires = _granted(response, attempt)
+        return (success, self._registrations.registered(at, heard.target, attempt.account, attempt.contact, expires))
+
+    def counters(self) -> dict[str, int]:
+        """Give the fill and the evictions of every table."""
+        return {
+            **self._nonces.counters(),
+            **self._transactions.counters(),
+            **self._proofs.counters(),
+            **self._registrations.counters(),
+        }
+
+
+def _granted(response: SipResponse, attempt: Attempt) -> int:
+    """Read for how long the PBX registered the contact, in seconds (RFC 3261 section 10.3, step 8).
+
+    The answer lists every binding of the account; ours is the one with our contact's URI. An answer without it says
+    that it is gone when we asked for 0, else the PBX rewrote it: then the longest binding is taken.
+    """
+    asked = attempt.expires
+    if asked == 0:
+        return 0
+    longest: int | None = None
+    for contact in response.contacts:
+        if contact.expires is None:
+            continue
+        if contact.uri == attempt.contact:
+            return contact.expires
+        if longest is None or contact.expires > longest:
+            longest = contact.expires
+    if longest is not None:
+        return longest
+    stated = response.expires
+    if stated is not None:
+        return stated
+    return asked if asked is not None else _DEFAULT_EXPIRES

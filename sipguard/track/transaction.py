@@ -1,0 +1,127 @@
+"""Credentials on their way: which were sent under which transaction, and which answer is whose.
+
+RFC 3261 section 17 makes one transaction of a branch, a Call-ID and a CSeq, but both PBXs judge every copy that differs
+in its credentials. So the unit here is the *attempt*: a different nonce, nc, cnonce or response is a new one, the same
+again is a retransmission. Answers under one key are taken in the order of the attempts.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TypeAlias
+
+from sipguard.address import Address
+from sipguard.model import SECOND, Account, Excuse, Instant, Span
+from sipguard.sip.digest import Credentials
+from sipguard.table import Table
+
+PATIENCE: Span = 32 * SECOND
+"""64 times T1 (RFC 3261 section 17.1.2.2): past it, an unanswered attempt is given up and never counted."""
+
+_ATTEMPTS = 64
+_LONGEST = 256
+
+Key: TypeAlias = tuple[Address, bytes, int, str, bytes]
+"""Sender, Call-ID, CSeq number, CSeq method, branch. No port: a response may go to another one (RFC 3261 18.2.2)."""
+
+
+class Attempt:
+    """One credential that was sent and waits for its answer. Nothing of the credential is kept but a fingerprint."""
+
+    __slots__ = ("account", "at", "contact", "excuse", "expires", "mark", "nonce", "port", "proven")
+
+    def __init__(
+        self, at: Instant, port: int, chosen: Credentials, mark: bytes, excuse: Excuse, *, proven: bool
+    ) -> None:
+        self.at = at
+        self.port = port
+        self.account = account_of(chosen)
+        self.nonce = chosen.nonce
+        self.mark = mark
+        self.excuse = excuse  # judged as the PBX judges: when the credential arrived, not when it was answered
+        self.proven = proven
+        self.contact = b""
+        self.expires: int | None = None
+
+
+def account_of(credentials: Credentials) -> Account:
+    """Name the account that a credential claims; long names are cut, for memory's sake."""
+    return Account(
+        credentials.username[:_LONGEST].decode("utf-8", "backslashreplace"),
+        credentials.realm[:_LONGEST].decode("utf-8", "backslashreplace"),
+    )
+
+
+def fingerprint(credentials: tuple[Credentials, ...]) -> bytes:
+    """Tell credentials apart by nonce, nc, cnonce and response, without keeping them."""
+    digest = hashlib.blake2b(digest_size=12)
+    for each in credentials:
+        for part in (each.nonce, each.nc, each.cnonce, each.response, each.username):
+            digest.update(len(part).to_bytes(4))
+            digest.update(part)
+    return digest.digest()
+
+
+class Transaction:
+    """The attempts under one key: those that wait, oldest first, and the marks of all."""
+
+    __slots__ = ("marks", "waiting")
+
+    def __init__(self) -> None:
+        self.marks: list[bytes] = []
+        self.waiting: list[Attempt] = []
+
+
+class Transactions:
+    """Credentialed requests by key; when full the oldest goes, and its answer then counts for nothing."""
+
+    __slots__ = ("_table", "retransmissions")
+
+    def __init__(self, most: int) -> None:
+        self._table: Table[Key, Transaction] = Table(most, most // 8)
+        self.retransmissions = 0
+
+    def asked(self, key: Key, attempt: Attempt) -> bool:
+        """Add an attempt; False when it is a retransmission of one already here."""
+        found = self._table.get(key)
+        if found is None:
+            found = Transaction()
+            self._table.put(key, found, key[0])
+        elif attempt.mark in found.marks:
+            self.retransmissions += 1
+            return False
+        found.marks.append(attempt.mark)
+        found.waiting.append(attempt)
+        if len(found.marks) > _ATTEMPTS:  # nobody sends as many honestly; the oldest is forgotten, not the newest
+            del found.marks[0]
+        if len(found.waiting) > _ATTEMPTS:
+            del found.waiting[0]
+        return True
+
+    def answered(self, at: Instant, key: Key) -> tuple[Attempt, bool] | None:
+        """Give the attempt that an answer under this key is for, and whether others had been tried under it.
+
+        None when nothing waits: an answer repeated, or one to a request without credentials.
+        """
+        found = self._table.get(key)
+        if found is None:
+            return None
+        while found.waiting:
+            attempt = found.waiting.pop(0)
+            if at - attempt.at <= PATIENCE:
+                return attempt, len(found.marks) > 1
+        return None
+
+    def again(self, key: Key, attempt: Attempt) -> None:
+        """Let an attempt wait on: what came was not its last answer."""
+        found = self._table.get(key)
+        if found is not None:
+            found.waiting.insert(0, attempt)
+
+    def counters(self) -> dict[str, int]:
+        """Give the fill, the evictions and the retransmissions seen."""
+        return {
+            "transactions": len(self._table),
+            "transactions_evicted": self._table.evicted,
+            "retransmissions": self.retransmissions,
+        }

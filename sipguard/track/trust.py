@@ -1,0 +1,108 @@
+"""Which addresses are trusted, and until when. Trust is earned by registering, and by nothing else.
+
+It comes from an authenticated REGISTER with a contact that lasts, and ends with the registration. It is withheld from
+an address that lately failed on another account, or more than once on this one: whoever guesses and then gets it right
+is not a friend.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sipguard.address import Network, subject_of
+from sipguard.model import HOUR, Account, AuthFailed, Event, Excuse, Instant, Registered, Span, Trust, Unregistered
+from sipguard.table import Table
+
+PROBATION: Span = HOUR
+"""How long a failure keeps trust away."""
+
+_ACCOUNTS = 8
+_FAILURES = 2
+
+
+class Trusts:
+    """The trusted networks (an address, or a /64) with the registrations that stand behind each."""
+
+    __slots__ = ("_failed", "_trusted", "withheld")
+
+    def __init__(self, most: int) -> None:
+        self._trusted: Table[Network, dict[Account, Instant]] = Table(most)
+        self._failed: Table[Network, dict[Account, tuple[int, Instant]]] = Table(most, most // 8)
+        self.withheld = 0
+
+    def restore(self, trust: Sequence[Trust]) -> None:
+        """Take up what was trusted before a restart."""
+        for each in trust:
+            self._grant(each.network, each.account, each.until)
+
+    def hear(self, event: Event) -> Trust | None:
+        """Let an event give or take trust; what changed is what is returned."""
+        if type(event) is AuthFailed:
+            if event.excuse is Excuse.NONE:
+                self._blame(event)
+            return None
+        if type(event) is Registered:
+            place = subject_of(event.source)
+            if self._doubtful(event.at, place, event.account):
+                self.withheld += 1
+                return None
+            self._grant(place, event.account, event.until)
+            return Trust(place, event.account, event.until)
+        if type(event) is Unregistered:
+            return self._withdraw(subject_of(event.source), event.account)
+        return None
+
+    def until(self, place: Network) -> Instant:
+        """Give the instant up to which a place is trusted, by its longest registration; 0 when it is not."""
+        accounts = self._trusted.get(place)
+        return max(accounts.values()) if accounts else 0
+
+    def places(self) -> Sequence[tuple[Network, Instant]]:
+        """List what is trusted, with its ends."""
+        return [(place, self.until(place)) for place in self._trusted]
+
+    def _grant(self, place: Network, account: Account, until: Instant) -> None:
+        accounts = self._trusted.get(place)
+        if accounts is None:
+            accounts = {}
+            self._trusted.put(place, accounts, place.address)
+        accounts[account] = until
+
+    def _withdraw(self, place: Network, account: Account) -> Trust | None:
+        accounts = self._trusted.get(place)
+        if accounts is None or accounts.pop(account, None) is None:
+            return None
+        if not accounts:
+            self._trusted.pop(place)
+        return Trust(place, account, 0)
+
+    def _blame(self, event: AuthFailed) -> None:
+        place = subject_of(event.source)
+        accounts = self._failed.get(place)
+        if accounts is None:
+            accounts = {}
+            self._failed.put(place, accounts, event.source)
+        count, at = accounts.pop(event.account, (0, 0))
+        if event.at - at > PROBATION:
+            count = 0
+        accounts[event.account] = (count + 1, event.at)
+        if len(accounts) > _ACCOUNTS:
+            del accounts[next(iter(accounts))]
+
+    def _doubtful(self, at: Instant, place: Network, account: Account) -> bool:
+        accounts = self._failed.get(place)
+        if accounts is None:
+            return False
+        recent = {who: count for who, (count, last) in accounts.items() if at - last <= PROBATION}
+        if not recent:
+            self._failed.pop(place)
+            return False
+        return recent.get(account, 0) >= _FAILURES or any(who != account for who in recent)
+
+    def counters(self) -> dict[str, int]:
+        """Give the fill, the evictions and how often trust was withheld."""
+        return {
+            "trusted": len(self._trusted),
+            "trusted_evicted": self._trusted.evicted,
+            "trust_withheld": self.withheld,
+        }
