@@ -1,0 +1,33 @@
+"""What a setting does, for those whose stage does not say it itself with `Described`; only text."""
+
+from __future__ import annotations
+
+WORDS: dict[str, str] = {
+    "ban": "How long a ban lasts: longer each time, within a memory.",
+    "ban.first": "How long the first ban of a source lasts.",
+    "ban.factor": "Each further ban lasts so many times as long as the one before; 1 keeps them equal.",
+    "ban.maximum": "No ban lasts longer.",
+    "ban.memory": "How long an earlier ban counts against its source.",
+    "ban.remembered": "The most sources whose earlier bans are remembered.",
+    "ban.throttle": "How long a source is held to `enforcement.throttle_rate`.",
+    "track": "The most entries of each table of what the guard follows; the oldest unproven entry goes first.",
+    "track.transactions": "Requests that may still be answered.",
+    "track.nonces": "Challenges that the PBX has sent.",
+    "track.registrations": "Registrations in force.",
+    "track.proven": "Sources shown to hold the address that they send from.",
+    "track.dialogs": "Calls and subscriptions in progress.",
+    "detect": "One table for each attack that is looked for.",
+    "detect.credentials": "Guessing: one source fails with credentials again and again.",
+    "detect.credentials.enabled": "Look for it at all.",
+    "detect.credentials.failures": "So many failed credentials within `window` are guessing.",
+    "detect.credentials.window": "The time within which failures count together.",
+    "detect.credentials.excused": "So many failures that say nothing of the password (an old nonce) are let pass.",
+    "detect.credentials.sources": "The most sources that are counted at one time.",
+    "detect.credentials.then": "What follows: block the source, throttle it, or only report it.",
+    "enforcement": "What a ban and a throttle mean in the kernel.",
+    "store": "Where the guard keeps what must survive a restart.",
+    "control": "How the commands reach the running guard.",
+    "tap": "How packets are read from the kernel.",
+    "names": "How host names in this file are kept up to date.",
+    "log": "What the guard writes to its log.",
+}
