@@ -1,0 +1,8 @@
+"""The literal list of all recorded cases."""
+
+from __future__ import annotations
+
+from tests.lab.cases import evasion, ordinary, register, scan, spoofed
+from tests.lab.cases.case import Case
+
+CASES: tuple[Case, ...] = (*ordinary.CASES, *register.CASES, *scan.CASES, *spoofed.CASES, *evasion.CASES)
