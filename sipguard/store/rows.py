@@ -1,0 +1,91 @@
+"""Nouns to rows and back: pure. Instants become nanoseconds since 1970 by the offset given, and instants again."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, TypeAlias
+
+from sipguard.address import Network
+from sipguard.model import Account, Decision, DecisionVerdict, Instant, Offence, Span, Subject, Trust
+
+Row: TypeAlias = tuple[Any, ...]
+SubjectRow: TypeAlias = tuple[bytes, int, bytes, bytes]
+
+_FAR = 2**62
+"""Nothing on disk lies further off than this (the year 2116): SQLite's integers end at 2^63."""
+
+
+def wall(at: Instant, offset: Span) -> int:
+    """Give nanoseconds since 1970. 0 ("at once, or for ever") stays 0."""
+    return max(-_FAR, min(_FAR, at + offset)) if at else 0
+
+
+def instant(on_disk: int, offset: Span) -> Instant:
+    """Give the instant of what `wall` made; before this boot it is negative."""
+    return on_disk - offset if on_disk else 0
+
+
+def subject_row(subject: Subject) -> SubjectRow:
+    """Give the four columns that say who is meant; exact for any text, also with lone surrogates in it."""
+    if isinstance(subject, Network):
+        return (subject.address, subject.prefix, b"", b"")
+    return (b"", 0, subject.username.encode("utf-8", "surrogatepass"), subject.realm.encode("utf-8", "surrogatepass"))
+
+
+def subject_of_row(row: SubjectRow) -> Subject:
+    """Give the subject back."""
+    address, prefix, username, realm = row
+    if address:
+        return Network(address, prefix)
+    return Account(username.decode("utf-8", "surrogatepass"), realm.decode("utf-8", "surrogatepass"))
+
+
+def _plain(text: str) -> str:
+    """Text that SQLite can keep: lone surrogates written out. For display fields only."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def decision_row(noun: Decision, offset: Span) -> Row:
+    """Give `subject..., verdict, at, until, because, rule, reason, offence`."""
+    return (
+        *subject_row(noun.subject),
+        str(noun.verdict),
+        wall(noun.at, offset),
+        wall(noun.until, offset),
+        json.dumps(noun.because),
+        _plain(noun.rule),
+        _plain(noun.reason),
+        max(-_FAR, min(_FAR, noun.offence)),
+    )
+
+
+def decision_of_row(row: Row, offset: Span) -> Decision:
+    """Give the decision back. Raises ValueError for a row that no release of ours wrote."""
+    return Decision(
+        at=instant(row[5], offset),
+        verdict=DecisionVerdict(row[4]),
+        subject=subject_of_row(row[:4]),
+        until=instant(row[6], offset),
+        because=tuple(map(str, json.loads(row[7]))),
+        rule=row[8],
+        reason=row[9],
+        offence=row[10],
+    )
+
+
+def offence_row(noun: Offence, offset: Span) -> Row:
+    """Give `address, prefix, count, until`."""
+    return (*noun.network, max(0, min(_FAR, noun.count)), wall(noun.until, offset))
+
+
+def trust_row(noun: Trust, offset: Span) -> Row:
+    """Give `subject..., until` with both halves of the subject filled."""
+    return (*noun.network, *subject_row(noun.account)[2:], wall(noun.until, offset))
+
+
+def trust_of_row(row: Row, offset: Span) -> Trust:
+    """Give the trust back."""
+    account = subject_of_row((b"", 0, row[2], row[3]))
+    if not isinstance(account, Account):  # pragma: no cover - an empty address is always an account
+        raise ValueError("not an account")  # noqa: TRY004 - the row is wrong, not a type of ours
+    return Trust(Network(row[0], row[1]), account, instant(row[4], offset))
