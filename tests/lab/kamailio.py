@@ -106,7 +106,7 @@ def configuration(settings: Settings, addresses: tuple[str, ...]) -> str:
     lines = [
         "#!KAMAILIO",
         "debug=1", "log_stderror=yes", "fork=yes", f"children={settings.udp_workers}", "tcp_children=2",
-        "auto_aliases=no", "dns=no", "rev_dns=no", "disable_tls=yes", "enable_sctp=no", 
+        "auto_aliases=no", "dns=no", "rev_dns=no", "disable_tls=yes", "enable_sctp=no",
         'user_agent_header="User-Agent: pbx"', 'server_header="Server: pbx"',
         *(f"listen={proto}:{_bracketed(address)}:{settings.port}" for proto in ("udp", "tcp") for address in addresses),
         *(f'loadmodule "{module}.so"' for module in _MODULES),
