@@ -93,7 +93,7 @@ class Policy:
         50600,
     )
     strangers: Annotated[
-        Strangers, Described("May any address send SIP (open), or only those that are listed here (closed)?")
+        Strangers, Described("Whether any address may send SIP (open), or only those that are listed here (closed).")
     ] = Strangers.OPEN
     pbx: Annotated[
         tuple[Network, ...],

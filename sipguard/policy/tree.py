@@ -133,7 +133,7 @@ def _written(name: str, markers: list[object]) -> tuple[str, type | None, bool]:
 
 
 def _entry(field: dataclasses.Field[Any], path: tuple[str, ...], kind: Any, markers: list[object]) -> Entry:
-    text = next((marker.text for marker in markers if isinstance(marker, Described)), WORDS.get(".".join(path), ""))
+    text = _text(path, kind, markers)
     if dataclasses.is_dataclass(kind):
         return Entry(path, text, [], table=_table(cast("type", kind), path))
     if get_origin(kind) is not tuple:
@@ -146,6 +146,14 @@ def _entry(field: dataclasses.Field[Any], path: tuple[str, ...], kind: Any, mark
     places = any(isinstance(marker, NetworksOf) for marker in markers)
     leaf = PLACE if places else leaf_of(item, item_markers)
     return Entry(path, text, _default(field, leaf), leaf, count=count)
+
+
+def _text(path: tuple[str, ...], kind: Any, markers: list[object]) -> str:
+    """Give one sentence: the stage's own, else ours, else for a table what its class says of itself."""
+    said = next((marker.text for marker in markers if isinstance(marker, Described)), WORDS.get(".".join(path), ""))
+    if not said and dataclasses.is_dataclass(kind):
+        said = (kind.__doc__ or "").partition("\n")[0]
+    return f"{said}." if said and not said.endswith((".", "?")) else said
 
 
 def _default(field: dataclasses.Field[Any], leaf: Leaf) -> Plain | None:
