@@ -1,1 +1,1 @@
-"""Host names of trunks and sites to addresses. Adapter of the keeper."""
+"""Host names of a policy to addresses. Adapter of the keeper."""
