@@ -28,7 +28,8 @@ class Settings:
     """How the PBX behaves. `bind_nonce`: a nonce is good from one source address only (auth_checks=8).
 
     `nonce_expire_seconds` is Kamailio's own default. With `unknown_is_404` an unknown user is told so at once, and can
-    be told from a known one; without it all are challenged.
+    be told from a known one; without it all are challenged. `symmetric`: answers go to the port that was sent
+    from, even without rport.
     """
 
     accounts: Mapping[str, str] = field(default_factory=lambda: {**ACCOUNTS, WEAK_ACCOUNT: WEAK_PASSWORD})
@@ -39,6 +40,7 @@ class Settings:
     nonce_count: bool = False
     one_time_nonce: bool = False
     udp_workers: int = 2
+    symmetric: bool = True
     port: int = 5060
 
 
@@ -50,7 +52,7 @@ _MODULES = (
 _ROUTES = r"""
 request_route {
     if (!mf_process_maxfwd_header("10")) { sl_send_reply("483", "Too Many Hops"); exit; }
-    force_rport();
+    SYMMETRY
     if (is_method("CANCEL")) { if (t_check_trans()) { t_relay(); } exit; }
     if (has_totag()) {
         if (loose_route()) { t_relay(); exit; }
@@ -100,6 +102,7 @@ def configuration(settings: Settings, addresses: tuple[str, ...]) -> str:
     routes = (
         _ROUTES.replace("UNKNOWN_REGISTRANT", _UNKNOWN.format(user="tU") if on_404 else "")
         .replace("UNKNOWN_CALLEE", _UNKNOWN.format(user="rU") if on_404 else "")
+        .replace("SYMMETRY", "force_rport();" if settings.symmetric else "")
         .replace("REALM", REALM)
         .replace("QOP", "1" if settings.qop else "0")
     )

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from tests.lab.capture import recording
+from tests.lab.cases.broken import BROKEN, DECOYS, decoy_header, twisted
 from tests.lab.cases.case import Lab
 from tests.lab.cases.catalogue import CASES
-from tests.lab.cases.register import svcrack
+from tests.lab.cases.register import RIGHT, svcrack
 from tests.lab.client import Client
 from tests.lab.errors import LabError
 from tests.lab.fixtures import lab_stage, lab_world  # noqa: F401 - fixtures
@@ -54,6 +55,15 @@ def test_svcrack_gets_an_answer_to_every_guess(lab_stage: Lab, tmp_path: Path) -
     with lab_stage.recording():
         svcrack(lab_stage, "1200-1203")
     assert lab_stage.path.read_bytes().count(b"SIP/2.0 401 ") >= 5
+
+
+@root
+@kamailio
+def test_kamailio_judges_every_guess_that_is_written_wrongly(lab_stage: Lab) -> None:  # noqa: F811
+    with Client(lab_stage.world.attacker, lab_stage.world.pbx.v4) as client:
+        ways = {**BROKEN, **DECOYS, "decoy header": decoy_header(client)}
+        judged = {way: (twisted(client, twist, "wrong"), twisted(client, twist, RIGHT)) for way, twist in ways.items()}
+    assert judged == dict.fromkeys(ways, (401, 200))
 
 
 @root

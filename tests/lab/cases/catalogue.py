@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from tests.lab.cases import evasion, ordinary, register, scan, spoofed
+from tests.lab.cases import broken, disguise, evasion, ordinary, register, scan, spoofed
 from tests.lab.cases.case import Case
 
-CASES: tuple[Case, ...] = (*ordinary.CASES, *register.CASES, *scan.CASES, *spoofed.CASES, *evasion.CASES)
+CASES: tuple[Case, ...] = (
+    *ordinary.CASES,
+    *register.CASES,
+    *scan.CASES,
+    *spoofed.CASES,
+    *evasion.CASES,
+    *disguise.CASES,
+    *broken.CASES,
+)
