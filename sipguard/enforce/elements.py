@@ -1,0 +1,148 @@
+"""Which kernel set an element belongs to, and how a set of intervals becomes another. Pure.
+
+Hosts (an IPv4 address, an IPv6 /64) live in hash sets, where one element costs microseconds. Networks live in interval
+sets, which must never hold overlapping elements: every change is worked out from what was just read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from sipguard.address import Network, show
+from sipguard.enforce.reconcile import is_host
+from sipguard.enforce.skeleton import TABLE
+from sipguard.model import MILLISECOND, Held, Instant, SetName, Span
+from sipguard.netfilter import sets
+from sipguard.netset import NetSet, cover, disjoint, is_network, last_of, prefixes
+
+HASHED = tuple(f"{name}{version}" for name in SetName if name is not SetName.ALLOWED for version in (4, 6))
+"""The kernel's sets of hosts."""
+
+INTERVALS = ("allowed4", "allowed6", "blocked_nets4", "blocked_nets6")
+"""The kernel's sets of networks."""
+
+SAME: Span = 100 * MILLISECOND
+"""Ends closer than this are one: the kernel rounds to its ticks, and reading takes time."""
+
+
+def kernel_set(held: Held) -> str:
+    """Name the kernel set for an element. Raises ValueError, with words for the operator, where there is none."""
+    name, network, _until = held
+    if not is_network(network):
+        raise ValueError(f"{network.address.hex()}/{network.prefix} is not a network")
+    if name is SetName.ALLOWED:
+        return f"allowed{network.version}"
+    if is_host(network):
+        return f"{name}{network.version}"
+    if name is SetName.BLOCKED:
+        return f"blocked_nets{network.version}"
+    raise ValueError(f"{network}: {name} holds single IPv4 addresses and IPv6 /64 networks only")
+
+
+def host_of(key: bytes) -> Network:
+    """Give the host that a key of a hash set stands for."""
+    return Network(key, 32 if len(key) == 4 else 64)
+
+
+def end_of(element: sets.Element, now: Instant) -> Instant:
+    """Give when an element ends; 0 where somebody put it in without an end."""
+    return now + element.expires * MILLISECOND if element.timeout else 0
+
+
+def as_text(holds: Iterable[Held], now: Instant) -> str:
+    """Write elements for `nft`: only for replacing a whole table in one transaction. What is over is left out."""
+    by_set: dict[str, list[str]] = {}
+    for held in sorted(holds, key=lambda one: (one.set, len(one.network.address), one.network)):
+        timeout = milliseconds(held.until, now)
+        if timeout or held.set is SetName.ALLOWED:
+            limit = f" timeout {timeout}ms" if timeout else ""
+            shown = (
+                show(held.network.address)
+                if is_host(held.network) and held.set is not SetName.ALLOWED
+                else str(held.network)
+            )
+            by_set.setdefault(kernel_set(held), []).append(shown + limit)
+    lines = [f"add element inet {TABLE} {name} {{ {', '.join(listed)} }}" for name, listed in by_set.items()]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def known_as(kernel_name: str) -> SetName:
+    """Give the set that a kernel set belongs to."""
+    return SetName(kernel_name.rstrip("46").removesuffix("_nets"))
+
+
+def milliseconds(until: Instant, now: Instant) -> int:
+    """Give the timeout for an end, rounded up, at least 1 and at most what the kernel takes; 0 when it is over."""
+    left = until - now
+    return min(-(-left // MILLISECOND), sets.LONGEST_MILLISECONDS) if left > 0 else 0
+
+
+def pieces(found: Iterable[sets.Range], length: int, now: Instant) -> dict[Network, tuple[Instant, sets.Range]]:
+    """Read an interval set as networks, each with its end (0: none) and the interval it came from."""
+    read: dict[Network, tuple[Instant, sets.Range]] = {}
+    for one in found:
+        if len(one.first) != length:
+            continue
+        until = now + one.expires * MILLISECOND if one.expires else 0
+        for network in prefixes(one.first, last_key(one)):
+            read[network] = until, one
+    return read
+
+
+def last_key(one: sets.Range) -> bytes:
+    """Give the last address inside an interval."""
+    length = len(one.first)
+    behind = 1 << length * 8 if one.behind is None else int.from_bytes(one.behind, "big")
+    return max(behind - 1, int.from_bytes(one.first, "big")).to_bytes(length, "big")
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """A change of one interval set. `take` goes where it stands exactly so, `cut` is cleared of whatever covers it."""
+
+    put: tuple[Held, ...] = ()
+    take: tuple[Network, ...] = ()
+    cut: tuple[Network, ...] = ()
+
+
+def target(present: Mapping[Network, Instant], wish: Wish, *, lasting: bool) -> dict[Network, Instant]:
+    """Work out what an interval set should hold. With `lasting` (allowed) nothing ends and neighbours are joined."""
+    gone = {*wish.take, *(held.network for held in wish.put)}
+    holes = NetSet(wish.cut)
+    left = [
+        (piece, until)
+        for network, until in present.items()
+        if network not in gone
+        for piece in (holes.subtract_from(network) if wish.cut else [network])
+    ]
+    wanted = left + [(held.network, held.until) for held in wish.put]
+    if lasting:
+        return dict.fromkeys(cover(network for network, _until in wanted), 0)
+    return dict(disjoint(wanted))
+
+
+def steps(
+    present: Mapping[Network, tuple[Instant, sets.Range]], wanted: Mapping[Network, Instant], now: Instant
+) -> tuple[list[bytes], list[bytes]]:
+    """Write the elements to delete, as they were read, and those to add. What stays the same is not touched."""
+    deleted = {
+        one
+        for network, (until, one) in present.items()
+        if network not in wanted or abs(wanted[network] - until) > SAME or (one.first, last_key(one)) != _ends(network)
+    }
+    kept = {network for network, (_until, one) in present.items() if one not in deleted}
+    delete = [sets.interval(one.first, one.behind) for one in sorted(deleted, key=lambda one: one.first)]
+    add = []
+    for network, until in wanted.items():
+        timeout = milliseconds(until, now) if until else 0
+        if network in kept or (until and not timeout):
+            continue
+        first, last = _ends(network)
+        behind = None if last == b"\xff" * len(last) else (int.from_bytes(last, "big") + 1).to_bytes(len(last), "big")
+        add.append(sets.interval(first, behind, timeout))
+    return delete, add
+
+
+def _ends(network: Network) -> tuple[bytes, bytes]:
+    return network.address, last_of(network)

@@ -1,0 +1,202 @@
+"""The nftables enforcer: the skeleton by `nft`, every element by our own netlink messages.
+
+Keeps what the kernel holds: nothing here ever flushes a set. Every element that takes something away from an address
+carries a timeout, so that a dead daemon lets go by itself. No decision is taken here.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable, Iterable, Sequence
+
+from sipguard.address import Network
+from sipguard.enforce import elements, loader
+from sipguard.enforce.base import Counters, Layout, Plan, Tally
+from sipguard.enforce.hosts import ENDLESS, HOPELESS, OVER, Hosts
+from sipguard.enforce.intervals import Intervals
+from sipguard.enforce.netlink import Netlink, words
+from sipguard.enforce.reconcile import HARMFUL, is_host
+from sipguard.enforce.skeleton import TABLE, removal, render
+from sipguard.errors import AdapterError
+from sipguard.model import Enforced, Held, Instant, SetName
+from sipguard.netfilter import nfnetlink, sets
+from sipguard.netset import NetSet, is_network, plain
+
+PROTECTED = "it holds a protected address"
+
+
+class Nft:
+    """One table `inet sipguard` in the network namespace that the object was made in.
+
+    `now` gives the present Instant. Raises AdapterError where no netlink socket is to be had.
+    """
+
+    def __init__(self, layout: Layout, now: Callable[[], Instant], run: loader.Runner = loader.run_nft) -> None:
+        self._layout = layout
+        self._now = now
+        self._run = run
+        self._netlink = Netlink()
+        self._hosts = Hosts(self._netlink, now)
+        self._intervals = Intervals(self._netlink, now)
+        self._never = NetSet()
+
+    def close(self) -> None:
+        """Close the socket; rules and elements stay."""
+        self._netlink.close()
+
+    def install(self) -> None:
+        """Load the skeleton; what is held stays. Raises AdapterError.
+
+        A table of an older shape, which cannot be changed in place, is replaced in one transaction that carries over
+        what was held.
+        """
+        text = render(self._layout)
+        try:
+            self._run(text)
+        except AdapterError:
+            self._run(removal() + text + elements.as_text(self.held(), self._now()))
+
+    def uninstall(self) -> None:
+        """Remove our table; nothing is wrong when there is none. Raises AdapterError."""
+        loader.open_all(self._run)
+
+    def protect(self, never: Iterable[Network]) -> None:
+        """Name the addresses that no ban or throttle may hold. Replaces what was named before."""
+        self._never = NetSet(never)
+
+    # --- reading ------------------------------------------------------------------------------------------------------
+
+    def held(self) -> frozenset[Held]:
+        """Read all sets from the kernel; empty where there is no table. Raises AdapterError."""
+        found: dict[tuple[SetName, Network], Instant] = {}
+        for kernel_name in elements.HASHED:
+            name = elements.known_as(kernel_name)
+            for at, element in self._intervals.dump(kernel_name):
+                found[name, elements.host_of(element.key)] = elements.end_of(element, at)
+        for kernel_name in elements.INTERVALS:
+            name = elements.known_as(kernel_name)
+            for network, (until, _range) in self._intervals.read(kernel_name).items():
+                found[name, network] = max(until, found.get((name, network), until))
+        return frozenset(Held(*key, until) for key, until in found.items())
+
+    def counters(self) -> Counters:
+        """Read the named counters and one for each banned network. Raises AdapterError."""
+        sequence = self._netlink.next_sequence()
+        named: list[Tally] = []
+
+        def each(message: nfnetlink.Message) -> None:
+            read = sets.counter(message.body)
+            named.extend([Tally(*read)] if read else [])
+
+        self._netlink.ask(sets.dump_counters(TABLE, sequence), sequence, each)
+        blocked: list[Tally] = []
+        for version in (4, 6):
+            hosts = self._intervals.dump(f"blocked{version}", counted=True)
+            blocked += [Tally(str(elements.host_of(one.key)), one.packets, one.octets) for _at, one in hosts]
+            networks = self._intervals.read(f"blocked_nets{version}", counted=True)
+            blocked += [Tally(str(where), one.packets, one.octets) for where, (_until, one) in networks.items()]
+        return Counters(tuple(named), tuple(blocked))
+
+    # --- one element --------------------------------------------------------------------------------------------------
+
+    def hold(self, held: Held) -> Enforced:
+        """Put one element in, or move its end: microseconds for a host or /64. Never raises.
+
+        A blocked network around a protected address is put in without it; a host that touches one is refused.
+        """
+        try:
+            why = self._hold(held.set, plain(held.network), held.until)
+        except AdapterError as error:
+            why = error.what
+        return Enforced(held, ok=not why, why=why)
+
+    def _hold(self, name: SetName, network: Network, until: Instant) -> str:
+        if name in HARMFUL and self._never.overlaps(network):
+            return self._hold_around(name, network, until)
+        if name is not SetName.ALLOWED and is_host(network) and is_network(network):
+            return self._hosts.hold(name, network, until)
+        return self._change(Held(name, network, until), put=True)
+
+    def _hold_around(self, name: SetName, network: Network, until: Instant) -> str:
+        """Put in what of a network is not protected; a part may be as small as a host."""
+        parts = [] if is_host(network) else self._never.subtract_from(network)
+        whys = [self._hold(name, part, until) for part in parts] or [PROTECTED]
+        return next((why for why in whys if why), "")
+
+    def release(self, held: Held) -> Enforced:
+        """Take one element out, or cut a network out of those that cover it; absent is no failure. Never raises."""
+        name, network = held.set, plain(held.network)
+        try:
+            if name is SetName.ALLOWED or not is_host(network) or not is_network(network):
+                why = self._change(Held(name, network), put=False)
+            else:
+                code = self._hosts.release(name, network)
+                why = words(code) if code not in {0, errno.ENOENT} else ""
+        except AdapterError as error:
+            why = error.what
+        return Enforced(held, ok=not why, why=why)
+
+    def _change(self, held: Held, *, put: bool) -> str:
+        """Put one network into its interval set, or cut it out; say what is wrong, or nothing."""
+        try:
+            kernel_name = elements.kernel_set(held)
+        except ValueError as error:
+            return str(error)
+        if put and (why := self._unfit(held)):
+            return why
+        wish = elements.Wish(put=(held,)) if put else elements.Wish(cut=(held.network,))
+        code = self._intervals.change(kernel_name, wish)
+        return words(code) if code else ""
+
+    def _unfit(self, held: Held) -> str:
+        if held.set is SetName.ALLOWED or held.until > self._now():
+            return ""
+        return OVER if held.until else ENDLESS
+
+    # --- many ---------------------------------------------------------------------------------------------------------
+
+    def apply(self, plan: Plan) -> Sequence[Enforced]:
+        """Make the change and answer for each element in the plan's order. Raises AdapterError."""
+        answers: dict[Held, Enforced] = {}
+        taken, put = self._sorted(plan.remove, answers), self._sorted((*plan.refresh, *plan.add), answers)
+        for kernel_name in elements.HASHED:
+            done, absent = self._hosts.take(kernel_name, taken.pop(kernel_name, []))
+            # A piece of a cut network can be as small as a host: then it stands among the networks.
+            if absent and (wider := kernel_name.replace("blocked", "blocked_nets")) in elements.INTERVALS:
+                taken.setdefault(wider, []).extend(absent)
+            done += self._hosts.put(kernel_name, put.pop(kernel_name, []))
+            answers.update((one.hold, one) for one in done)
+        for kernel_name in elements.INTERVALS:
+            self._apply_intervals(kernel_name, taken.get(kernel_name, []), put.get(kernel_name, []), answers)
+        return [answers[held] for held in (*plan.remove, *plan.refresh, *plan.add)]
+
+    def _sorted(self, holds: Iterable[Held], answers: dict[Held, Enforced]) -> dict[str, list[Held]]:
+        """Sort elements by the kernel set they belong to; answer at once for those that can be in none."""
+        sorted_holds: dict[str, list[Held]] = {}
+        for held in holds:
+            try:
+                sorted_holds.setdefault(elements.kernel_set(held), []).append(held)
+            except ValueError as error:
+                answers[held] = Enforced(held, ok=False, why=str(error))
+        return sorted_holds
+
+    def _apply_intervals(
+        self, kernel_name: str, taken: Sequence[Held], put: Sequence[Held], answers: dict[Held, Enforced]
+    ) -> None:
+        """Change one interval set in one batch; when it is refused, in halves, so that the good part lands."""
+        fit = []
+        for held in put:
+            why = self._unfit(held)
+            answers[held] = Enforced(held, ok=not why, why=why)
+            fit += [held] * (not why)
+        count = len(taken) + len(fit)
+        if not count:
+            return
+        code = self._intervals.change(kernel_name, elements.Wish(tuple(fit), tuple(held.network for held in taken)))
+        if code and code not in HOPELESS and count > 1:
+            half = count // 2
+            self._apply_intervals(kernel_name, taken[:half], fit[: max(0, half - len(taken))], answers)
+            self._apply_intervals(kernel_name, taken[half:], fit[max(0, half - len(taken)) :], answers)
+            return
+        for held in (*taken, *fit):
+            answers[held] = Enforced(held, ok=not code, why=words(code) if code else "")

@@ -1,0 +1,200 @@
+"""The rules of our own table, as text for `nft -f -`. Pure; elements are never part of it.
+
+Why the rules stand in this order is said beside them. Loading the text twice changes
+nothing: tables, sets and chains that exist are kept with their elements, only the rules are written anew, and all of it
+in one transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from sipguard.address import Network
+from sipguard.enforce.base import Layout
+from sipguard.netset import cover
+
+TABLE = "sipguard"
+COUNTERS = ("dropped", "throttled", "closed", "tap_lost")
+
+# An element is some 100 to 200 bytes of kernel memory. Only proven sources are banned for long, so a flood of spoofed
+# ones does not fill these; a full set refuses the next element and says so.
+BLOCKED_SIZE = 1_048_576
+HOSTS_SIZE = 262_144
+NETS_SIZE = 131_072  # starts and ends: half as many networks
+METER_SIZE = 65_536
+
+HALF = "ffff:ffff:ffff:ffff::"  # an IPv6 sender is known by its /64
+_TYPE = {4: "ipv4_addr", 6: "ipv6_addr"}
+# Packet too big, router and neighbour discovery, redirect: without them IPv6 itself stops (RFC 4890 section 4.4.1).
+_ESSENTIAL = "icmpv6 type { 2, 133-137 } accept"
+_LOST = "counter name tap_lost accept"
+
+
+def render(layout: Layout) -> str:
+    """Write the whole skeleton: sets and counters, then the rules that stand for this layout."""
+    return "\n".join([*_declarations(), *_ban_rules(layout), *_tap_rules(layout)]) + "\n"
+
+
+def removal() -> str:
+    """Write what removes our table, present or not, in one transaction."""
+    return f"add table inet {TABLE}\ndelete table inet {TABLE}\n"
+
+
+def source(version: int, *, far: str = "saddr") -> str:
+    """Give the expression by which a sender (or, with `far="daddr"`, a receiver) is known in sets."""
+    return f"ip {far}" if version == 4 else f"ip6 {far} & {HALF}"
+
+
+def _declarations() -> list[str]:
+    lines = [f"add table inet {TABLE}", *(f"add counter inet {TABLE} {name}" for name in COUNTERS)]
+    for version, kind in _TYPE.items():
+        sets = (
+            ("allowed", "flags interval;"),
+            ("trusted", f"flags timeout; size {HOSTS_SIZE};"),
+            ("watched", f"flags timeout; size {HOSTS_SIZE};"),
+            ("throttled", f"flags timeout; size {HOSTS_SIZE};"),
+            ("blocked", f"flags timeout; counter; size {BLOCKED_SIZE};"),
+            ("blocked_nets", f"flags interval,timeout; counter; size {NETS_SIZE};"),
+            ("throttle_meter", f"flags dynamic,timeout; timeout 1m; size {HOSTS_SIZE};"),
+            ("tap_meter_in", f"flags dynamic,timeout; timeout 10s; size {METER_SIZE};"),
+            ("tap_meter_out", f"flags dynamic,timeout; timeout 10s; size {METER_SIZE};"),
+        )
+        lines += [f"add set inet {TABLE} {name}{version} {{ type {kind}; {what} }}" for name, what in sets]
+    return lines
+
+
+def _chain(name: str, rules: Iterable[str], hook: str = "") -> list[str]:
+    """Write a chain emptied and filled; a base chain where a hook is given. It comes after the chains it names."""
+    head = f"add chain inet {TABLE} {name}" + (f" {{ type filter hook {hook}; policy accept; }}" if hook else "")
+    return [head, f"flush chain inet {TABLE} {name}", *(f"add rule inet {TABLE} {name} {rule}" for rule in rules)]
+
+
+def _skips(layout: Layout, device: str) -> list[str]:
+    return [f'{device} "lo" accept', f"meta mark {layout.mark:#x} accept"]
+
+
+def _either(layout: Layout, side: str) -> str:
+    ports = ", ".join(map(str, sorted(set(layout.ports))))
+    return f"meta l4proto {{ tcp, udp }} th {side} {{ {ports} }}"
+
+
+def _ban_rules(layout: Layout) -> list[str]:
+    """Before connection tracking spends anything: allowed pass, essentials pass, the banned are dropped."""
+    drops = [
+        f"ip{suffix} saddr @{name}{version} counter name dropped drop"
+        if name == "blocked_nets"
+        else f"{source(version)} @{name}{version} counter name dropped drop"
+        for version, suffix in ((4, ""), (6, "6"))
+        for name in ("blocked", "blocked_nets")
+    ]
+    meters = [
+        f"{source(version)} @throttled{version} {source(version)} != @trusted{version} "
+        f"update @throttle_meter{version} {{ {source(version)} limit rate over {layout.throttle_rate}/second "
+        f"burst {2 * layout.throttle_rate} packets }} counter name throttled drop"
+        for version in (4, 6)
+    ]
+    sip = _either(layout, "dport")
+    rules = [
+        *_skips(layout, "iifname"),
+        "ip saddr @allowed4 accept",
+        "ip6 saddr @allowed6 accept",
+        _ESSENTIAL,
+        "jump banned" if layout.scope == "all" else f"{sip} jump banned",
+        f"{sip} jump throttled",
+    ]
+    # -310 is just before "raw": packets are whole again (defragmentation is -400), no connection is looked up yet.
+    return [
+        *_chain("banned", drops),
+        *_chain("throttled", meters),
+        *_chain("bans", [] if layout.observe else rules, hook="prerouting priority -310"),
+    ]
+
+
+def _tap_rules(layout: Layout) -> list[str]:
+    """After connection tracking, before address translation: copies to the guard of what comes in and what leaves."""
+    ours = ["fib daddr type { local, broadcast, multicast }", *_behind(layout.pbx, "daddr")]
+    inbound = [f"{_either(layout, side)} {where} goto inbound" for side in ("dport", "sport") for where in ours]
+    outbound = [f"{_either(layout, side)} goto outbound" for side in ("sport", "dport")]
+    forward = [
+        f"{_either(layout, side)} {where} goto outbound"
+        for side in ("sport", "dport")
+        for where in _between(layout.pbx)
+    ]
+    return [
+        *_chain("copy", [f"log group {layout.tap_group}"]),
+        *_chain("strangers_in", _strangers(layout, "in", "saddr")),
+        *_chain("strangers_out", _strangers(layout, "out", "daddr")),
+        *_chain("closed", _closed(layout)),
+        *_chain("inbound", _inbound(layout)),
+        *_chain("outbound", _outbound(layout)),
+        *_chain("tap_in", [*_skips(layout, "iifname"), *inbound], hook="prerouting priority -150"),
+        *_chain("tap_out", [*_skips(layout, "oifname"), *outbound], hook="output priority -150"),
+        *_chain("tap_forward", [*_skips(layout, "oifname"), *forward], hook="forward priority -150"),
+    ]
+
+
+def _inbound(layout: Layout) -> list[str]:
+    return [
+        f"{_either(layout, 'dport')} jump closed",
+        "ct state invalid accept",
+        # A segment without a handshake reaches no application: it is no evidence.
+        "meta l4proto tcp ct state != established accept",
+        "goto strangers_in",
+    ]
+
+
+def _outbound(layout: Layout) -> list[str]:
+    return [
+        "ct state invalid accept",
+        "meta l4proto tcp ct state != established accept",
+        # A flood of spoofed SYNs is answered by the PBX: its answers must not fill the tap.
+        f"tcp flags & (syn | ack) == syn | ack limit rate over {layout.handshake_rate}/second {_LOST}",
+        "goto strangers_out",
+    ]
+
+
+def _closed(layout: Layout) -> list[str]:
+    """Drop what comes to the SIP ports from addresses not allowed, but for answers to what the PBX asked."""
+    if not layout.closed or layout.observe:
+        return []
+    return [
+        "ip saddr @allowed4 return",
+        "ip6 saddr @allowed6 return",
+        "ct direction reply return",
+        "counter name closed drop",
+    ]
+
+
+def _strangers(layout: Layout, way: str, far: str) -> list[str]:
+    """Copy all of allowed and trusted addresses; of strangers as much as the guard can read.
+
+    Who failed once is watched: a crowd of strangers cannot hide him, only he himself can lose his packets.
+    """
+    known = [f"ip {far} @allowed4 goto copy", f"ip6 {far} @allowed6 goto copy"]
+    known += [f"{source(version, far=far)} @trusted{version} goto copy" for version in (4, 6)]
+    watched = [f"{source(version, far=far)} @watched{version} goto copy" for version in (4, 6)]
+    meters = [
+        f"update @tap_meter_{way}{version} {{ {source(version, far=far)} limit rate over {layout.tap_each}/second "
+        f"burst {layout.tap_each} packets }} {_LOST}"
+        for version in (4, 6)
+    ]
+    ceiling = f"limit rate over {layout.tap_rate}/second burst {layout.tap_rate} packets {_LOST}"
+    return [*known, *meters, *watched, ceiling, "goto copy"]
+
+
+def _behind(pbx: Sequence[Network], side: str) -> list[str]:
+    """Give one expression per family that matches the addresses of PBXs behind this host."""
+    found = []
+    for version, word in ((4, "ip"), (6, "ip6")):
+        networks = [str(network) for network in cover(pbx) if network.version == version]
+        if networks:
+            found.append(f"{word} {side} {{ {', '.join(networks)} }}")
+    return found
+
+
+def _between(pbx: Sequence[Network]) -> list[str]:
+    """Match what a PBX behind this host sends, but not to another one: that was copied when it came in."""
+    return [
+        f"{sent} {to.replace(' daddr {', ' daddr != {')}"
+        for sent, to in zip(_behind(pbx, "saddr"), _behind(pbx, "daddr"), strict=True)
+    ]
