@@ -53,6 +53,32 @@ def odd_methods(lab: Lab) -> None:
             expect(reply.code, 404 if right else 407)
 
 
+def false_success(lab: Lab) -> None:
+    """Guess four times, then have nonsense credentials answered by something that is no challenge; three times over.
+
+    Kamailio answers OPTIONS without a look at them, lets every PRACK with credentials pass, and refuses for want of
+    Max-Forwards before it authenticates.
+    """
+    with lab.recording(), Client(lab.world.attacker, lab.world.pbx.v4, port=5060) as client:
+        for turn, (method, hops, code) in enumerate((("OPTIONS", 70, 200), ("PRACK", 70, 404), ("INVITE", 0, 483))):
+            for number in range(4):
+                expect(client.register(VICTIM, f"guess-{turn}-{number}").code, 401)
+            expect(unjudged(client, method, hops).code, code)
+
+
+def unjudged(client: Client, method: str, hops: int) -> Reply:
+    """Send a request with a live nonce and a wrong password, which the PBX answers without judging it."""
+    call_id, branch = client.fresh("call"), client.fresh("branch")
+    answer = credentials(client.challenge(VICTIM), method, f"sip:{OWN}@{client.domain}", VICTIM, "nonsense")
+    request = client.request(
+        method, VICTIM, to=OWN, authorization=answer, proxy=True, call_id=call_id, branch=branch, cseq=2
+    )
+    reply = client.ask(request.replace(b"Max-Forwards: 70", f"Max-Forwards: {hops}".encode()))
+    if method == "INVITE":
+        client.acknowledge(reply, VICTIM, to=OWN, call_id=call_id, branch=branch, cseq=2)
+    return reply
+
+
 def answers_to_another_port(lab: Lab) -> None:
     """Guess from ever new ports, and have all answers sent to one other: Via says so, and no rport asks otherwise."""
     attacker, pbx = lab.world.attacker, lab.world.pbx
@@ -105,6 +131,14 @@ CASES = (
         "judges all of them. The last is right: 404, for the called account has no phone.",
         "own client",
         _GUESSER,
+    ),
+    Case(
+        "evasion/false-success",
+        false_success,
+        "After every four guesses comes a request whose credentials Kamailio does not judge: OPTIONS (200), PRACK "
+        "(404: module auth lets it pass), INVITE with Max-Forwards 0 (483).",
+        "own client",
+        "one of those taken for a success that clears the failures",
     ),
     Case(
         "evasion/answers-to-another-port",
