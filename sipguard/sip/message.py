@@ -1,0 +1,289 @@
+"""SIP messages as sent, with their faults, and the look-ups in them. `parser.parse` makes them.
+
+What a message costs is what is asked of it: a look-up is made when it is first asked for, and kept. Every look-up is
+total: what is missing or unreadable is None, b"", -1 or (). Header names are asked for in lower case and in full
+("call-id"), whatever was sent. Nobody writes to a message but itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sipguard.sip.check import faults_of
+from sipguard.sip.digest import Challenge, Credentials, parse_challenges, parse_credentials
+from sipguard.sip.fault import BENIGN, Fault
+from sipguard.sip.fields import Contact, Via, read_branch, read_contacts, read_cseq, read_tag, read_via
+from sipguard.sip.grammar import number, split_list
+from sipguard.sip.sdp import Sdp, parse_sdp
+from sipguard.sip.uri import address_of, parse_uri
+
+__all__ = ["BENIGN", "MAX_CREDENTIALS", "Fault", "SipMessage", "SipRequest", "SipResponse", "Unparsable"]
+
+MAX_CREDENTIALS = 32
+"""Credentials, and challenges, that are read of one message."""
+
+
+class Unparsable:
+    """Bytes that are no SIP message: `Fault.BAD_START_LINE` in its faults tells malformed SIP from what is not SIP."""
+
+    __slots__ = ("faults", "raw")
+
+    def __init__(self, raw: bytes, faults: tuple[Fault, ...]) -> None:
+        self.raw = raw
+        self.faults = faults
+
+
+class SipMessage:
+    """What requests and responses share. `call_id` is the first Call-ID, b"" when there is none."""
+
+    __slots__ = (
+        "_body_at",
+        "_branch",
+        "_challenges",
+        "_credentials",
+        "_cseq",
+        "_faults",
+        "_first",
+        "_from_tag",
+        "_more",
+        "_noted",
+        "_to_tag",
+        "call_id",
+        "raw",
+    )
+
+    raw: bytes
+    call_id: bytes
+    _cseq: tuple[int, str] | None
+    _branch: bytes | None
+    _from_tag: bytes | None
+    _to_tag: bytes | None
+    _faults: tuple[Fault, ...] | None
+    _credentials: tuple[Credentials, ...] | None
+    _challenges: tuple[Challenge, ...] | None
+
+    def __init__(
+        self,
+        raw: bytes,
+        body_at: int,
+        first: dict[str, bytes],
+        more: dict[str, list[bytes]] | None,
+        noted: tuple[Fault, ...],
+    ) -> None:
+        self.raw = raw
+        self._body_at = body_at
+        self._first = first
+        self._more = more
+        self._noted = noted
+        self.call_id = first["call-id"].strip() if "call-id" in first else b""
+        self._cseq = self._branch = self._from_tag = self._to_tag = None
+        self._faults = self._credentials = self._challenges = None
+
+    def header(self, name: str) -> bytes | None:
+        """Give the first value of a header, unfolded and stripped, None when it is not there."""
+        value = self._first.get(name)
+        return None if value is None else value.strip()
+
+    def headers(self, name: str) -> Sequence[bytes]:
+        """Give all values of a header in order, one for each line it stands on; lists with commas are not split."""
+        value = self._first.get(name)
+        if value is None:
+            return ()
+        if self._more is None or name not in self._more:
+            return (value.strip(),)
+        return (value.strip(), *[another.strip() for another in self._more[name]])
+
+    def names(self) -> Sequence[str]:
+        """Give the names of the headers that are there, each once, in the order of their first lines."""
+        return tuple(self._first)
+
+    @property
+    def head(self) -> bytes:
+        """Everything before the body, as sent, the empty line included."""
+        return self.raw[: self._body_at]
+
+    @property
+    def body(self) -> bytes:
+        """The body: as many bytes as Content-Length says, all there are when there are fewer or it says nothing."""
+        length = self.content_length
+        return self.raw[self._body_at :] if length is None else self.raw[self._body_at : self._body_at + length]
+
+    @property
+    def body_present(self) -> int:
+        """Bytes that follow the head, whatever Content-Length says."""
+        return len(self.raw) - self._body_at
+
+    @property
+    def content_length(self) -> int | None:
+        """The first Content-Length, None when it is missing or no number of at most ten digits."""
+        value = self.header("content-length")
+        return int(value) if value is not None and len(value) <= 10 and value.isdigit() else None
+
+    @property
+    def cseq(self) -> int:
+        """The CSeq number, 0 to 2^32 - 1 (beyond 2^31 - 1 with a fault), -1 when unreadable."""
+        both = self._cseq
+        if both is None:
+            both = self._cseq = read_cseq(self._first.get("cseq", b""))
+        return both[0]
+
+    @property
+    def cseq_method(self) -> str:
+        """The method in CSeq, a known one in capitals, "" when unreadable."""
+        both = self._cseq
+        if both is None:
+            both = self._cseq = read_cseq(self._first.get("cseq", b""))
+        return both[1]
+
+    @property
+    def branch(self) -> bytes:
+        """The branch of the topmost Via."""
+        branch = self._branch
+        if branch is None:
+            branch = self._branch = read_branch(self._first["via"]) if "via" in self._first else b""
+        return branch
+
+    @property
+    def from_tag(self) -> bytes:
+        """The tag in From."""
+        tag = self._from_tag
+        if tag is None:
+            tag = self._from_tag = read_tag(self._first["from"]) if "from" in self._first else b""
+        return tag
+
+    @property
+    def to_tag(self) -> bytes:
+        """The tag in To."""
+        tag = self._to_tag
+        if tag is None:
+            tag = self._to_tag = read_tag(self._first["to"]) if "to" in self._first else b""
+        return tag
+
+    @property
+    def from_user(self) -> bytes:
+        """The user in From's URI, unescaped; for tel: the number."""
+        return self._user("from")
+
+    @property
+    def to_user(self) -> bytes:
+        """The user in To's URI, unescaped; for tel: the number."""
+        return self._user("to")
+
+    def _user(self, name: str) -> bytes:
+        uri = parse_uri(address_of(self._first.get(name, b""))[1])
+        return uri.user if uri is not None else b""
+
+    @property
+    def via(self) -> Via | None:
+        """The topmost Via, None when missing or unreadable."""
+        entries = split_list(self._first.get("via", b""))
+        return read_via(entries[0]) if entries else None
+
+    @property
+    def vias(self) -> tuple[Via | None, ...]:
+        """Every Via from the top, lists split, None in the place of an unreadable one."""
+        return tuple(read_via(entry) for value in self.headers("via") for entry in split_list(value))
+
+    @property
+    def credentials(self) -> tuple[Credentials, ...]:
+        """Credentials in Authorization, then in Proxy-Authorization, in order; at most `MAX_CREDENTIALS`."""
+        found = self._credentials
+        if found is None:
+            first = self._first
+            if "authorization" not in first and "proxy-authorization" not in first:
+                found = self._credentials = ()
+            else:
+                values = (*self.headers("authorization"), *self.headers("proxy-authorization"))[:MAX_CREDENTIALS]
+                sets = [one for value in values for one in parse_credentials(value)]
+                found = self._credentials = tuple(sets[:MAX_CREDENTIALS])
+        return found
+
+    @property
+    def challenges(self) -> tuple[Challenge, ...]:
+        """Challenges in WWW-Authenticate, then in Proxy-Authenticate, in order; at most `MAX_CREDENTIALS`."""
+        found = self._challenges
+        if found is None:
+            values = (*self.headers("www-authenticate"), *self.headers("proxy-authenticate"))[:MAX_CREDENTIALS]
+            sets = [one for value in values for one in parse_challenges(value)]
+            found = self._challenges = tuple(sets[:MAX_CREDENTIALS])
+        return found
+
+    @property
+    def contacts(self) -> tuple[Contact, ...]:
+        """Every Contact in order."""
+        return tuple(contact for value in self.headers("contact") for contact in read_contacts(value))
+
+    @property
+    def expires(self) -> int | None:
+        """The Expires header in seconds, clipped at 2^32 - 1; None when missing or no number."""
+        return number(self._first.get("expires", b""))
+
+    @property
+    def sdp(self) -> Sdp | None:
+        """The session description in the body, alone or as a part of a multipart one; None when there is none."""
+        body = self.body
+        start = 0 if body.startswith(b"v=0") else body.find(b"\nv=0") + 1
+        if not start and not body.startswith(b"v=0"):
+            return None
+        end = body.find(b"\n--", start)
+        return parse_sdp(body[start:] if end < 0 else body[start:end])
+
+    def _kind(self) -> tuple[str, bytes]:
+        return "", b""
+
+    @property
+    def faults(self) -> tuple[Fault, ...]:
+        """Everything that is wrong with the message, in a fixed order, each once. Costs several times a parse."""
+        found = self._faults
+        if found is None:
+            method, uri = self._kind()
+            found = self._faults = faults_of(self, self._noted, method, uri)
+        return found
+
+    @property
+    def noted(self) -> tuple[Fault, ...]:
+        """The faults met in parsing: of the start line and the shape of headers. A part of `faults`, at no cost."""
+        return self._noted
+
+
+class SipRequest(SipMessage):
+    """A request. `method` is what a PBX takes it for (`Invite` is INVITE), `uri` stands as sent."""
+
+    __slots__ = ("method", "uri")
+
+    def __init__(
+        self,
+        raw: bytes,
+        method: str,
+        uri: bytes,
+        body_at: int,
+        first: dict[str, bytes],
+        more: dict[str, list[bytes]] | None,
+        noted: tuple[Fault, ...] = (),
+    ) -> None:
+        SipMessage.__init__(self, raw, body_at, first, more, noted)
+        self.method = method
+        self.uri = uri
+
+    def _kind(self) -> tuple[str, bytes]:
+        return self.method, self.uri
+
+
+class SipResponse(SipMessage):
+    """A response. `code` is 100 to 699, 0 when it is none; `reason` stands as sent."""
+
+    __slots__ = ("code", "reason")
+
+    def __init__(
+        self,
+        raw: bytes,
+        code: int,
+        reason: bytes,
+        body_at: int,
+        first: dict[str, bytes],
+        more: dict[str, list[bytes]] | None,
+        noted: tuple[Fault, ...] = (),
+    ) -> None:
+        SipMessage.__init__(self, raw, body_at, first, more, noted)
+        self.code = code
+        self.reason = reason
