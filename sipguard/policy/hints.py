@@ -52,16 +52,22 @@ _AT = re.compile(r"(?P<what>.*) \(at (?:line (?P<line>\d+), column (?P<column>\d
 _TWICE = ("Cannot overwrite", "Cannot declare", "Cannot mutate", "Duplicate inline table key")
 
 
-def not_toml(message: str) -> tuple[int, str, str]:
-    """Turn tomllib's words into a line (0: the last one), what is wrong, and a hint. None of it repeats a value."""
+# sys.int_info.default_max_str_digits, above which Python converts no text to a number.
+_HUGE = re.compile(r"[0-9_]{4300}")
+
+
+def not_toml(message: str, text: str) -> tuple[int, str, str]:
+    """Turn tomllib's words about a text into a line, what is wrong, and a hint. None of it repeats a value."""
     match = _AT.fullmatch(message)
     what = match["what"] if match is not None else message
     line = int(match["line"] or 0) if match is not None else 0
     column = f"at column {match['column']}" if match is not None and line else "at the end of the file"
+    if what.startswith("Exceeds the limit"):
+        huge = _HUGE.search(text)
+        return text.count("\n", 0, huge.start() if huge is not None else 0) + 1, "has far too many digits", ""
+    line = line or text.rstrip().count("\n") + 1
     if what.startswith(_TWICE):
         return line, "stands here a second time", "leave one out"
     if what == "Invalid value":
         return line, "has no readable value", "text stands in quotes, a list in brackets, true and false are lower case"
-    if what.startswith("Exceeds the limit"):
-        return 0, "a number has far too many digits", ""
     return line, f"is not TOML: {what[:1].lower()}{what[1:]}", column

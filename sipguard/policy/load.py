@@ -60,8 +60,7 @@ def _parse(text: str, lines: Lines) -> dict[str, Any]:
     except RecursionError:
         raise PolicyError([Problem("", 0, "lists are nested far too deeply")]) from None
     except ValueError as error:  # TOMLDecodeError, or a number of more digits than Python converts
-        line, what, hint = not_toml(str(error))
-        line = line or text.rstrip().count("\n") + 1
+        line, what, hint = not_toml(str(error), text)
         raise PolicyError([Problem(show_path(lines.before(line)), line, what, hint)]) from None
 
 

@@ -1,0 +1,56 @@
+"""A policy is told in a few plain lines, and what is dangerous in it stands among them."""
+
+from __future__ import annotations
+
+from sipguard.policy.describe import describe
+from sipguard.policy.load import load
+from sipguard.policy.schema import Policy
+
+FORGOTTEN = "an old ban is forgotten after 30 days"
+
+
+def test_the_default_is_told_in_six_lines() -> None:
+    assert describe(Policy()) == [
+        "The guard only watches: it says what it would do and blocks nothing.",
+        "It reads SIP on ports 5060, 5061, 5080 and 50600 of this host.",
+        "Any address may send SIP, until it is found attacking.",
+        "Who fails with 5 passwords within 10 minutes is banned.",
+        f"A ban lasts 1 hour at first, 4 times as long each further time, 30 days at most; {FORGOTTEN}.",
+        "It closes the SIP ports. Who is slowed down may send 5 messages a second.",
+    ]
+
+
+def test_what_is_allowed_is_named_up_to_a_few() -> None:
+    places = ", ".join(f"'192.0.2.{number}'" for number in range(9))
+    lines = describe(load(f"allowed = [{places}, 'home.example']\n"))
+    assert "Never banned: 192.0.2.0, 192.0.2.1, 192.0.2.2, 192.0.2.3 and 6 more." in lines
+
+
+def test_sites_and_trunks_are_called_by_name() -> None:
+    sites = "".join(f"[[site]]\nname='Site {number}'\naddresses=['192.0.2.{number}']\n" for number in range(6))
+    lines = describe(load(sites + "[[trunk]]\nname='Carrier'\naddresses=['198.51.100.0/28', 'sip.example.net']\n"))
+    assert "Trunks, never banned: Carrier (198.51.100.0/28 and sip.example.net)." in lines
+    assert next(line for line in lines if line.startswith("Sites")).endswith("Site 3 (192.0.2.3) and 2 more.")
+
+
+def test_a_policy_that_lets_in_only_trunks_is_warned_of() -> None:
+    lines = describe(load("strangers='closed'\nmode='enforce'\n[[trunk]]\nname='C'\naddresses=['198.51.100.1']\n"))
+    assert "Only trunks are named: no phone outside this host can register or call." in lines
+    assert "Only the addresses named here may send SIP; everybody else is shut out." in lines
+    assert lines[0] == "The guard acts: who is found attacking is banned in the kernel."
+
+
+def test_what_is_switched_off_or_bent_is_told() -> None:
+    text = "pbx=['192.0.2.1']\n[detect]\nsamekey.enabled=false\ncredentials={failures=1, then='report'}\n"
+    lines = describe(load(text + "[ban]\nfactor=1\n[enforcement]\nscope='all'\nthrottle_rate=1\n"))
+    assert "Switched off: samekey." in lines
+    assert "Who fails with 1 password within 10 minutes is reported, no more." in lines
+    assert "A ban lasts 1 hour." in lines
+    assert "It closes all ports of this host. Who is slowed down may send 1 message a second." in lines
+    assert lines[1].endswith("of this host, and of 192.0.2.1.")
+
+
+def test_guessing_that_is_not_looked_for_is_not_said_to_be_banned() -> None:
+    lines = describe(load("detect.credentials.enabled=false"))
+    assert "Switched off: credentials." in lines
+    assert not any("passwords" in line for line in lines)
