@@ -18,6 +18,7 @@ from typing import TypeVar
 from sipguard.errors import AdapterError
 from sipguard.model import Delta, Span
 from sipguard.store.database import Store
+from sipguard.store.schema import ADAPTER
 
 T = TypeVar("T")
 
@@ -58,6 +59,7 @@ class Writer:
         self.failures = 0
         self.broken = ""
         self._damage = ""
+        self._closed = False
         self._written = written
         self._alert = alert
         self._deltas: deque[tuple[int, Delta, Span]] = deque(maxlen=deltas)
@@ -104,6 +106,8 @@ class Writer:
     async def flush(self) -> bool:
         """Write what waits now. False, and the operator told, when that failed; it then waits on."""
         async with self._busy:
+            if self._closed:
+                return True
             deltas, lines = list(self._deltas), list(self._lines)
             if not deltas and not lines and self._store is not None:
                 return True
@@ -146,12 +150,15 @@ class Writer:
     async def ask(self, question: Callable[[Store], T]) -> T:
         """Give the answer of `question`, called on the store's thread. Raises AdapterError."""
         async with self._busy:
+            if self._closed:
+                raise AdapterError(ADAPTER, "the guard is ending")
             return await self._on_thread(lambda: question(self._opened()))
 
     async def close(self) -> None:
         """Write what waits, once, and close the file."""
         await self.flush()
         async with self._busy:
+            self._closed = True
             await self._on_thread(self._shut)
         self._thread.shutdown(wait=False)
 

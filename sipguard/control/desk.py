@@ -1,0 +1,169 @@
+"""What each verb of the control socket does: asks the packet process, asks the store, keeps the operator's switches.
+
+Promises: an answer is plain JSON and bounded; an order that is not understood, or that the packet process does not
+confirm in time, is a `RefusedError` that says so. `off` leaves its mark on disk before anything else, so that it holds
+whatever happens next. Nothing here opens a socket or decides about an address.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from sipguard.address import Network, parse_network
+from sipguard.control.server import RefusedError
+from sipguard.errors import AdapterError
+from sipguard.model import DAY, Order, OrderVerb
+from sipguard.report import pack
+from sipguard.store import questions
+from sipguard.store.writer import Writer
+
+Json: TypeAlias = dict[str, Any]
+Args: TypeAlias = Mapping[str, Any]
+Ask: TypeAlias = Callable[[str, Args], Awaitable[Any]]
+
+LONGEST_BAN = 3650 * DAY
+LONGEST_REASON = 200
+
+
+class Desk:
+    """Serves verbs. `ask` puts a request to the packet process, `about` tells the keeper's own state."""
+
+    def __init__(
+        self, ask: Ask, writer: Writer, about: Callable[[], Json], reload: Callable[[], Awaitable[Json]]
+    ) -> None:
+        self._ask = ask
+        self._writer = writer
+        self._about = about
+        self._reload = reload
+        self.policy_mode = "observe"
+        self._verbs: Mapping[str, Callable[[Args, str], Awaitable[Any]]] = {
+            "status": self._status,
+            "bans": self._bans,
+            "preview": self._preview,
+            "events": self._events,
+            "ban": self._ban,
+            "unban": self._unban,
+            "off": self._off,
+            "on": self._on,
+            "enforce": partial(self._mode, "enforce"),
+            "observe": partial(self._mode, "observe"),
+            "reload": self._reload_policy,
+        }
+
+    async def handle(self, verb: str, args: Args, by: str) -> Any:
+        """Serve one verb. Raises RefusedError."""
+        serve = self._verbs.get(verb)
+        if serve is None:
+            raise RefusedError(f"there is no verb {verb[:40]!r}; known are {', '.join(self._verbs)}", "usage")
+        try:
+            return await serve(args, by)
+        except AdapterError as error:
+            raise RefusedError(str(error), "broken") from None
+
+    # --- Questions ----------------------------------------------------------------------------------------------------
+
+    async def _status(self, _args: Args, _by: str) -> Json:
+        found: Json = {"keeper": self._about()}
+        try:
+            found["packet"] = await self._ask("status", {})
+        except RefusedError as refusal:
+            found["packet"] = {"error": str(refusal)}
+        try:
+            found["store"] = await self._writer.ask(lambda store: questions.counts(store, time.time_ns()))
+        except AdapterError as error:
+            found["store"] = {"error": error.what}
+        return found
+
+    async def _bans(self, args: Args, _by: str) -> Json:
+        limit = _number(args, "limit", questions.MOST)
+        await self._writer.flush()
+        return await self._writer.ask(lambda store: questions.bans(store, time.time_ns(), limit))
+
+    async def _preview(self, _args: Args, _by: str) -> Json:
+        await self._writer.flush()
+        return await self._writer.ask(lambda store: questions.preview(store, time.time_ns()))
+
+    async def _events(self, args: Args, _by: str) -> list[Json]:
+        last = _number(args, "last", 50)
+        await self._writer.flush()
+        return await self._writer.ask(lambda store: questions.events(store, last))
+
+    # --- Orders -------------------------------------------------------------------------------------------------------
+
+    async def _ban(self, args: Args, by: str) -> Any:
+        span = _number(args, "span", 0)
+        if not 0 <= span <= LONGEST_BAN:
+            raise RefusedError("a ban lasts at most 3650 days", "usage")
+        return await self._order(OrderVerb.BAN, args, span, by)
+
+    async def _unban(self, args: Args, by: str) -> Any:
+        return await self._order(OrderVerb.UNBAN, args, 0, by)
+
+    async def _order(self, verb: OrderVerb, args: Args, span: int, by: str) -> Any:
+        reason = args.get("reason", "")
+        if not isinstance(reason, str) or len(reason) > LONGEST_REASON:
+            raise RefusedError(f"a reason is a text of at most {LONGEST_REASON} characters", "usage")
+        order = Order(verb, _network(args), span, reason, by)
+        return await self._ask(str(verb), {"order": pack(order)})
+
+    async def _mode(self, mode: str, _args: Args, _by: str) -> Any:
+        """Switch, then remember: kept as long as the policy's own mode is not changed."""
+        body = await self._ask(mode, {})
+        try:
+            await self._writer.ask(lambda store: _keep_mode(store.set_meta, mode, self.policy_mode))
+        except AdapterError as error:
+            raise RefusedError(f"switched to {mode}, but it could not be kept: {error.what}", "broken") from None
+        return body
+
+    async def _reload_policy(self, _args: Args, _by: str) -> Json:
+        return await self._reload()
+
+    # --- The emergency switch -----------------------------------------------------------------------------------------
+
+    @property
+    def marker(self) -> Path:
+        """Give the file whose being there means: stay open."""
+        return self._writer.path.with_name("off")
+
+    async def _off(self, _args: Args, _by: str) -> Json:
+        kept = ""
+        try:
+            self.marker.touch(mode=0o644)
+        except OSError as error:
+            kept = f"the mark {self.marker} cannot be written ({error.strerror}): a restarted guard would guard again"
+        return {"packet": await self._ask("off", {}), "marker": str(self.marker), "warning": kept}
+
+    async def _on(self, _args: Args, _by: str) -> Json:
+        try:
+            self.marker.unlink(missing_ok=True)
+        except OSError as error:
+            raise RefusedError(f"the mark {self.marker} cannot be removed: {error.strerror}", "broken") from None
+        return {"packet": await self._ask("on", {})}
+
+
+def kept_mode(get: Callable[[str], str | None], policy_mode: str) -> str | None:
+    """Give the operator's mode; None when there is none, or when the policy's has been changed since."""
+    return get("mode") if get("policy_mode") == policy_mode else None
+
+
+def _keep_mode(keep: Callable[[str, str | None], None], mode: str, policy_mode: str) -> None:
+    keep("mode", mode)
+    keep("policy_mode", policy_mode)
+
+
+def _number(args: Args, name: str, otherwise: int) -> int:
+    value = args.get(name, otherwise)
+    if not isinstance(value, int) or isinstance(value, bool) or abs(value) > 2**62:
+        raise RefusedError(f'"{name}" is a whole number', "usage")
+    return value
+
+
+def _network(args: Args) -> Network:
+    try:
+        return parse_network(str(args.get("network", "")))
+    except ValueError as error:
+        raise RefusedError(str(error), "usage") from None

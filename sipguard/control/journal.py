@@ -1,0 +1,74 @@
+"""The keeper's log: one structured line each, to standard error, whence systemd or a terminal takes it.
+
+Promises: a line of the log is one line, whatever an attacker put into a field; a log that cannot be written (its reader
+is gone) never stops the keeper. What is logged is said by those who call.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from collections.abc import Mapping, MutableMapping
+from typing import Any, TextIO
+
+import structlog
+
+from sipguard.control.text import clean
+
+LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+
+
+class _Patient:
+    """A stream that swallows what cannot be written: a closed terminal is no reason to stop guarding."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> None:
+        try:
+            self._stream.write(text)
+        except (OSError, ValueError):
+            return
+
+    def flush(self) -> None:
+        try:
+            self._stream.flush()
+        except (OSError, ValueError):
+            return
+
+
+def configure(level: str, form: str, stream: TextIO | None = None) -> None:
+    """Set up logging: `level` one of LEVELS, `form` "text" or "json"; others mean "info" and "text"."""
+    out = _Patient(sys.stderr if stream is None else stream)
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            _as_json if form == "json" else _as_text,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(LEVELS.get(level, logging.INFO)),
+        logger_factory=structlog.PrintLoggerFactory(out),  # type: ignore[arg-type]
+        cache_logger_on_first_use=False,
+    )
+
+
+def _as_json(_logger: Any, _name: str, event: MutableMapping[str, Any]) -> str:
+    return json.dumps(event, sort_keys=True, default=str)
+
+
+def _as_text(_logger: Any, _name: str, event: MutableMapping[str, Any]) -> str:
+    """Write `time level event key=value ...`; values with a blank or a quote in them are quoted."""
+    head = (clean(event.pop(key, "")) for key in ("timestamp", "level", "event"))
+    return " ".join([*head, *_fields(event)])
+
+
+def _fields(event: Mapping[str, Any]) -> list[str]:
+    return [f"{clean(key)}={_quoted(value)}" for key, value in event.items()]
+
+
+def _quoted(value: Any) -> str:
+    text = clean(value)
+    if text and not any(sign in text for sign in ' "='):
+        return text
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'

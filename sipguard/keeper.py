@@ -1,0 +1,385 @@
+"""The keeper: all that needs disk, names and people, apart from the packet process and without its privileges.
+
+Promises: it holds no capability, or ends; what the packet process sends is on disk within a fraction of a second, and
+acknowledged only then; when the packet process is gone, it writes out what it has and ends; nothing that a client, a
+disk, a name server or the other process does ends it sooner. It decides nothing about packets: it passes on.
+
+Started by the packet process as `python -m sipguard.keeper --fd N --policy PATH`; the messages are those of
+`control/pair.py`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import structlog
+
+from sipguard.control import journal, privilege
+from sipguard.control.desk import Desk, kept_mode
+from sipguard.control.pair import Message, Pair
+from sipguard.control.requests import Requests
+from sipguard.control.server import RefusedError, Server
+from sipguard.errors import AdapterError, PolicyError, Problem
+from sipguard.model import SECOND, Decision, Delta, Names, Offence, Role, Trust
+from sipguard.names.lookup import Lookup
+from sipguard.names.watch import Key, Watch
+from sipguard.policy.load import load
+from sipguard.policy.schema import Policy
+from sipguard.report import pack, subject_text, unpack
+from sipguard.store.database import Store
+from sipguard.store.writer import Writer
+
+Json: TypeAlias = dict[str, Any]
+
+EX_NOPERM = 77  # sysexits.h
+POLICY_BYTES = 1024 * 1024
+ITEMS = 200
+"""Items in one message of the state: the packet process reads them between two packets."""
+AHEAD = 1024 * 1024
+"""Bytes of state that may wait in the pair before the next page is read."""
+LEAVE = 3.0
+"""Seconds between SIGTERM and the end, for what the packet process still has to say."""
+MOST_LEFT = 100
+"""Reads of what the packet process left behind, 64 datagrams each: more than a socket holds."""
+TIDY = 60.0
+"""Seconds between two clean-ups of the store."""
+
+
+class Keeper:
+    """One life of the keeper: from the first `hello` to the last delta."""
+
+    def __init__(self, sock: socket.socket, policy_path: Path) -> None:
+        self._pair = Pair(sock)
+        self._policy_path = policy_path
+        self._log = structlog.get_logger()
+        self._stop = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.requests = Requests(self._send)
+        self._faults = 0
+        self._offset = time.time_ns() - time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+        self._roomy = asyncio.Event()
+        self._parts: _Parts | None = None
+        self._takes: Mapping[str, Callable[[Message], None]] = {
+            "hello": self._hello,
+            "delta": self._delta,
+            "report": self._report,
+            "alert": self._alerted,
+            "reply": self.requests.settle,
+            "reload": lambda _: self._spawn(self._reload_logged()),
+            "bye": lambda _: self._stop.set(),
+        }
+
+    async def run(self) -> None:
+        """Live until the packet process says `bye` or is gone, or a signal ends us; then write out everything."""
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGTERM, loop.call_later, LEAVE, self._stop.set)
+        loop.add_signal_handler(signal.SIGINT, lambda: None)  # a terminal's Ctrl-C: the packet process says bye
+        loop.add_signal_handler(signal.SIGHUP, lambda: None)
+        loop.add_reader(self._pair.fileno(), self._readable)
+        await self._stop.wait()
+        loop.remove_reader(self._pair.fileno())
+        for _ in range(MOST_LEFT):
+            self._take(self._pair.receive())
+        if self._parts is not None:
+            await self._parts.close()
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._flush()
+        loop.remove_writer(self._pair.fileno())
+        self._pair.close()
+
+    # --- The pair -----------------------------------------------------------------------------------------------------
+
+    def _readable(self) -> None:
+        self._take(self._pair.receive())
+        if not self._pair.open:
+            self._stop.set()
+
+    def _take(self, messages: Sequence[Message]) -> None:
+        for message in messages:
+            try:
+                self._takes[message["t"]](message)
+            except (KeyError, TypeError, ValueError) as error:
+                self._faults += 1
+                if self._faults < 10:  # enough to see what is wrong, too few to fill a disk
+                    self._log.warning("message not understood", kind=message["t"], why=repr(error))
+
+    def _send(self, message: Message) -> None:
+        self._pair.send(message)
+        self._flush()
+
+    def _flush(self) -> None:
+        """Write what the pair takes; come back when it takes more."""
+        loop = asyncio.get_running_loop()
+        self._pair.flush()
+        if self._pair.held < AHEAD:
+            self._roomy.set()
+        if self._pair.fileno() < 0:
+            return
+        if self._pair.wanting:
+            loop.add_writer(self._pair.fileno(), self._flush)
+        else:
+            loop.remove_writer(self._pair.fileno())
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """End with the task that failed: the packet process starts us anew, which is better than half a keeper."""
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            self._log.error("bug", why=repr(task.exception()), exc_info=task.exception())
+            self._stop.set()
+
+    # --- What the packet process says ---------------------------------------------------------------------------------
+
+    def _hello(self, message: Message) -> None:
+        self._offset = int(message["offset"])
+        if self._parts is None:
+            policy = self._first_policy(message.get("policy"))
+            journal.configure(policy.shell.log.level, policy.shell.log.format)
+            self._parts = _Parts(self, policy)
+            self._spawn(self._begin(self._parts, state=message.get("state", True) is not False))
+        else:
+            self._spawn(self._send_state(self._parts, state=message.get("state", True) is not False))
+
+    def _first_policy(self, text: object) -> Policy:
+        """Take the packet process's own text, else the file; with neither, the defaults, and say so."""
+        try:
+            return load(text if isinstance(text, str) else read_policy(self._policy_path))
+        except PolicyError as error:
+            self.alert("policy-unreadable", str(self._policy_path), f"{error}; the keeper goes by the defaults")
+            return Policy()
+
+    def _delta(self, message: Message) -> None:
+        noun = unpack(message["what"])
+        if not isinstance(noun, Decision | Offence | Trust) or self._parts is None:
+            raise TypeError("no delta")
+        self._offset = int(message["offset"])
+        self._parts.writer.delta(int(message["n"]), noun, self._offset)
+        if isinstance(noun, Decision):
+            self._log.info(
+                "decision",
+                verdict=str(noun.verdict),
+                subject=subject_text(noun.subject),
+                until=(noun.until + self._offset) // SECOND if noun.until else 0,
+                because=",".join(noun.because),
+                rule=noun.rule,
+                reason=noun.reason,
+                offence=noun.offence,
+            )
+
+    def _report(self, message: Message) -> None:
+        line = message["line"]
+        if not isinstance(line, dict):
+            raise TypeError("no line")
+        self._publish(line)
+        if line.get("action") == "alert":
+            self._log.warning("alert", kind=line.get("alert"), subject=line.get("subject"), text=line.get("text"))
+
+    def _alerted(self, message: Message) -> None:
+        self.alert(str(message["kind"]), str(message["subject"]), str(message["text"]))
+
+    # --- What we say --------------------------------------------------------------------------------------------------
+
+    def alert(self, kind: str, subject: str, text: str) -> None:
+        """Tell the operator: log, events, followers."""
+        self._log.warning("alert", kind=kind, subject=subject, text=text)
+        at = round(time.time(), 3)
+        self._publish({"action": "alert", "alert": kind, "at": at, "kind": "action", "subject": subject, "text": text})
+
+    def _publish(self, line: Json) -> None:
+        if self._parts is not None:
+            text = json.dumps(line, separators=(",", ":"), sort_keys=True)
+            self._parts.writer.line(text)
+            self._parts.server.publish(text)
+
+    def written(self, number: int) -> None:
+        """Acknowledge what is on disk."""
+        self._send({"t": "ack", "n": number})
+
+    def about(self) -> Json:
+        """Tell of ourselves, for `status`."""
+        found: Json = {"pid": os.getpid(), "policy": str(self._policy_path), "faults": self._pair.faults + self._faults}
+        return found | (self._parts.about() if self._parts else {})
+
+    async def _begin(self, parts: _Parts, *, state: bool) -> None:
+        """Send the state first: the packet process waits for it; then open the door, then look names up."""
+        with suppress(AdapterError):
+            parts.watch.remember(await parts.writer.ask(Store.names))
+        await self._send_state(parts, state=state)
+        parts.watch.want(wanted_names(parts.policy))
+        for work in (parts.writer.run(), parts.watch.run(), self._tidy(parts)):
+            self._spawn(work)
+        try:
+            warning = await parts.server.start()
+        except AdapterError as error:
+            warning = f"{error.what}; no command can reach the guard"
+        if warning:
+            self.alert("control", str(parts.policy.shell.control.socket), warning)
+
+    async def _send_state(self, parts: _Parts, *, state: bool) -> None:
+        count, complete, mode = 0, await parts.writer.flush(), None
+        try:
+            mode = await parts.writer.ask(lambda store: kept_mode(store.meta, str(parts.policy.mode)))
+            pages = await parts.writer.ask(self._pages) if state else iter(())
+            while page := await parts.writer.ask(lambda _, pages=pages: next(pages, None)):  # type: ignore[misc]
+                count += len(page)
+                self._roomy.clear()
+                self._send({"t": "state", "items": [pack(noun) for noun in page]})
+                await self._roomy.wait()
+        except AdapterError:
+            complete = False
+        off = parts.desk.marker.exists()
+        self._send({"t": "state-end", "mode": mode, "off": off, "complete": complete, "count": count})
+        for noun in parts.watch.present():
+            self._send({"t": "names", "what": pack(noun)})
+
+    def _pages(self, store: Store) -> Iterator[list[Delta]]:
+        return store.pages(self._offset, time.time_ns() - self._offset, ITEMS)
+
+    async def _tidy(self, parts: _Parts) -> None:
+        while True:
+            await asyncio.sleep(TIDY)
+            with suppress(AdapterError):
+                await parts.writer.ask(lambda store: store.expire(time.time_ns()))
+
+    # --- Reload -------------------------------------------------------------------------------------------------------
+
+    async def reload(self) -> Json:
+        """Read the policy again; pass it on when it is sound. Raises RefusedError with every problem, else."""
+        if self._parts is None:
+            raise RefusedError("the guard is starting", "busy")
+        try:
+            text = await asyncio.to_thread(read_policy, self._policy_path)
+            policy = await asyncio.to_thread(load, text)
+        except PolicyError as error:
+            raise RefusedError("the policy is kept as it was: " + "; ".join(map(str, error.problems))) from None
+        mode = await self._parts.adopt(policy)
+        self._send({"t": "policy", "text": text, "mode": mode})
+        self._log.info("policy reloaded", path=str(self._policy_path))
+        return {"policy": str(self._policy_path)}
+
+    async def _reload_logged(self) -> None:
+        try:
+            await self.reload()
+        except RefusedError as refusal:
+            self.alert("policy-refused", str(self._policy_path), str(refusal))
+
+    def names_changed(self, noun: Names) -> None:
+        """Pass new addresses on, and keep them for a start without a name server."""
+        self._send({"t": "names", "what": pack(noun)})
+        if self._parts is not None and noun.networks:
+            self._spawn(self._keep_names(self._parts.writer, noun))
+
+    @staticmethod
+    async def _keep_names(writer: Writer, noun: Names) -> None:
+        with suppress(AdapterError):
+            await writer.ask(lambda store: store.keep_names(noun, time.time_ns()))
+
+
+class _Parts:
+    """What a policy makes: the store, the control socket, the names."""
+
+    def __init__(self, keeper: Keeper, policy: Policy) -> None:
+        shell = policy.shell
+        path = Path(shell.store.path)
+        self.policy = policy
+        self._alert = keeper.alert
+        self.writer = Writer(path, keeper.written, lambda kind, text: keeper.alert(kind, str(path), text))
+        self.watch = Watch(Lookup().look, keeper.names_changed, keeper.alert, shell.names.refresh / SECOND)
+        self.desk = Desk(keeper.requests.ask, self.writer, keeper.about, keeper.reload)
+        self.desk.policy_mode = str(policy.mode)
+        self.server = Server(Path(shell.control.socket), shell.control.group, self.desk.handle)
+
+    async def adopt(self, policy: Policy) -> str | None:
+        """Take over what can change while running (names, log, mode); give the operator's mode where it still holds."""
+        old, self.policy = self.policy, policy
+        if (old.shell.store, old.shell.control) != (policy.shell.store, policy.shell.control):
+            self._alert("policy-restart", "policy", "[store] and [control] change when the guard is restarted")
+        self.desk.policy_mode = str(policy.mode)
+        self.watch.refresh = policy.shell.names.refresh / SECOND
+        self.watch.want(wanted_names(policy))
+        journal.configure(policy.shell.log.level, policy.shell.log.format)
+        with suppress(AdapterError):
+            return await self.writer.ask(lambda store: kept_mode(store.meta, str(policy.mode)))
+        return None
+
+    def about(self) -> Json:
+        """Tell of the parts, for `status`."""
+        writer, server = self.writer, self.server
+        return {
+            "policy_mode": str(self.policy.mode),
+            "off": self.desk.marker.exists(),
+            "store_path": str(writer.path),
+            "store_error": writer.broken,
+            "store_waiting": writer.waiting,
+            "store_lost": writer.lost_deltas + writer.lost_lines,
+            "clients": server.clients,
+            "slow_readers": server.slow,
+            "unresolved": self.watch.unresolved()[:20],
+        }
+
+    async def close(self) -> None:
+        """Write everything out; the disk first, nobody is told until it is there."""
+        await self.writer.close()
+        await self.server.close()
+
+
+def wanted_names(policy: Policy) -> list[Key]:
+    """Give each host name of a policy with what its addresses are to us."""
+    allowed = [*policy.allowed_names, *(name for site in policy.sites for name in site.names)]
+    trunks = [name for trunk in policy.trunks for name in trunk.names]
+    return list(dict.fromkeys([*((Role.ALLOWED, name) for name in allowed), *((Role.TRUNK, name) for name in trunks)]))
+
+
+def read_policy(path: Path) -> str:
+    """Read a policy's text. Raises PolicyError when the file cannot be read, is no text or is far too large."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(POLICY_BYTES + 1)
+        if len(data) > POLICY_BYTES:
+            raise PolicyError([Problem("", 0, f"{path} is larger than 1 MiB")])
+        return data.decode()
+    except OSError as error:
+        raise PolicyError([Problem("", 0, f"{path} cannot be read: {error.strerror}")]) from error
+    except UnicodeDecodeError as error:
+        raise PolicyError([Problem("", 0, f"{path} is not UTF-8")]) from error
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the keeper; give its exit code. 77: the capabilities could not be dropped, nothing was begun."""
+    try:
+        privilege.drop()
+    except AdapterError as error:
+        sys.stderr.write(f"sipguard keeper: {error.what}; it does not run with more rights than it needs\n")
+        return EX_NOPERM
+    parser = argparse.ArgumentParser(prog="sipguard.keeper")
+    parser.add_argument("--fd", type=int, required=True)
+    parser.add_argument("--policy", type=Path, required=True)
+    args = parser.parse_args(argv)
+    journal.configure("info", "text")
+    asyncio.run(_run(socket.socket(fileno=args.fd), args.policy))
+    return 0
+
+
+async def _run(sock: socket.socket, policy: Path) -> None:
+    await Keeper(sock, policy).run()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
