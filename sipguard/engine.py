@@ -196,7 +196,10 @@ class Engine:
         actions.append(Record(at, change))
         until = self._trusts.until(place)
         if until > at:
-            actions.extend(self._judge.hold(at, Held(SetName.TRUSTED, place, until), ("registered",)))
+            new = self._judge.ledger.until(SetName.TRUSTED, place) is None
+            because = "registered" if new else "refreshed"
+            actions.extend(self._judge.hold(at, Held(SetName.TRUSTED, place, until), (because,)))
+            actions.extend(self._judge.release(at, SetName.THROTTLED, place, ("trusted",)))
         else:
             actions.extend(self._judge.release(at, SetName.TRUSTED, place, ("unregistered",)))
 

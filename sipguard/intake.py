@@ -13,10 +13,10 @@ from sipguard.model import Frame, Hook, Instant, Transport
 from sipguard.sip.framing import Framer
 from sipguard.sip.message import SipRequest, SipResponse, Unparsable
 from sipguard.sip.parser import parse
+from sipguard.wire.flow import Flow
 from sipguard.wire.fragments import Fragments
-from sipguard.wire.ip import Datagram, Segment
-from sipguard.wire.l4 import decode
-from sipguard.wire.stream import Flow, Streams
+from sipguard.wire.l4 import Segment, decode
+from sipguard.wire.stream import Streams
 
 _NOTHING: tuple[Heard, ...] = ()
 
@@ -71,7 +71,7 @@ class Intake:
     def listen(self, ports: Sequence[int]) -> None:
         """Read these ports from now on; connections already known stay known."""
         self._ports = frozenset(ports)
-        self._streams.server_ports = self._ports
+        self._streams.listen(self._ports)
 
     def read(self, at: Instant, frame: Frame) -> Sequence[Heard]:
         """Give the messages that this frame completes, in the order of their bytes."""
@@ -84,28 +84,33 @@ class Intake:
         if self._shut(packet.src, frame.hook, packet.payload):
             self.shut_out += 1
             return _NOTHING
-        if type(packet) is Datagram:
-            self.messages += 1
-            message = parse(packet.payload)
-            return (Heard(packet.src, packet.sport, packet.dst, packet.dport, message, frame.hook, None),)
-        return self._read_stream(at, packet, frame.hook)
+        if isinstance(packet, Segment):
+            return self._read_stream(at, packet, frame.hook)
+        self.messages += 1
+        message = parse(packet.payload)
+        return (Heard(packet.src, packet.sport, packet.dst, packet.dport, message, frame.hook, None),)
 
     def _read_stream(self, at: Instant, segment: Segment, hook: Hook) -> Sequence[Heard]:
         found: list[Heard] = []
         for delivery in self._streams.feed(at, segment):
             flow = delivery.flow
-            framer = flow.to_server if delivery.to_server else flow.to_client
-            if not isinstance(framer, Framer):
+            if delivery.to_server:
+                source, target, state = flow.client, flow.server, flow.client_state
+            else:
+                source, target, state = flow.server, flow.client, flow.server_state
+            if isinstance(state, Framer):
+                framer = state
+            else:
                 framer = Framer()
                 if delivery.to_server:
-                    flow.to_server = framer
+                    flow.client_state = framer
                 else:
-                    flow.to_client = framer
+                    flow.server_state = framer
             if delivery.gap:
                 framer.gap()
             for raw in framer.feed(delivery.data):
                 self.messages += 1
-                found.append(Heard(segment.src, segment.sport, segment.dst, segment.dport, parse(raw), hook, flow))
+                found.append(Heard(*source, *target, parse(raw), hook, flow))
         return found
 
     def counters(self) -> dict[str, int]:

@@ -171,7 +171,7 @@ class Account(NamedTuple):
 
 
 class Excuse(StrEnum):
-    """Why a rejected credential says nothing of the password in it (DESIGN: what counts as evidence)."""
+    """Why a rejected credential says nothing of the password in it."""
 
     NONE = ""
     STALE = "stale"  # the PBX said stale=true: right password, old nonce (RFC 7616 section 3.3)
@@ -247,16 +247,19 @@ class AuthSucceeded(Event):
 
 
 class Registered(Event):
-    """An authenticated REGISTER put a contact in place until `until`."""
+    """An authenticated REGISTER put a contact in place until `until`. `proven`: its sender holds the address."""
 
-    __slots__ = ("account", "contact", "until")
+    __slots__ = ("account", "contact", "proven", "until")
 
-    def __init__(self, at: Instant, source: Address, account: Account, contact: bytes, until: Instant) -> None:
+    def __init__(
+        self, at: Instant, source: Address, account: Account, contact: bytes, until: Instant, *, proven: bool
+    ) -> None:
         self.at = at
         self.source = source
         self.account = account
         self.contact = contact
         self.until = until
+        self.proven = proven
 
 
 class Unregistered(Event):

@@ -92,7 +92,9 @@ def _record_line(record: Record, base: Instant) -> Json | None:
     return None
 
 
-def _hold_line(action: Hold, base: Instant) -> Json:
+def _hold_line(action: Hold, base: Instant) -> Json | None:
+    if action.because == ("refreshed",):
+        return None  # a phone that stays registered is no news
     found: Json = {
         "action": _HELD_AS[action.held.set],
         "at": seconds(action.at, base),

@@ -29,12 +29,15 @@ from sipguard.model import (
     Release,
     SetName,
 )
+from sipguard.table import Table
+
+_TOLD_MOST = 20_000
 
 
 class Judge:
     """Makes decisions; keeps the ladder, the ledger and the patience with offices."""
 
-    __slots__ = ("_collateral", "_config", "_consequences", "_exempt", "_own", "ladder", "ledger")
+    __slots__ = ("_collateral", "_config", "_consequences", "_exempt", "_own", "_told", "ladder", "ledger")
 
     def __init__(
         self,
@@ -49,6 +52,7 @@ class Judge:
         self._exempt = exempt
         self._own = own
         self._collateral = Collateral()
+        self._told: Table[tuple[str, Network, str], Instant] = Table(_TOLD_MOST, _TOLD_MOST // 8)
         self.ladder = Ladder(config)
         self.ledger = Ledger(most)
 
@@ -65,21 +69,44 @@ class Judge:
             return [Record(finding.at, finding), self._report(finding, "detect." + finding.detector)]
         if self.ledger.until(SetName.BLOCKED, subject) is not None:
             return []
-        told: list[Action] = [Record(finding.at, finding)]
         rule = f"detect.{finding.detector}.then"
         spared = self.spared(subject)
+        verdict, act = self._weigh(finding, subject, spared)
+        if verdict is not DecisionVerdict.BLOCK and self._said_lately(finding, subject):
+            return []  # said already, and still so: whoever sends on must not fill the records
+        return [Record(finding.at, finding), *act(finding, subject, spared or rule)]
+
+    def _weigh(
+        self, finding: Finding, subject: Network, spared: str
+    ) -> tuple[DecisionVerdict, Callable[[Finding, Network, str], list[Action]]]:
+        """Say what a finding comes to, and how that is done."""
         consequence = self._consequences[finding.detector]
         if spared:
-            told.append(Record(finding.at, self._decision(finding, DecisionVerdict.EXEMPT, spared)))
-        elif consequence is Consequence.REPORT:
-            told.append(self._report(finding, rule))
-        elif consequence is Consequence.THROTTLE or not finding.proven:
-            told += self._throttle(finding, subject, rule)
-        elif self._healthy(finding, subject):
-            told += self._tell_office(finding, subject, rule)
-        else:
-            told += self.ban(finding.at, subject, (finding.detector,), rule)
-        return told
+            return DecisionVerdict.EXEMPT, self._spare
+        if consequence is Consequence.REPORT:
+            return DecisionVerdict.REPORT, self._note
+        if consequence is Consequence.THROTTLE or not finding.proven:
+            return DecisionVerdict.THROTTLE, self._throttle
+        if self._healthy(finding, subject):
+            return DecisionVerdict.REPORT, self._tell_office
+        return DecisionVerdict.BLOCK, self._ban
+
+    def _said_lately(self, finding: Finding, subject: Network) -> bool:
+        key = (finding.detector, subject, finding.identifier)
+        last = self._told.get(key)
+        if last is not None and finding.at - last < self._config.throttle // 2:
+            return True
+        self._told.put(key, finding.at, subject.address)
+        return False
+
+    def _ban(self, finding: Finding, subject: Network, rule: str) -> list[Action]:
+        return self.ban(finding.at, subject, (finding.detector,), rule)
+
+    def _spare(self, finding: Finding, _subject: Network, rule: str) -> list[Action]:
+        return [Record(finding.at, self._decision(finding, DecisionVerdict.EXEMPT, rule))]
+
+    def _note(self, finding: Finding, _subject: Network, rule: str) -> list[Action]:
+        return [self._report(finding, rule)]
 
     def order(self, at: Instant, order: Order) -> list[Action]:
         """Do what the operator says, but never ban an exempt address, which is answered with an `exempt` decision."""

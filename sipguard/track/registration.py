@@ -39,7 +39,9 @@ class Registrations:
         for each in trust:
             self._put(each.account, each.network, each.network.address, each.until)
 
-    def registered(self, at: Instant, source: Address, account: Account, contact: bytes, expires: int) -> Event:
+    def registered(
+        self, at: Instant, source: Address, account: Account, contact: bytes, expires: int, *, proven: bool
+    ) -> Event:
         """Put a registration in place for `expires` seconds, or take it back with 0; gives the event of it."""
         place = subject_of(source)
         if expires <= 0:
@@ -47,7 +49,7 @@ class Registrations:
             return Unregistered(at, source, account)
         until = at + min(expires, LONGEST) * SECOND
         self._put(account, place, source, until)
-        return Registered(at, source, account, contact, until)
+        return Registered(at, source, account, contact, until, proven=proven)
 
     def _put(self, account: Account, place: Network, source: Address, until: Instant) -> None:
         key = (account, place)

@@ -1,7 +1,7 @@
 """Which end of a message is the PBX. Live, the kernel's hook tells; in a capture, the addresses that were named.
 
-In a capture for which nobody named the PBX's addresses, it is the side that answers on a SIP port: the sender of a
-response from such a port. Never the replaying host's own addresses.
+In a capture for which nobody named the PBX's addresses, it is the side that answers on a SIP port, or that challenges:
+no phone does that. Never the replaying host's own addresses.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from sipguard.sip.message import SipResponse
 from sipguard.table import Table
 
 _ANSWERING = 4096
+_CHALLENGES = frozenset({401, 407})
 
 
 class Side(Enum):
@@ -30,12 +31,13 @@ class Side(Enum):
 class Sides:
     """Tells the sides apart; `pbx` are the PBX's addresses, empty where nobody named them."""
 
-    __slots__ = ("_answering", "_pbx", "_ports")
+    __slots__ = ("_answering", "_pbx", "_ports", "_serving")
 
     def __init__(self, ports: Sequence[int]) -> None:
         self._ports = frozenset(ports)
         self._pbx: NetSet | None = None
         self._answering: Table[Address, None] = Table(_ANSWERING, _ANSWERING // 4)
+        self._serving: Table[tuple[Address, int], None] = Table(_ANSWERING, _ANSWERING // 4)
 
     def listen(self, ports: Sequence[int]) -> None:
         """Take these for the SIP ports from now on."""
@@ -55,9 +57,7 @@ class Sides:
             return Side.PBX
         pbx = self._pbx
         if pbx is None:
-            if type(heard.message) is SipResponse:
-                return Side.PBX if heard.source_port in self._ports else Side.FAR
-            return Side.FAR if heard.target_port in self._ports else Side.PBX
+            return self._inferred(heard)
         from_pbx = pbx.covers(heard.source)
         if from_pbx and pbx.covers(heard.target):  # both on one host: the server is where the SIP port is
             return Side.PBX if self._serves(heard) else Side.FAR
@@ -73,6 +73,18 @@ class Sides:
     def is_pbx(self, address: Address) -> bool:
         """Tell whether the address is the PBX's, by name or as far as it was inferred."""
         return address in self._answering if self._pbx is None else self._pbx.covers(address)
+
+    def _inferred(self, heard: Heard) -> Side:
+        message, source, target = heard.message, (heard.source, heard.source_port), (heard.target, heard.target_port)
+        if type(message) is SipResponse:
+            if message.code in _CHALLENGES and source not in self._serving:
+                self._serving.put(source, None, heard.source)
+            return Side.PBX if heard.source_port in self._ports or source in self._serving else Side.FAR
+        if target in self._serving:
+            return Side.FAR
+        if source in self._serving:
+            return Side.PBX
+        return Side.FAR if heard.target_port in self._ports else Side.PBX
 
     def _serves(self, heard: Heard) -> bool:
         if heard.source_port in self._ports and heard.target_port in self._ports:

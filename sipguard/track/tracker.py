@@ -10,8 +10,8 @@ from collections.abc import Sequence
 
 from sipguard.intake import Heard
 from sipguard.model import AuthFailed, AuthSucceeded, Event, Excuse, Instant, Trust
-from sipguard.sip.digest import Challenge
-from sipguard.sip.message import SipRequest, SipResponse
+from sipguard.sip.digest import Challenge, Credentials
+from sipguard.sip.message import MAX_CREDENTIALS, SipRequest, SipResponse
 from sipguard.track.limits import Config
 from sipguard.track.nonce import Nonces
 from sipguard.track.proof import Proofs
@@ -79,22 +79,13 @@ class Tracker:
         credentials = request.credentials
         if not credentials:
             return
-        chosen, excuse = credentials[0], self._nonces.excuse(at, credentials[0].nonce)
-        for each in credentials[
-            1:
-        ]:  # a decoy before the real one hides nothing: the PBX can only take a nonce of its own
-            if excuse is Excuse.NONE:
-                break
-            other = self._nonces.excuse(at, each.nonce)
-            if other is Excuse.NONE or excuse is Excuse.UNKNOWN:
-                chosen, excuse = each, other
+        chosen, excuse = self._choose(at, credentials)
         proven = self._nonces.proves(chosen.nonce, heard.source)
         if proven:
             self._proofs.prove(at, heard.source)
         elif heard.flow is not None:
             proven = heard.flow.proven
-        mark = fingerprint(credentials)
-        attempt = Attempt(at, heard.source_port, chosen, mark, excuse, proven=proven)
+        attempt = Attempt(at, heard.source_port, chosen, fingerprint(request), excuse, proven=proven)
         if request.method == "REGISTER":
             contacts = request.contacts
             if contacts:
@@ -104,6 +95,19 @@ class Tracker:
                 attempt.expires = request.expires
         key = (heard.source, request.call_id, request.cseq, request.cseq_method, request.branch)
         self._transactions.asked(key, attempt)
+
+    def _choose(self, at: Instant, credentials: Sequence[Credentials]) -> tuple[Credentials, Excuse]:
+        """Find the credential that the PBX judges: it can only take a nonce of its own, so a decoy hides nothing."""
+        chosen, excuse = credentials[0], self._nonces.excuse(at, credentials[0].nonce)
+        for each in credentials[1:]:
+            if excuse is Excuse.NONE:
+                break
+            other = self._nonces.excuse(at, each.nonce)
+            if other is Excuse.NONE or excuse is Excuse.UNKNOWN:
+                chosen, excuse = each, other
+        if excuse is Excuse.UNKNOWN and len(credentials) >= MAX_CREDENTIALS:
+            excuse = Excuse.NONE  # no phone sends so many: the real one hides behind them
+        return chosen, excuse
 
     # --- The PBX answers ----------------------------------------------------------------------------------------------
 
@@ -169,7 +173,10 @@ class Tracker:
         if method != "REGISTER" or not attempt.contact:
             return (success,)
         expires = _granted(response, attempt)
-        return (success, self._registrations.registered(at, heard.target, attempt.account, attempt.contact, expires))
+        registration = self._registrations.registered(
+            at, heard.target, attempt.account, attempt.contact, expires, proven=proven
+        )
+        return success, registration
 
     def counters(self) -> dict[str, int]:
         """Give the fill and the evictions of every table."""

@@ -13,6 +13,7 @@ from typing import TypeAlias
 from sipguard.address import Address
 from sipguard.model import SECOND, Account, Excuse, Instant, Span
 from sipguard.sip.digest import Credentials
+from sipguard.sip.message import SipRequest
 from sipguard.table import Table
 
 PATIENCE: Span = 32 * SECOND
@@ -52,13 +53,17 @@ def account_of(credentials: Credentials) -> Account:
     )
 
 
-def fingerprint(credentials: tuple[Credentials, ...]) -> bytes:
-    """Tell credentials apart by nonce, nc, cnonce and response, without keeping them."""
+def fingerprint(request: SipRequest) -> bytes:
+    """Tell the credentials of two requests apart without keeping them: a hash of all there are, as sent.
+
+    As sent, because a true retransmission is the same to the byte (RFC 3261 section 17.1.1.2), and all, because what is
+    left out of a fingerprint is where a guess could hide.
+    """
     digest = hashlib.blake2b(digest_size=12)
-    for each in credentials:
-        for part in (each.nonce, each.nc, each.cnonce, each.response, each.username):
-            digest.update(len(part).to_bytes(4))
-            digest.update(part)
+    for name in ("authorization", "proxy-authorization"):
+        for value in request.headers(name):
+            digest.update(len(value).to_bytes(4))
+            digest.update(value)
     return digest.digest()
 
 

@@ -2,12 +2,14 @@
 
 It comes from an authenticated REGISTER with a contact that lasts, and ends with the registration. It is withheld from
 an address that lately failed on another account, or more than once on this one: whoever guesses and then gets it right
-is not a friend.
+is not a friend. Failures that anybody could have sent in the address's name withhold nothing from a registration that
+only its holder could have made.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeAlias
 
 from sipguard.address import Network, subject_of
 from sipguard.model import HOUR, Account, AuthFailed, Event, Excuse, Instant, Registered, Span, Trust, Unregistered
@@ -16,6 +18,7 @@ from sipguard.table import Table
 PROBATION: Span = HOUR
 """How long a failure keeps trust away."""
 
+_Failures: TypeAlias = dict[Account, tuple[int, Instant]]
 _ACCOUNTS = 8
 _FAILURES = 2
 
@@ -23,11 +26,12 @@ _FAILURES = 2
 class Trusts:
     """The trusted networks (an address, or a /64) with the registrations that stand behind each."""
 
-    __slots__ = ("_failed", "_trusted", "withheld")
+    __slots__ = ("_failed", "_suspected", "_trusted", "withheld")
 
     def __init__(self, most: int) -> None:
         self._trusted: Table[Network, dict[Account, Instant]] = Table(most)
-        self._failed: Table[Network, dict[Account, tuple[int, Instant]]] = Table(most, most // 8)
+        self._failed: Table[Network, _Failures] = Table(most, most // 8)  # proven: the holder's own
+        self._suspected: Table[Network, _Failures] = Table(most, most // 8)
         self.withheld = 0
 
     def restore(self, trust: Sequence[Trust]) -> None:
@@ -43,7 +47,8 @@ class Trusts:
             return None
         if type(event) is Registered:
             place = subject_of(event.source)
-            if self._doubtful(event.at, place, event.account):
+            doubtful = self._doubtful(self._failed, event.at, place, event.account)
+            if doubtful or (not event.proven and self._doubtful(self._suspected, event.at, place, event.account)):
                 self.withheld += 1
                 return None
             self._grant(place, event.account, event.until)
@@ -78,10 +83,11 @@ class Trusts:
 
     def _blame(self, event: AuthFailed) -> None:
         place = subject_of(event.source)
-        accounts = self._failed.get(place)
+        failed = self._failed if event.proven else self._suspected
+        accounts = failed.get(place)
         if accounts is None:
             accounts = {}
-            self._failed.put(place, accounts, event.source)
+            failed.put(place, accounts, event.source)
         count, at = accounts.pop(event.account, (0, 0))
         if event.at - at > PROBATION:
             count = 0
@@ -89,13 +95,14 @@ class Trusts:
         if len(accounts) > _ACCOUNTS:
             del accounts[next(iter(accounts))]
 
-    def _doubtful(self, at: Instant, place: Network, account: Account) -> bool:
-        accounts = self._failed.get(place)
+    @staticmethod
+    def _doubtful(failed: Table[Network, _Failures], at: Instant, place: Network, account: Account) -> bool:
+        accounts = failed.get(place)
         if accounts is None:
             return False
         recent = {who: count for who, (count, last) in accounts.items() if at - last <= PROBATION}
         if not recent:
-            self._failed.pop(place)
+            failed.pop(place)
             return False
         return recent.get(account, 0) >= _FAILURES or any(who != account for who in recent)
 

@@ -1,0 +1,64 @@
+"""Other people's captures: no exception, nobody innocent banned, and the guesser found at the right packet.
+
+The captures lie beside the project, not in it; without them these tests are skipped.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sipguard.capture import files
+from sipguard.policy.schema import Policy
+from sipguard.replay import Replay
+from tests.replay.replaying import bans, run
+
+CORPUS = Path(__file__).resolve().parents[3] / "shared" / "corpus"
+INNOCENT = sorted(
+    path
+    for folder in ("benign", "malformed", "not-sip")
+    for path in (CORPUS / folder).glob("*")
+    if path.suffix in {".pcap", ".pcapng", ".fuzzed"}
+)
+
+pytestmark = pytest.mark.skipif(not CORPUS.is_dir(), reason="the corpus of captures is not beside the project")
+
+
+@pytest.mark.parametrize("path", INNOCENT, ids=lambda path: path.name)
+def test_no_capture_of_honest_or_broken_traffic_leads_to_an_action_against_anybody(path: Path) -> None:
+    replay, lines = run(path)
+    assert replay.packets > 0
+    harmless = {"trust", "untrust", "watch"}  # watched is who failed once; only the gate looks at it
+    assert [line for line in lines if line.get("action") not in harmless] == []
+
+
+def test_the_webex_phone_that_nobody_answers_leaves_no_finding() -> None:
+    replay, lines = run(CORPUS / "benign" / "ntop__nDPI--webex.pcap")
+    assert replay.counters()["messages"] == 22
+    assert lines == []
+
+
+def test_the_guesser_of_the_cesnet_capture_is_banned_at_its_fifth_rejected_guess() -> None:
+    path = CORPUS / "attack" / "CESNET__ipfixprobe--inputs-sip.pcap"
+    replay = Replay(Policy())
+    banned_at = []
+    for count, captured in enumerate(files.read(path), start=1):
+        banned_at += [(count, line["subject"]) for line in replay.feed(captured) if line.get("action") == "block"]
+    assert [subject for _, subject in banned_at] == ["147.32.77.113"]
+    assert banned_at[0][0] == 42  # the fifth 401 to a credential: packets 32, 36, 38, 40 and 42
+
+
+def test_svcrack_on_the_pbxs_own_address_is_found_but_not_banned() -> None:
+    _, lines = run(CORPUS / "attack" / "own--svcrack_1001.pcapng")
+    assert bans(lines) == []
+    found = [line for line in lines if line["kind"] == "finding"]
+    assert found
+    assert {line["subject"] for line in found} == {"127.0.0.1"}
+    assert {line["verdict"] for line in lines if line["kind"] == "decision"} == {"exempt"}
+
+
+@pytest.mark.parametrize("name", ["own--svmap_options", "own--svwar_register", "own--svwar_invite"])
+def test_scans_without_credentials_are_no_guessing(name: str) -> None:
+    _, lines = run(CORPUS / "attack" / f"{name}.pcapng")
+    assert lines == []

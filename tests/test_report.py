@@ -1,0 +1,91 @@
+"""Nouns survive the trip through JSON, and lines hold what they promise."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from sipguard import report
+from sipguard.address import Network, parse_network
+from sipguard.model import (
+    SECOND,
+    Account,
+    Action,
+    Decision,
+    DecisionVerdict,
+    Finding,
+    Held,
+    Hold,
+    Names,
+    Offence,
+    Order,
+    OrderVerb,
+    Record,
+    Release,
+    Role,
+    SetName,
+    Trust,
+    Verdict,
+    VerdictKind,
+)
+
+NET = parse_network("2001:db8::/64")
+NOUNS = [
+    Decision(5, DecisionVerdict.BLOCK, NET, 2**62 + 1, ("credentials",), "detect.credentials.then", "why", 3),
+    Decision(5, DecisionVerdict.REPORT, Account("10\u00e901", "r@x"), 0, (), ""),
+    Offence(NET, 4, 77),
+    Trust(parse_network("192.0.2.1"), Account('a"\x00', "realm"), 9),
+    Held(SetName.BLOCKED, NET, 3),
+    Order(OrderVerb.BAN, NET, 7, "because", "root"),
+    Names(Role.TRUNK, "sip.example.net", (NET, parse_network("192.0.2.0/24"))),
+]
+
+
+@pytest.mark.parametrize("noun", NOUNS, ids=lambda noun: type(noun).__name__)
+def test_unpack_gives_back_exactly_what_was_packed(noun: Decision | Offence | Trust | Held | Order | Names) -> None:
+    assert report.unpack(json.loads(json.dumps(report.pack(noun)))) == noun
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {},
+        {"noun": "held"},
+        {"noun": "held", "set": "blocked", "network": "x", "until": 1},
+        {"noun": ["held"]},
+        {"noun": 3},
+    ],
+)
+def test_unpack_raises_value_error_for_anything_else(value: report.Json) -> None:
+    with pytest.raises(ValueError, match=r".+"):
+        report.unpack(value)
+
+
+def test_a_ban_reads_as_the_action_block_with_times_from_the_base() -> None:
+    hold = Hold(11 * SECOND, Held(SetName.BLOCKED, NET, 71 * SECOND), ("credentials",))
+    assert report.line(hold, SECOND) == {
+        "action": "block",
+        "at": 10.0,
+        "because": ["credentials"],
+        "kind": "action",
+        "subject": "2001:db8::/64",
+        "until": 70.0,
+    }
+
+
+def test_every_line_names_its_kind_its_time_and_its_subject() -> None:
+    actions: list[Action] = [
+        Record(1, Finding(1, "credentials", NET, "failures", 8, proven=True, evidence=(("failures", 5),))),
+        Record(1, NOUNS[0]),  # type: ignore[arg-type]
+        Release(1, Held(SetName.TRUSTED, NET)),
+    ]
+    for action in actions:
+        line = report.line(action, 0)
+        assert line is not None
+        assert {"kind", "at", "subject"} <= line.keys()
+
+
+def test_verdicts_and_the_stores_own_state_are_not_reported() -> None:
+    assert report.line(Verdict(VerdictKind.ACCEPT), 0) is None
+    assert report.line(Record(1, Offence(Network(b"\1\2\3\4", 32), 1, 2)), 0) is None

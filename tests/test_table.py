@@ -1,0 +1,82 @@
+"""The bounded table: who goes first when it is full, and that one network cannot push out the others."""
+
+from __future__ import annotations
+
+from sipguard.address import parse_address
+from sipguard.table import Table
+
+
+def address(number: int) -> bytes:
+    return number.to_bytes(4)
+
+
+def test_it_never_holds_more_than_its_cap_and_counts_what_had_to_go() -> None:
+    table: Table[int, int] = Table(100)
+    for number in range(1000):
+        table.put(number, number, address(number << 8))
+    assert len(table) == 100
+    assert table.evicted == 900
+    assert table.get(999) == 999
+    assert 0 not in table
+
+
+def test_kept_entries_survive_a_flood_of_common_ones() -> None:
+    table: Table[int, str] = Table(100)
+    for number in range(50):
+        table.put(number, "proven", address(number << 8))
+        table.keep(number)
+    for number in range(1000, 100_000):
+        table.put(number, "spoofed", address(number << 8))
+    assert all(table.get(number) == "proven" for number in range(50))
+    assert len(table) == 100
+
+
+def test_a_full_house_of_kept_entries_lets_the_oldest_kept_go() -> None:
+    table: Table[int, int] = Table(10)
+    for number in range(20):
+        table.put(number, number, address(number << 8))
+        table.keep(number)
+    assert len(table) == 10
+    assert list(table) == list(range(10, 20))
+
+
+def test_one_network_evicts_its_own_and_nobody_elses() -> None:
+    table: Table[bytes, int] = Table(100, share=10)
+    stranger = parse_address("198.51.100.7")
+    table.put(stranger, 1, stranger)
+    for host in range(200):
+        crowd = parse_address(f"203.0.113.{host}")
+        table.put(crowd, host, crowd)
+        table.keep(crowd)
+    assert len(table) == 11
+    assert table.crowded == 190
+    assert stranger in table
+
+
+def test_one_v6_48_evicts_its_own() -> None:
+    table: Table[bytes, int] = Table(100, share=10)
+    for net in range(200):
+        one = parse_address(f"2001:db8:1:{net:x}::1")
+        table.put(one, net, one)
+    assert len(table) == 10
+
+
+def test_touching_makes_an_entry_the_last_to_go() -> None:
+    table: Table[int, int] = Table(3)
+    for number in range(3):
+        table.put(number, number, address(number << 8))
+    table.touch(0)
+    table.put(3, 3, address(3 << 8))
+    assert list(table) == [2, 0, 3]
+
+
+def test_what_is_taken_out_frees_its_networks_share() -> None:
+    table: Table[int, int] = Table(10, share=1)
+    table.put(1, 1, address(1))
+    assert table.pop(1) == 1
+    assert table.pop(1) is None
+    table.put(2, 2, address(2))
+    assert table.crowded == 0
+    table.put(2, 3, address(2))
+    assert table.get(2) == 3
+    assert list(table.values()) == [3]
