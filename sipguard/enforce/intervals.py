@@ -45,7 +45,7 @@ class Intervals:
         for _attempt in range(_TRIES):
             found.clear()
             sequence = self._netlink.next_sequence()
-            code = self._netlink.ask(sets.dump(TABLE, name, sequence), sequence, each)
+            code = self._netlink.stream(sets.dump(TABLE, name, sequence), sequence, each)
             if code == errno.ENOENT:
                 return []
             if code == 0:
@@ -81,7 +81,5 @@ class Intervals:
 
     def _generation(self) -> int | None:
         sequence = self._netlink.next_sequence()
-        found: list[int | None] = []
-        request = sets.ask_generation(sequence)
-        self._netlink.ask(request, sequence, lambda message: found.append(sets.generation(message.body)))
-        return found[0] if found else None
+        answers, _code = self._netlink.ask(sets.ask_generation(sequence), sequence)
+        return sets.generation(answers[0].body) if answers else None

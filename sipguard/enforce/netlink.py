@@ -69,7 +69,13 @@ class Netlink:
                 if reply.sequence == sequence and reply.kind == nfnetlink.REPLY:
                     return nfnetlink.errno_of(reply)
 
-    def ask(self, request: bytes, sequence: int, each: Callable[[nfnetlink.Message], None]) -> int:
+    def ask(self, request: bytes, sequence: int) -> tuple[list[nfnetlink.Message], int]:
+        """Send one question and return all its answers and an errno, as `stream` does. Raises AdapterError."""
+        answers: list[nfnetlink.Message] = []
+        code = self.stream(request, sequence, answers.append)
+        return answers, code
+
+    def stream(self, request: bytes, sequence: int, each: Callable[[nfnetlink.Message], None]) -> int:
         """Send one question, hand over its answers as they come, and return an errno.
 
         The errno is EINTR where the kernel says that what it listed changed meanwhile. Raises AdapterError.

@@ -19,7 +19,7 @@ from sipguard.enforce.reconcile import HARMFUL, is_host
 from sipguard.enforce.skeleton import TABLE, removal, render
 from sipguard.errors import AdapterError
 from sipguard.model import Enforced, Held, Instant, SetName
-from sipguard.netfilter import nfnetlink, sets
+from sipguard.netfilter import sets
 from sipguard.netset import NetSet, is_network, plain
 
 PROTECTED = "it holds a protected address"
@@ -82,13 +82,8 @@ class Nft:
     def counters(self) -> Counters:
         """Read the named counters and one for each banned network. Raises AdapterError."""
         sequence = self._netlink.next_sequence()
-        named: list[Tally] = []
-
-        def each(message: nfnetlink.Message) -> None:
-            read = sets.counter(message.body)
-            named.extend([Tally(*read)] if read else [])
-
-        self._netlink.ask(sets.dump_counters(TABLE, sequence), sequence, each)
+        answers, _code = self._netlink.ask(sets.dump_counters(TABLE, sequence), sequence)
+        named = [Tally(*read) for answer in answers if (read := sets.counter(answer.body)) is not None]
         blocked: list[Tally] = []
         for version in (4, 6):
             hosts = self._intervals.dump(f"blocked{version}", counted=True)

@@ -60,6 +60,8 @@ def _declarations() -> list[str]:
             ("tap_meter_out", f"flags dynamic,timeout; timeout 10s; size {METER_SIZE};"),
         )
         lines += [f"add set inet {TABLE} {name}{version} {{ type {kind}; {what} }}" for name, what in sets]
+        # A meter's element keeps the rate it was made with: these, and no others, start anew.
+        lines += [f"flush set inet {TABLE} {name}{version}" for name, _what in sets if "meter" in name]
     return lines
 
 
