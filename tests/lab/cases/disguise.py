@@ -22,10 +22,19 @@ def spraying(lab: Lab) -> None:
             expect(client.register(user, "Summer2023").code, 401)
 
 
+def spraying_accepted_nonce(lab: Lab) -> None:
+    """Register an own account, and with the accepted nonce try one password on each of sixty others."""
+    with lab.recording(), Client(lab.world.attacker, lab.world.pbx.v4, port=5060) as client:
+        challenge = client.challenge(OWN)
+        expect(client.attempt(challenge, OWN, ACCOUNTS[OWN]).code, 200)
+        for user in range(1002, 1062):
+            expect(client.attempt(challenge, str(user), "Summer2023").code, 401)
+
+
 def own_success_between(lab: Lab) -> None:
     """Guess at one account, and register an own one after every second guess."""
     with lab.recording(), Client(lab.world.attacker, lab.world.pbx.v4, port=5060) as client:
-        for number in range(12):
+        for number in range(30):
             expect(client.register(VICTIM, f"guess-{number}").code, 401)
             if number % 2:
                 expect(client.register(OWN, ACCOUNTS[OWN]).code, 200)
@@ -54,13 +63,13 @@ def odd_methods(lab: Lab) -> None:
 
 
 def false_success(lab: Lab) -> None:
-    """Guess four times, then have nonsense credentials answered by something that is no challenge; three times over.
+    """Guess four times, then have nonsense credentials answered by something that is no challenge; nine times over.
 
     Kamailio answers OPTIONS without a look at them, lets every PRACK with credentials pass, and refuses for want of
     Max-Forwards before it authenticates.
     """
     with lab.recording(), Client(lab.world.attacker, lab.world.pbx.v4, port=5060) as client:
-        for turn, (method, hops, code) in enumerate((("OPTIONS", 70, 200), ("PRACK", 70, 404), ("INVITE", 0, 483))):
+        for turn, (method, hops, code) in enumerate(3 * (("OPTIONS", 70, 200), ("PRACK", 70, 404), ("INVITE", 0, 483))):
             for number in range(4):
                 expect(client.register(VICTIM, f"guess-{turn}-{number}").code, 401)
             expect(unjudged(client, method, hops).code, code)
@@ -110,9 +119,18 @@ CASES = (
         _GUESSER,
     ),
     Case(
+        "evasion/spraying-accepted-nonce",
+        spraying_accepted_nonce,
+        "A source registers its own account, and with the accepted nonce tries one password on each of sixty others: "
+        "whatever excuse an accepted nonce gives, it must not be one for each account.",
+        "own client",
+        _GUESSER,
+    ),
+    Case(
         "evasion/own-success-between",
         own_success_between,
-        "A source guesses at one account, and registers its own after every second guess.",
+        "A source guesses at one account, and registers its own after every second guess. Both have the same nonce within a "
+        "second, so that most guesses are made with one that was accepted.",
         "own client",
         "a success of one account clearing the failures of another",
     ),
