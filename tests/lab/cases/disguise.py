@@ -129,8 +129,8 @@ CASES = (
     Case(
         "evasion/own-success-between",
         own_success_between,
-        "A source guesses at one account, and registers its own after every second guess. Both have the same nonce within a "
-        "second, so that most guesses are made with one that was accepted.",
+        "A source guesses at one account, and registers its own after every second guess. Both have the same nonce "
+        "within a second, so that most guesses are made with one that was accepted.",
         "own client",
         "a success of one account clearing the failures of another",
     ),
