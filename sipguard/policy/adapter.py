@@ -22,7 +22,7 @@ from pydantic import (
 )
 
 from sipguard.policy.checks import TABLE_CHECKS, Complaint
-from sipguard.policy.hints import unknown_key, wrong_shape
+from sipguard.policy.hints import UNKNOWN, wrong_shape
 from sipguard.policy.marker import Count
 from sipguard.policy.schema import Policy
 from sipguard.policy.tree import Entry, Table, policy_tree
@@ -43,9 +43,9 @@ def _complaint(found: dict[str, Any]) -> Complaint:
         unfit = found["ctx"]["error"]
         return Complaint((*path, *unfit.at), unfit.what, unfit.hint)
     if found["type"] == "extra_forbidden":
-        return Complaint(path, "is no setting of this program", unknown_key(path))
+        return Complaint(path, UNKNOWN)
     if found["type"] == "missing":
-        return Complaint(path, "is missing", "every one must have it")
+        return Complaint(path, "is missing")
     return wrong_shape(path, found["input"])
 
 

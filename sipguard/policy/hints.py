@@ -12,6 +12,7 @@ from sipguard.policy.leaf import kind_of, nearest
 from sipguard.policy.lines import Path
 from sipguard.policy.tree import Entry, find, policy_tree
 
+UNKNOWN = "is no setting of this program"  # its hint is looked for only when the problem is shown
 _LISTED = 12  # so many keys can be read in one line
 
 

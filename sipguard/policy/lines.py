@@ -186,16 +186,17 @@ class _Finder:
             self._take(",")
         self._take("]")
 
+    # From TOML 1.1 on an inline table may stand on several lines; a parser of 1.0 refuses that by itself.
     def _inline_table(self, path: Path, depth: int) -> None:
         self.position += 1
-        self._skip(_BLANK)
+        self._skip(_BLANKS_AND_COMMENTS)
         while self._next() != "}":
             self._pair(path, depth + 1)
-            self._skip(_BLANK)
+            self._skip(_BLANKS_AND_COMMENTS)
             if self._next() == "}":
                 break
             self._take(",")
-            self._skip(_BLANK)
+            self._skip(_BLANKS_AND_COMMENTS)
         self._take("}")
 
     def _see(self, path: Path, line: int) -> None:

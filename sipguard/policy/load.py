@@ -12,7 +12,7 @@ from typing import Any
 from sipguard.errors import PolicyError, Problem
 from sipguard.policy.adapter import read_document
 from sipguard.policy.checks import Complaint, document_complaints
-from sipguard.policy.hints import not_toml
+from sipguard.policy.hints import UNKNOWN, not_toml, unknown_key
 from sipguard.policy.lines import Lines, Path, find_lines
 from sipguard.policy.schema import Policy
 
@@ -57,8 +57,6 @@ def _parse(text: str, lines: Lines) -> dict[str, Any]:
         raise PolicyError([Problem("", lines.too_deep, "lists or keys are nested far too deeply")])
     try:
         return tomllib.loads(text)
-    except RecursionError:
-        raise PolicyError([Problem("", 0, "lists are nested far too deeply")]) from None
     except ValueError as error:  # TOMLDecodeError, or a number of more digits than Python converts
         line, what, hint = not_toml(str(error), text)
         raise PolicyError([Problem(show_path(lines.before(line)), line, what, hint)]) from None
@@ -76,4 +74,5 @@ def _problem(complaint: Complaint, line: int, lines: Lines) -> Problem:
     what = complaint.what
     if complaint.other:
         what += f" {show_path(complaint.other)} on line {lines.of(complaint.other)}"
-    return Problem(show_path(complaint.path), line, what, complaint.hint)
+    hint = unknown_key(complaint.path) if what == UNKNOWN else complaint.hint
+    return Problem(show_path(complaint.path), line, what, hint)

@@ -64,6 +64,7 @@ TABLE = [
     Bad("host name with a blank", "allowed = ['my office.net']\n", (("allowed[0]", 1, "a host name"),)),
     Bad("host name without domain", "allowed = ['office']\n", (("allowed[0]", 1, "with its domain"),)),
     Bad("host name of a URL", "allowed = ['https://a.example/x']\n", (("allowed[0]", 1, "without a scheme"),)),
+    Bad("host name with port", "allowed = ['sip.example.net:5060']\n", (("allowed[0]", 1, "without a port"),)),
     Bad("host name with umlauts", "allowed = ['büro.example']\n", (("allowed[0]", 1, '"xn--"'),)),
     Bad(
         "everybody allowed", "allowed = ['0.0.0.0/0', '::/0']", (("allowed[0]", 1, "observe"), ("allowed[1]", 1, "off"))
@@ -74,6 +75,8 @@ TABLE = [
     Bad("same name twice", "allowed = ['a.example', 'A.example.']", (("allowed[1]", 1, "same as allowed[0]"),)),
     Bad("site as a plain table", "[site]\nname = 'a'\n", (("site", 1, "begin it with [[site]]"),)),
     Bad("table as an array", "[[ban]]\nfirst = '1h'\n", (("ban", 1, "begin it with [ban]"),)),
+    Bad("number for a site", "site = [7]\n", (("site[0]", 1, "must be a table, not a number"),)),
+    Bad("too many items", f"ports = {list(range(1, 66))}\n", (("ports", 1, "more than 64 items"),)),
     Bad("value for a table", "ban = '1h'\n", (("ban", 1, "must be a table, not text"),)),
     Bad("site without addresses", "\n[[site]]\nname = 'a'\n", (("site[0].addresses", 2, "is missing"),)),
     Bad("site with no addresses", "[[site]]\nname = 'a'\naddresses = []\n", (("site[0].addresses", 3, "is empty"),)),
