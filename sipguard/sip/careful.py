@@ -95,9 +95,9 @@ def _status_line(line: bytes, noted: list[Fault]) -> tuple[int, bytes] | None:
 # Request-Line = Method SP Request-URI SP SIP-Version CRLF
 def _request_line(line: bytes, noted: list[Fault]) -> tuple[bytes, bytes] | None:
     words = line.split()
-    method, version = words[0], words[-1]
-    if len(words) < 2 or TOKEN.fullmatch(method) is None:
+    if len(words) < 2 or TOKEN.fullmatch(words[0]) is None:
         return None
+    method, version = words[0], words[-1]
     if version[:4].upper() == b"SIP/":
         uri = line.strip()[len(method) : -len(version)].strip()
         if not uri:
@@ -120,10 +120,10 @@ def _request_line(line: bytes, noted: list[Fault]) -> tuple[bytes, bytes] | None
 
 def _claims_sip(line: bytes, first: dict[str, bytes]) -> bool:
     """Tell malformed SIP from what is none, by its first line and, if that says nothing, its Via."""
-    words = line.upper().split(None, 1)
+    method = line.upper().partition(b" ")[0]
     if _OTHER_PROTOCOL.fullmatch(line.rpartition(b" ")[2]) is not None:
         return False
-    return b"SIP/2.0" in line.upper() or words[0] in METHODS or b"SIP/2.0/" in first.get("via", b"").upper()
+    return b"SIP/2.0" in line.upper() or method in METHODS or b"SIP/2.0/" in first.get("via", b"").upper()
 
 
 def _index(lines: list[bytes], noted: list[Fault]) -> tuple[dict[str, bytes], dict[str, list[bytes]]]:
