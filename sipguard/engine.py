@@ -29,7 +29,6 @@ from sipguard.model import (
     DecisionVerdict,
     Enforced,
     Event,
-    Excuse,
     Finding,
     Flow,
     Frame,
@@ -53,12 +52,13 @@ from sipguard.model import (
 from sipguard.policy.schema import Policy, Strangers
 from sipguard.track.sides import Sides
 from sipguard.track.tracker import Tracker
-from sipguard.track.trust import Trusts
+from sipguard.track.trust import Trusts, blames
 
 Input: TypeAlias = model.Input | Policy
 
 _NOTHING: tuple[Action, ...] = ()
 _DROPPED = Verdict(VerdictKind.DROP)
+_NEVER: Instant = 1 << 63
 _HELD_MOST = 1_100_000
 
 
@@ -90,7 +90,8 @@ class Engine:
             Clock: self._clock,
             Flow: self._flow,
         }
-        self._pending: list[Action] = []
+        self._pending: list[Action] = []  # what a restored state calls for; told at the first instant that is fed
+        self._next: Instant = 0  # no deadline lies before it; kept here so that a frame costs one comparison
         self._restore(state)
 
     # --- The one door -------------------------------------------------------------------------------------------------
@@ -99,16 +100,20 @@ class Engine:
         """Take one input; gives what is to be done, in order. A gate frame gives exactly one `Verdict`, the last."""
         due: Sequence[Action] = _NOTHING
         if at > self._now:
-            deadline = self.next_deadline()
-            if deadline is not None and deadline <= at:
+            if at >= self._next:
                 due = self.advance(at)
             self._now = at
         else:
             at = self._now
-        done = self._frame(at, what) if type(what) is Frame else self._doors[type(what)](at, what)
-        if due:
-            return [*due, *done]
-        return done
+        if type(what) is Frame:
+            done = self._frame(at, what)
+            if not done and not due:  # the common frame: nothing happened, so nothing new can fall due
+                return done
+        else:
+            done = self._doors[type(what)](at, what)
+        deadline = self.next_deadline()
+        self._next = _NEVER if deadline is None else deadline
+        return [*due, *done] if due else done
 
     def advance(self, now: Instant) -> Sequence[Action]:
         """Fire what is due up to `now`."""
@@ -118,7 +123,7 @@ class Engine:
             self._happened(event, actions)
         self._judge.ledger.advance(now)
         if self._pending:
-            actions = [*self._pending, *actions]
+            actions = [*(_at(self._now, action) for action in self._pending), *actions]
             self._pending = []
         return actions
 
@@ -188,7 +193,7 @@ class Engine:
 
     def _trust(self, event: Event, actions: list[Action]) -> None:
         at, place = event.at, subject_of(event.source)
-        if isinstance(event, AuthFailed) and event.excuse is Excuse.NONE:
+        if isinstance(event, AuthFailed) and blames(event):
             self._watch(event, place, actions)
         change = self._trusts.hear(event)
         if change is None:
@@ -196,9 +201,7 @@ class Engine:
         actions.append(Record(at, change))
         until = self._trusts.until(place)
         if until > at:
-            new = self._judge.ledger.until(SetName.TRUSTED, place) is None
-            because = "registered" if new else "refreshed"
-            actions.extend(self._judge.hold(at, Held(SetName.TRUSTED, place, until), (because,)))
+            actions.extend(self._judge.hold(at, Held(SetName.TRUSTED, place, until), ("registered",)))
             actions.extend(self._judge.release(at, SetName.THROTTLED, place, ("trusted",)))
         else:
             actions.extend(self._judge.release(at, SetName.TRUSTED, place, ("unregistered",)))
@@ -291,6 +294,14 @@ class Engine:
                 decision = Decision(0, DecisionVerdict.BLOCK, held.network, held.until, ("adopted",), "adopted")
                 self._pending.append(Record(0, decision))
         self._pending += self._named(0, _names_of(self._policy, None))
+
+
+def _at(now: Instant, action: Action) -> Action:
+    """Date an action that was made before there was a time."""
+    if isinstance(action, Record):
+        what = action.what
+        return Record(now, replace(what, at=now) if isinstance(what, Decision) else what)
+    return action if isinstance(action, Verdict) else replace(action, at=now)
 
 
 _HOLDING = {DecisionVerdict.BLOCK: SetName.BLOCKED, DecisionVerdict.THROTTLE: SetName.THROTTLED}

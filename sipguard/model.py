@@ -174,7 +174,7 @@ class Excuse(StrEnum):
     """Why a rejected credential says nothing of the password in it."""
 
     NONE = ""
-    STALE = "stale"  # the PBX said stale=true: right password, old nonce (RFC 7616 section 3.3)
+    STALE = "stale"  # the PBX said stale=true (RFC 7616 section 3.3); Kamailio says so without judging the password
     AGED = "aged"  # the nonce was older than a minute
     ACCEPTED = "accepted"  # the nonce had been accepted before
     UNKNOWN = "unknown"  # we never saw the PBX send this nonce
@@ -191,9 +191,13 @@ class Event:
 
 
 class AuthFailed(Event):
-    """The PBX rejected a credential. `proven`: the sender was shown to hold the address it sent from."""
+    """The PBX rejected a credential.
 
-    __slots__ = ("account", "code", "excuse", "method", "port", "proven", "same_key", "transport")
+    `proven`: the sender was shown to hold the address it sent from. `registered`: the account stands registered from
+    there. `same_key`: another credential had been tried under the same transaction key.
+    """
+
+    __slots__ = ("account", "code", "excuse", "method", "port", "proven", "registered", "same_key", "transport")
 
     def __init__(
         self,
@@ -207,6 +211,7 @@ class AuthFailed(Event):
         excuse: Excuse,
         *,
         proven: bool,
+        registered: bool,
         same_key: bool,
     ) -> None:
         self.at = at
@@ -218,7 +223,8 @@ class AuthFailed(Event):
         self.code = code
         self.excuse = excuse
         self.proven = proven
-        self.same_key = same_key  # another credential had been tried under the same transaction key
+        self.registered = registered
+        self.same_key = same_key
 
 
 class AuthSucceeded(Event):

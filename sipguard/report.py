@@ -35,13 +35,8 @@ from sipguard.model import (
 
 Json: TypeAlias = dict[str, Any]
 
-_HELD_AS = {
-    SetName.BLOCKED: "block",
-    SetName.THROTTLED: "throttle",
-    SetName.TRUSTED: "trust",
-    SetName.WATCHED: "watch",
-    SetName.ALLOWED: "allow",
-}
+_HELD_AS = {SetName.BLOCKED: "block", SetName.THROTTLED: "throttle"}
+"""The sets whose elements are news. That a phone is trusted, or a network allowed, is not: it would drown the rest."""
 
 
 def seconds(at: Instant, base: Instant) -> float:
@@ -55,7 +50,7 @@ def subject_text(subject: Subject) -> str:
 
 
 def line(action: Action, base: Instant) -> Json | None:
-    """Give the JSON line of an action; None for what is not reported (verdicts, state that only the store wants)."""
+    """Give the JSON line of an action; None for what is not reported (verdicts, trust, what only the store wants)."""
     make = _LINES.get(type(action))
     return None if make is None else make(action, base)
 
@@ -93,8 +88,8 @@ def _record_line(record: Record, base: Instant) -> Json | None:
 
 
 def _hold_line(action: Hold, base: Instant) -> Json | None:
-    if action.because == ("refreshed",):
-        return None  # a phone that stays registered is no news
+    if action.held.set not in _HELD_AS:
+        return None
     found: Json = {
         "action": _HELD_AS[action.held.set],
         "at": seconds(action.at, base),
@@ -107,7 +102,9 @@ def _hold_line(action: Hold, base: Instant) -> Json | None:
     return found
 
 
-def _release_line(action: Release, base: Instant) -> Json:
+def _release_line(action: Release, base: Instant) -> Json | None:
+    if action.held.set not in _HELD_AS:
+        return None
     return {
         "action": "un" + _HELD_AS[action.held.set],
         "at": seconds(action.at, base),

@@ -78,12 +78,18 @@ def test_every_line_names_its_kind_its_time_and_its_subject() -> None:
     actions: list[Action] = [
         Record(1, Finding(1, "credentials", NET, "failures", 8, proven=True, evidence=(("failures", 5),))),
         Record(1, NOUNS[0]),  # type: ignore[arg-type]
-        Release(1, Held(SetName.TRUSTED, NET)),
+        Release(1, Held(SetName.THROTTLED, NET)),
     ]
     for action in actions:
         line = report.line(action, 0)
         assert line is not None
         assert {"kind", "at", "subject"} <= line.keys()
+
+
+@pytest.mark.parametrize("name", [SetName.TRUSTED, SetName.WATCHED, SetName.ALLOWED])
+def test_whom_the_guard_trusts_watches_or_allows_is_no_news(name: SetName) -> None:
+    assert report.line(Hold(1, Held(name, NET)), 0) is None
+    assert report.line(Release(1, Held(name, NET)), 0) is None
 
 
 def test_verdicts_and_the_stores_own_state_are_not_reported() -> None:

@@ -4,22 +4,24 @@ What it sees
     Rejected credentials (401 or 407 to a request that carried some, 403 to a REGISTER), counted per source address (per
     /64 in IPv6) in a sliding window, over all methods, ports, transports and accounts. A retransmission is not counted
     twice; another response under an old transaction key is a new guess. A registration that succeeds clears what was
-    counted for its account. Rejections that the nonce may explain (older than a minute, accepted before, or never seen)
-    are free up to `excused` per account, and counted from then on; `stale=true` is never counted.
+    counted for its account. A rejection that the nonce may explain (older than a minute, accepted before, or never
+    seen) is excused `excused` times for an account that stands registered from there, and once for any other account,
+    `newcomers` of those per source; beyond, it counts. `stale=true` never counts.
 
 Why it matters
     A found password is sold within hours and calls expensive numbers at night.
 
 Known false alarms
-    A phone with an old password that retries every few seconds; more than `excused` phones of one account that all lose
-    their nonces in a PBX restart and none of which succeeds.
+    A phone with an old password that retries every few seconds. More than `newcomers` phones behind one address whose
+    nonces the PBX forgets before the guard has seen any of them register.
 
 Ways around it
     Fewer than `failures` guesses per `window` from one address; many addresses. Guesses whose nonces prove nothing
-    (shared by several addresses, or fetched where the guard cannot look) are throttled, not banned.
+    (shared by several addresses, or fetched where the guard cannot look) are throttled, not banned. `newcomers` guesses
+    with old nonces, on as many accounts, go free for each address.
 
 Options
-    enabled, failures, window, excused, sources, then
+    enabled, failures, window, excused, newcomers, sources, then
 
 References
     RFC 3261 section 22, RFC 7616 section 3.3.
@@ -51,7 +53,6 @@ from sipguard.table import Table
 
 NAME = "credentials"
 _NOTHING: tuple[Finding, ...] = ()
-_ACCOUNTS = 32
 _SHOWN = 5
 
 
@@ -65,35 +66,47 @@ class Config:
     ] = 5
     window: Annotated[Span, DurationBetween(10 * SECOND, 7 * DAY), Described("How long a failure counts")] = 10 * MINUTE
     excused: Annotated[
-        int, Between(0, 10_000), Described("Failures per account that an old or unknown nonce may explain")
+        int, Between(0, 10_000), Described("Failures of a registered account that an old or unknown nonce may explain")
     ] = 20
+    newcomers: Annotated[
+        int, Between(0, 10_000), Described("Other accounts of one source that are excused so, once each")
+    ] = 50
     sources: Annotated[int, Between(1000, 10_000_000), Described("The most sources remembered at once")] = 50_000
     then: Annotated[Consequence, Described("What becomes of a source that is found")] = Consequence.BLOCK
 
 
 class _Source:
-    """What one source has failed with: marks of (instant, account), and the excuses used up per account."""
+    """What one source has failed with: marks of (instant, account), and the excuses used up.
 
-    __slots__ = ("excused", "proven", "unproven")
+    Excuses are given back by success alone, not by time, or patience would make them endless.
+    """
+
+    __slots__ = ("excused", "newcomers", "proven", "unproven")
 
     def __init__(self) -> None:
         self.proven: list[tuple[Instant, Account]] = []
         self.unproven: list[tuple[Instant, Account]] = []
         self.excused: dict[Account, int] = {}
+        self.newcomers: set[Account] = set()
 
     def forgive(self, account: Account) -> None:
         """Forget an account's failures: it has succeeded."""
         self.excused.pop(account, None)
+        self.newcomers.discard(account)
         self.proven = [mark for mark in self.proven if mark[1] != account]
         self.unproven = [mark for mark in self.unproven if mark[1] != account]
 
-    def excuse(self, account: Account, most: int) -> bool:
-        """Use up one excuse; False when the account has none left."""
-        used = self.excused.pop(account, 0)
-        self.excused[account] = used + 1
-        if len(self.excused) > _ACCOUNTS:
-            del self.excused[next(iter(self.excused))]
-        return used < most
+    def excuse(self, event: AuthFailed, config: Config) -> bool:
+        """Use up one excuse; False when there is none left."""
+        account = event.account
+        if event.registered:
+            used = self.excused.get(account, 0)
+            self.excused[account] = used + 1
+            return used < config.excused
+        if account in self.newcomers or len(self.newcomers) >= config.newcomers:
+            return False
+        self.newcomers.add(account)
+        return True
 
 
 class Detector:
@@ -118,7 +131,7 @@ class Detector:
         if source is None:
             source = _Source()
             self._sources.put(key, source, event.source)
-        if event.excuse is not Excuse.NONE and source.excuse(event.account, self._config.excused):
+        if event.excuse is not Excuse.NONE and source.excuse(event, self._config):
             return _NOTHING
         marks = source.proven if event.proven else source.unproven
         edge = event.at - self._config.window

@@ -51,6 +51,10 @@ class Registrations:
         self._put(account, place, source, until)
         return Registered(at, source, account, contact, until, proven=proven)
 
+    def stands(self, source: Address, account: Account) -> bool:
+        """Tell whether an account is registered from a source."""
+        return (account, subject_of(source)) in self._table
+
     def _put(self, account: Account, place: Network, source: Address, until: Instant) -> None:
         key = (account, place)
         self._table.put(key, _Entry(source, until), source)

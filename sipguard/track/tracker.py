@@ -20,6 +20,7 @@ from sipguard.track.sides import Side, Sides
 from sipguard.track.transaction import Attempt, Key, Transactions, fingerprint
 
 _NOTHING: tuple[Event, ...] = ()
+_CHALLENGES = frozenset({401, 407})
 _DEFAULT_EXPIRES = 3600
 """Seconds; RFC 3261 section 10.2 suggests an hour where neither side says."""
 
@@ -113,27 +114,31 @@ class Tracker:
 
     def _response(self, at: Instant, heard: Heard, response: SipResponse) -> Sequence[Event]:
         code = response.code
-        method = response.cseq_method
-        challenges: Sequence[Challenge] = ()
-        if code in (401, 407):
-            challenges = response.challenges
-        elif code == 100:
+        if code == 100:
             return _NOTHING
-        elif method == "INVITE" and 100 < code < 300:
+        challenges: Sequence[Challenge] = response.challenges if code in _CHALLENGES else ()
+        if code < 300 and response.cseq_method == "INVITE":
             self._proofs.tagged(heard.target, response.call_id, response.to_tag)
-        key = (heard.target, response.call_id, response.cseq, method, response.branch)
-        found = self._transactions.answered(at, key)
         events: Sequence[Event] = _NOTHING
-        if found is not None:
-            self._sides.answered(heard.source)
-            attempt, same_key = found
-            if code in (401, 407) or (code == 403 and method == "REGISTER"):
-                events = (self._failed(at, heard, response, attempt, challenges, same_key=same_key),)
-            elif code < 300:
-                events = self._succeeded(at, heard, response, attempt, key)
+        if self._transactions.awaited(at, heard.target):
+            events = self._answered(at, heard, response, challenges)
         for challenge in challenges:
             self._nonces.sent(at, challenge.nonce, heard.target)
         return events
+
+    def _answered(
+        self, at: Instant, heard: Heard, response: SipResponse, challenges: Sequence[Challenge]
+    ) -> Sequence[Event]:
+        code, method = response.code, response.cseq_method
+        key = (heard.target, response.call_id, response.cseq, method, response.branch)
+        found = self._transactions.answered(at, key)
+        if found is None:
+            return _NOTHING
+        self._sides.answered(heard.source)
+        attempt, same_key = found
+        if code in _CHALLENGES or (code == 403 and method == "REGISTER"):
+            return (self._failed(at, heard, response, attempt, challenges, same_key=same_key),)
+        return self._succeeded(at, heard, response, attempt, key) if code < 300 else _NOTHING
 
     def _failed(
         self,
@@ -157,6 +162,7 @@ class Tracker:
             response.code,
             Excuse.STALE if stale else attempt.excuse,
             proven=proven,
+            registered=self._registrations.stands(heard.target, attempt.account),
             same_key=same_key,
         )
 

@@ -80,14 +80,17 @@ class Transaction:
 class Transactions:
     """Credentialed requests by key; when full the oldest goes, and its answer then counts for nothing."""
 
-    __slots__ = ("_table", "retransmissions")
+    __slots__ = ("_asking", "_table", "retransmissions")
 
     def __init__(self, most: int) -> None:
         self._table: Table[Key, Transaction] = Table(most, most // 8)
+        self._asking: Table[Address, Instant] = Table(most, most // 8)
         self.retransmissions = 0
 
     def asked(self, key: Key, attempt: Attempt) -> bool:
         """Add an attempt; False when it is a retransmission of one already here."""
+        self._asking.put(key[0], attempt.at, key[0])
+        self._asking.touch(key[0])
         found = self._table.get(key)
         if found is None:
             found = Transaction()
@@ -102,6 +105,11 @@ class Transactions:
         if len(found.waiting) > _ATTEMPTS:
             del found.waiting[0]
         return True
+
+    def awaited(self, at: Instant, address: Address) -> bool:
+        """Tell whether an address may have an attempt that waits; spares most answers the making of a key."""
+        asked = self._asking.get(address)
+        return asked is not None and at - asked <= PATIENCE
 
     def answered(self, at: Instant, key: Key) -> tuple[Attempt, bool] | None:
         """Give the attempt that an answer under this key is for, and whether others had been tried under it.

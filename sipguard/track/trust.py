@@ -23,6 +23,14 @@ _ACCOUNTS = 8
 _FAILURES = 2
 
 
+def blames(event: AuthFailed) -> bool:
+    """Tell whether a rejected credential speaks against its sender.
+
+    An old nonce excuses, but not one that was accepted for an account of the sender's and then used for another.
+    """
+    return event.excuse is Excuse.NONE or (event.excuse is Excuse.ACCEPTED and not event.registered)
+
+
 class Trusts:
     """The trusted networks (an address, or a /64) with the registrations that stand behind each."""
 
@@ -42,7 +50,7 @@ class Trusts:
     def hear(self, event: Event) -> Trust | None:
         """Let an event give or take trust; what changed is what is returned."""
         if type(event) is AuthFailed:
-            if event.excuse is Excuse.NONE:
+            if blames(event):
                 self._blame(event)
             return None
         if type(event) is Registered:
