@@ -9,7 +9,7 @@ from pathlib import Path as File
 from typing import Any
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from sipguard.policy.lines import DEEPEST, Path, find_lines
@@ -144,13 +144,11 @@ def test_long_hostile_texts_end(text: str) -> None:
     find_lines(text)
 
 
-@settings(deadline=None)
 @given(st.text())
 def test_no_text_makes_it_fail(text: str) -> None:
     find_lines(text)
 
 
-@settings(deadline=None)
 @given(st.text(alphabet="ab=.[]{},\"'\\#\n \t1"))
 def test_what_tomllib_accepts_is_found_whole(text: str) -> None:
     lines = find_lines(text)
@@ -161,7 +159,6 @@ def test_what_tomllib_accepts_is_found_whole(text: str) -> None:
     assert {path for path, _ in lines.items()} == set(paths(document))
 
 
-@settings(deadline=None)
 @given(st.data())
 def test_what_tomllib_accepts_of_a_damaged_policy_is_found_whole(data: st.DataObject) -> None:
     lines = CONF.read_text(encoding="utf-8").replace("# [[", "[[").replace("# name", "name").splitlines(keepends=True)
@@ -266,7 +263,6 @@ class Writer:
                     self.see(table)
 
 
-@settings(deadline=None)
 @given(st.data())
 def test_the_lines_of_any_document_are_right(data: st.DataObject) -> None:
     writer = Writer(data)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sipguard.address import parse_network
@@ -150,7 +150,6 @@ def problems_of(text: str) -> tuple[Problem, ...]:
     return ()
 
 
-@settings(deadline=None)
 @given(st.text())
 def test_any_text_is_a_policy_or_problems(text: str) -> None:
     problems_of(text)
@@ -159,7 +158,6 @@ def test_any_text_is_a_policy_or_problems(text: str) -> None:
 VALUES = ["1", "'1h'", "'1KiB'", "true", "[]", "[1]", "['a.b']", "{}", "[{}]", "'/x'", "[{name=1,addresses=['::']}]"]
 
 
-@settings(deadline=None)
 @given(st.data())
 def test_any_document_of_known_keys_is_a_policy_or_problems_with_lines(data: st.DataObject) -> None:
     entries = data.draw(st.lists(st.sampled_from(list(policy_tree().walk())), unique_by=lambda entry: entry.path))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sipguard.model import DAY, HOUR, MILLISECOND, MINUTE, SECOND
@@ -37,7 +37,6 @@ def test_nothing_else_is_a_duration(text: str) -> None:
         units.parse_duration(text)
 
 
-@settings(deadline=None)
 @given(st.integers(0, 400 * DAY // MILLISECOND).map(lambda count: count * MILLISECOND))
 def test_a_duration_is_written_as_it_is_read(span: int) -> None:
     assert units.parse_duration(units.write_duration(span)) == span
@@ -48,7 +47,6 @@ def test_a_duration_is_said_in_words() -> None:
     assert units.say_duration(0) == "no time"
 
 
-@settings(deadline=None)
 @given(st.integers(0, 2**39))
 def test_a_size_is_written_as_it_is_read(size: int) -> None:
     assert units.parse_size(units.write_size(size)) == size
@@ -100,7 +98,6 @@ def test_nothing_else_is_a_place(text: str) -> None:
         units.parse_place(text)
 
 
-@settings(deadline=None)
 @given(st.text(max_size=300) | st.text(alphabet="0123456789abcdef.:/_-%[]", max_size=60))
 def test_any_text_is_a_place_or_unfit(text: str) -> None:
     try:
