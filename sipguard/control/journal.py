@@ -1,13 +1,15 @@
 """The keeper's log: one structured line each, to standard error, whence systemd or a terminal takes it.
 
-Promises: a line of the log is one line, whatever an attacker put into a field; a log that cannot be written (its reader
-is gone) never stops the keeper. What is logged is said by those who call.
+Promises: a line of the log is one line, whatever an attacker put into a field; a reader of the log that stalls or is
+gone never stops the keeper. What is logged is said by those who call.
 """
 
 from __future__ import annotations
 
+import io
 import json
 import logging
+import select
 import sys
 from collections.abc import Mapping, MutableMapping
 from typing import Any, TextIO
@@ -20,22 +22,39 @@ LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNI
 
 
 class _Patient:
-    """A stream that swallows what cannot be written: a closed terminal is no reason to stop guarding."""
+    """A stream that never waits: a stalled or closed reader loses lines, which are counted and told when it is back."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
+        self._lost = 0
 
     def write(self, text: str) -> None:
+        """Write a line, at most PIPE_BUF bytes of it (poll(2): a pipe that is ready takes that many at once)."""
+        if not self._ready():
+            self._lost += 1
+            return
+        if self._lost:
+            text, self._lost = f"({self._lost} lines of the log were lost)\n{text}", 0
+        if len(text) > select.PIPE_BUF:
+            text = text[: select.PIPE_BUF - 1] + "\n"
         try:
             self._stream.write(text)
-        except (OSError, ValueError):
-            return
-
-    def flush(self) -> None:
-        try:
             self._stream.flush()
         except (OSError, ValueError):
-            return
+            self._lost += 1
+
+    def flush(self) -> None:
+        """Do nothing: each line has been flushed."""
+
+    def _ready(self) -> bool:
+        try:
+            poll = select.poll()
+            poll.register(self._stream.fileno(), select.POLLOUT)
+            return any(events & select.POLLOUT for _, events in poll.poll(0))
+        except io.UnsupportedOperation:  # no file, but memory
+            return True
+        except (OSError, ValueError):  # closed
+            return False
 
 
 def configure(level: str, form: str, stream: TextIO | None = None) -> None:

@@ -82,12 +82,12 @@ class Server:
         before = os.umask(0o177)
         try:
             sock.bind(str(self._path))
+            sock.listen(self._most)
         finally:
             os.umask(before)
         warning = self._give_to_group()
         self._path.chmod(0o660)
         self._inode = self._path.stat().st_ino
-        sock.listen(self._most)
         return sock, warning
 
     def _give_to_group(self) -> str:

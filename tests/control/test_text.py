@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 
 import structlog
 from hypothesis import given
@@ -46,4 +47,17 @@ def test_a_closed_stream_is_no_error() -> None:
     journal.configure("info", "text", out)
     out.close()
     structlog.get_logger().info("decision")
+    journal.configure("info", "text")
+
+
+def test_a_stalled_reader_of_the_log_stops_nobody_and_hears_what_it_missed() -> None:
+    reading, writing = os.pipe()
+    with os.fdopen(writing, "w") as stream, os.fdopen(reading, "rb", buffering=0) as reader:
+        journal.configure("info", "json", stream)
+        for number in range(2000):
+            structlog.get_logger().info("decision", number=number, text="x" * 400)
+        got = reader.read(1 << 20)
+        structlog.get_logger().info("last")
+        assert b"lines of the log were lost" in reader.read(1 << 20)
+        assert got.count(b"\n") < 2000
     journal.configure("info", "text")
