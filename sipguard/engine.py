@@ -17,18 +17,17 @@ from sipguard.address import Address, Network, subject_of
 from sipguard.decide.exempt import Exempt
 from sipguard.decide.judge import Judge
 from sipguard.detect.catalogue import Detector, consequences, detectors
+from sipguard.event import AuthFailed, Event, Registered, Unregistered
 from sipguard.intake import Intake
 from sipguard.model import (
     ACCEPTED,
     MINUTE,
     Action,
     Alert,
-    AuthFailed,
     Clock,
     Decision,
     DecisionVerdict,
     Enforced,
-    Event,
     Finding,
     Flow,
     Frame,
@@ -39,13 +38,11 @@ from sipguard.model import (
     Order,
     Origin,
     Record,
-    Registered,
     Role,
     Sensor,
     SensorKind,
     SetName,
     State,
-    Unregistered,
     Verdict,
     VerdictKind,
 )

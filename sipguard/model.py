@@ -3,9 +3,9 @@
     Frame ─wire,sip▶ SipMessage ─track▶ Event ─detect▶ Finding ─decide▶ Decision ─engine▶ Action
 
 Only nouns live here: no parsing, no policy, no state, no input or output. `SipRequest`, `SipResponse` and `Unparsable`
-stand in `sip/message.py`, beside the code that looks things up in them. On the packet path the classes are plain and
-slotted (a frozen dataclass costs five times as much to make); "frozen" is then a promise kept by the type checker's
-reader: nobody writes to a noun that flows.
+stand in `sip/message.py`, beside the code that looks things up in them; events in `event.py`, which is the rest of this
+file. On the packet path the classes are plain and slotted (a frozen dataclass costs five times as much to make);
+"frozen" is then a promise kept by the type checker's reader: nobody writes to a noun that flows.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import NamedTuple, TypeAlias
 
 from sipguard.address import Address, Network
 
-# --- Time ---------------------------------------------------------------------------------------------------
+# --- Time ---------------------------------------------------------------------------------------------------------------
 
 Instant: TypeAlias = int
 """Nanoseconds of CLOCK_BOOTTIME (live) or of the capture's own clock (replay). Never a float, never the wall clock."""
@@ -157,7 +157,7 @@ Input: TypeAlias = Frame | Flow | Order | Sensor | Enforced | Names | Clock
 """All but `Policy`, which stands in `policy/schema.py`: the engine takes `Input | Policy`."""
 
 
-# --- Event: what happened ---------------------------------------------------------------------------------------------
+# --- Who and why ------------------------------------------------------------------------------------------------------
 
 
 class Account(NamedTuple):
@@ -178,105 +178,6 @@ class Excuse(StrEnum):
     AGED = "aged"  # the nonce was older than a minute
     ACCEPTED = "accepted"  # the nonce had been accepted before
     UNKNOWN = "unknown"  # we never saw the PBX send this nonce
-
-
-class Event:
-    """Something that happened, in the past tense. `source` is the far side's address, never the PBX's own."""
-
-    __slots__ = ("at", "source")
-
-    def __init__(self, at: Instant, source: Address) -> None:
-        self.at = at
-        self.source = source
-
-
-class AuthFailed(Event):
-    """The PBX rejected a credential.
-
-    `proven`: the sender was shown to hold the address it sent from. `registered`: the account stands registered from
-    there. `same_key`: another credential had been tried under the same transaction key.
-    """
-
-    __slots__ = ("account", "code", "excuse", "method", "port", "proven", "registered", "same_key", "transport")
-
-    def __init__(
-        self,
-        at: Instant,
-        source: Address,
-        port: int,
-        transport: Transport,
-        account: Account,
-        method: str,
-        code: int,
-        excuse: Excuse,
-        *,
-        proven: bool,
-        registered: bool,
-        same_key: bool,
-    ) -> None:
-        self.at = at
-        self.source = source
-        self.port = port
-        self.transport = transport
-        self.account = account
-        self.method = method
-        self.code = code
-        self.excuse = excuse
-        self.proven = proven
-        self.registered = registered
-        self.same_key = same_key
-
-
-class AuthSucceeded(Event):
-    """The PBX accepted a credential (a 2xx, or for other methods anything that is no challenge)."""
-
-    __slots__ = ("account", "method", "port", "proven", "transport")
-
-    def __init__(
-        self,
-        at: Instant,
-        source: Address,
-        port: int,
-        transport: Transport,
-        account: Account,
-        method: str,
-        *,
-        proven: bool,
-    ) -> None:
-        self.at = at
-        self.source = source
-        self.port = port
-        self.transport = transport
-        self.account = account
-        self.method = method
-        self.proven = proven
-
-
-class Registered(Event):
-    """An authenticated REGISTER put a contact in place until `until`. `proven`: its sender holds the address."""
-
-    __slots__ = ("account", "contact", "proven", "until")
-
-    def __init__(
-        self, at: Instant, source: Address, account: Account, contact: bytes, until: Instant, *, proven: bool
-    ) -> None:
-        self.at = at
-        self.source = source
-        self.account = account
-        self.contact = contact
-        self.until = until
-        self.proven = proven
-
-
-class Unregistered(Event):
-    """A registration was taken back, or ran out."""
-
-    __slots__ = ("account",)
-
-    def __init__(self, at: Instant, source: Address, account: Account) -> None:
-        self.at = at
-        self.source = source
-        self.account = account
 
 
 # --- Finding and Decision ---------------------------------------------------------------------------------------------

@@ -53,11 +53,9 @@ IMPURE_ATTRIBUTES = words("datetime.now datetime.utcnow datetime.today date.toda
 FILE_LINES = 400
 FUNCTION_LINES = 60
 # Longer than allowed, how long at most, and why. Entries go, none come: `MOST_EXCEPTIONS` is lowered with each.
-LONG_FILES = {
-    "sipguard/model.py": (450, "the nouns are read in one piece, in the order they are made"),
-}
+LONG_FILES: dict[str, tuple[int, str]] = {}
 LONG_FUNCTIONS: dict[str, tuple[int, str]] = {}
-MOST_EXCEPTIONS = 1
+MOST_EXCEPTIONS = 0
 
 Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
 

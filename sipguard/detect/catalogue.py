@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from sipguard.detect import credentials, samekey
-from sipguard.model import Consequence, Event, Finding
+from sipguard.event import Event
+from sipguard.model import Consequence, Finding
 
 
 @dataclass(frozen=True, slots=True)

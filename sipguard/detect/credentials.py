@@ -35,20 +35,8 @@ from typing import Annotated, Any
 
 from sipguard.address import subject_of
 from sipguard.constraint import Between, Described, DurationBetween
-from sipguard.model import (
-    DAY,
-    MINUTE,
-    SECOND,
-    Account,
-    AuthFailed,
-    AuthSucceeded,
-    Consequence,
-    Event,
-    Excuse,
-    Finding,
-    Instant,
-    Span,
-)
+from sipguard.event import AuthFailed, AuthSucceeded, Event
+from sipguard.model import DAY, MINUTE, SECOND, Account, Consequence, Excuse, Finding, Instant, Span
 from sipguard.table import Table
 
 NAME = "credentials"

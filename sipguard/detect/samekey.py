@@ -28,7 +28,8 @@ from typing import Annotated, Any
 
 from sipguard.address import subject_of
 from sipguard.constraint import Between, Described
-from sipguard.model import HOUR, AuthFailed, Consequence, Event, Finding, Instant
+from sipguard.event import AuthFailed, Event
+from sipguard.model import HOUR, Consequence, Finding, Instant
 from sipguard.table import Table
 
 NAME = "samekey"

@@ -10,7 +10,8 @@ import heapq
 from collections.abc import Sequence
 
 from sipguard.address import Address, Network, subject_of
-from sipguard.model import SECOND, Account, Event, Instant, Registered, Trust, Unregistered
+from sipguard.event import Event, Registered, Unregistered
+from sipguard.model import SECOND, Account, Instant, Trust
 from sipguard.table import Table
 
 LONGEST = 7 * 24 * 3600

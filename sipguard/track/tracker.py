@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from sipguard.event import AuthFailed, AuthSucceeded, Event
 from sipguard.intake import Heard
-from sipguard.model import AuthFailed, AuthSucceeded, Event, Excuse, Instant, Trust
+from sipguard.model import Excuse, Instant, Trust
 from sipguard.sip.digest import Challenge, Credentials
 from sipguard.sip.message import MAX_CREDENTIALS, SipRequest, SipResponse
 from sipguard.track.limits import Config

@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from typing import TypeAlias
 
 from sipguard.address import Network, subject_of
-from sipguard.model import HOUR, Account, AuthFailed, Event, Excuse, Instant, Registered, Span, Trust, Unregistered
+from sipguard.event import AuthFailed, Event, Registered, Unregistered
+from sipguard.model import HOUR, Account, Excuse, Instant, Span, Trust
 from sipguard.table import Table
 
 PROBATION: Span = HOUR
