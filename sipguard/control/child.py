@@ -59,7 +59,8 @@ class Child:
         """Look whether the keeper is gone, and plan its return; True once for each death."""
         if self._process is None or (self._pair.open and self._process.poll() is None):
             return False
-        self._end()
+        self.end()  # one that has closed its end of the pair is of no use to anybody
+        self._process = None
         self._pause = FIRST_PAUSE if now - self._started >= LONG_LIFE else min(2 * self._pause, LONGEST_PAUSE)
         self._next = now + self._pause
         return True
@@ -80,13 +81,12 @@ class Child:
         try:
             self._process.wait(seconds)
         except subprocess.TimeoutExpired:
-            self._end()
+            self.end()
         self._process = None
 
-    def _end(self) -> None:
-        """End it for certain: one that has closed its end of the pair is of no use to anybody."""
+    def end(self) -> None:
+        """Kill it, and close the pair: `lost` will tell."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
-        self._process = None
         self._pair.close()

@@ -1,0 +1,80 @@
+"""What the packet process hears with: the tap, when it listens at all, and this host's own addresses.
+
+Promises: what arrives never raises; a tap that fails is closed and told of once, and can be opened again. Decides
+nothing, and knows nothing of what it hears.
+"""
+
+from __future__ import annotations
+
+import select
+from collections.abc import Sequence
+
+from sipguard.address import Network
+from sipguard.capture.host import Host
+from sipguard.capture.tap import Tap
+from sipguard.errors import AdapterError
+from sipguard.model import Frame, Sensor
+
+
+class Ears:
+    """Begins deaf. `own` are this host's addresses, `fault` says why the tap was closed, empty while all is well."""
+
+    def __init__(self) -> None:
+        """Read the own addresses. Raises AdapterError."""
+        self._tap: Tap | None = None
+        self._host = Host()
+        self.own: tuple[Network, ...] = self._host.addresses()
+        self.fault = ""
+
+    @property
+    def deaf(self) -> bool:
+        """Tell whether no tap is open."""
+        return self._tap is None
+
+    def listen(self, group: int, buffer_bytes: int) -> None:
+        """Open the tap on a log group, if it is not. Raises AdapterError; another guard on this host is one reason."""
+        if self._tap is not None and self._tap.group != group:
+            self.close()
+        if self._tap is None:
+            self._tap = Tap(group, buffer_bytes)
+            self.fault = ""
+
+    def close(self) -> None:
+        """Stop listening; done twice it is the same."""
+        if self._tap is not None:
+            self._tap.close()
+        self._tap = None
+
+    def register(self, poll: select.poll) -> None:
+        """Have packets that arrive end a wait."""
+        if self._tap is not None:
+            poll.register(self._tap, select.POLLIN)
+
+    def read(self, limit: int) -> Sequence[Frame]:
+        """Give the frames that wait, at least `limit` of them if there are so many."""
+        if self._tap is None:
+            return ()
+        try:
+            return self._tap.read(limit)
+        except AdapterError as error:
+            self.fault = error.what
+            self.close()
+            return ()
+
+    def sensors(self) -> Sequence[Sensor]:
+        """Give what was lost since the last time this was asked."""
+        return () if self._tap is None else self._tap.sensors()
+
+    def moved(self) -> bool:
+        """Tell whether `own` has changed since the last time this was asked. Raises AdapterError."""
+        earlier = self.own
+        if self._host.changed():
+            self.own = self._host.addresses()
+        return self.own != earlier
+
+    def counters(self) -> dict[str, int]:
+        """Give what the tap has counted since it was opened."""
+        tap = self._tap
+        if tap is None:
+            return {}
+        return {"lost": tap.lost, "overruns": tap.overruns, "malformed": tap.malformed, "truncated": tap.truncated}

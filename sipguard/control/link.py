@@ -1,0 +1,162 @@
+"""The packet process's side of the keeper: it is there or will be, what it has kept is asked for, and it is told.
+
+Promises: nothing here blocks (but `leave`, for seconds at most) or raises for what the keeper does, says or does not
+say. What has no room in the pair is dropped and counted there. What is decided is none of this module's business.
+"""
+
+from __future__ import annotations
+
+import select
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from sipguard import report
+from sipguard.address import Network
+from sipguard.control.child import Child
+from sipguard.control.pair import Message, Pair
+from sipguard.errors import AdapterError
+from sipguard.model import (
+    MILLISECOND,
+    MINUTE,
+    Action,
+    Alert,
+    Decision,
+    Finding,
+    Held,
+    Instant,
+    Offence,
+    Record,
+    Span,
+    State,
+    Trust,
+)
+from sipguard.netset import NetSet
+
+ALERT_MOST = 1000
+"""The most characters of an alert's text."""
+
+DRIFT: Span = 10 * MILLISECOND
+STUCK: Span = MINUTE
+
+_LEAVE_SECONDS = 2.0
+_END_SECONDS = 5.0
+
+
+class Link:
+    """Pair and child in one. `offset` is the wall clock minus CLOCK_BOOTTIME, kept right by the caller.
+
+    `hello` makes the first message for each new keeper; `restored` becomes True when all of the state has come.
+    """
+
+    def __init__(
+        self,
+        command: Callable[[int], Sequence[str]],
+        environment: Mapping[str, str],
+        hello: Callable[[], Message],
+        offset: Span,
+    ) -> None:
+        self.pair = Pair()
+        self.offset = offset
+        self.restored = False
+        self._child = Child(command, environment, self.pair)
+        self._hello = hello
+        self._inbox: deque[Message] = deque()
+        self._kept: list[Any] = []
+        self._fluent: Instant = 0
+
+    # --- That there is one --------------------------------------------------------------------------------------------
+
+    def mind(self, now: Instant) -> None:
+        """See that there is a keeper, or that there will be one."""
+        if not self.pair.wanting:
+            self._fluent = now
+        elif now - self._fluent > STUCK:
+            self.alert("keeper-stuck", "", "the keeper took nothing for a minute; it is ended")
+            self._child.end()
+        if self._child.lost(now):
+            self.alert("keeper-lost", "", "the keeper ended; it is started again")
+        if not self._child.due(now):
+            return
+        try:
+            self._child.start(now)
+        except AdapterError:  # too many processes, no memory: later, then
+            self._child.failed(now)
+            return
+        self._kept = []
+        self._fluent = now
+        self.pair.send({"t": "hello", "offset": self.offset, "state": not self.restored, **self._hello()})
+        self.pair.flush()
+
+    def stepped(self, offset: Span) -> bool:
+        """Take a new offset; False when it differs from the last by no more than clocks drift."""
+        if abs(offset - self.offset) <= DRIFT:
+            return False
+        self.offset = offset
+        return True
+
+    def leave(self) -> None:
+        """Say goodbye and wait for the keeper to write out what it has."""
+        self.pair.send({"t": "bye"})
+        deadline = time.monotonic() + _LEAVE_SECONDS
+        while self.pair.open and not self.pair.flush() and time.monotonic() < deadline:
+            select.select([], [self.pair.fileno()], [], 0.1)
+            self.pair.receive()
+        self._child.stop(_END_SECONDS)
+        self.pair.close()
+
+    def counters(self) -> dict[str, int]:
+        """Give what was lost between the two, and how often a keeper was started."""
+        pair = self.pair
+        lost = {"lost_reports": pair.lost_reports, "lost_deltas": pair.lost_deltas, "lost_others": pair.lost_others}
+        return {**lost, "pair_faults": pair.faults, "pair_bytes": pair.held, "keeper_starts": self._child.starts}
+
+    # --- What it says -------------------------------------------------------------------------------------------------
+
+    def next(self) -> Message | None:
+        """Give the next message, None when there is none now. Raises ValueError for a state that cannot be read.
+
+        `state` messages are gathered here; the `state-end` is given when it is the last word on the state.
+        """
+        if not self._inbox:
+            self._inbox.extend(self.pair.receive())
+        while self._inbox:
+            message = self._inbox.popleft()
+            if message["t"] != "state":
+                return message
+            self._kept += [report.unpack(item) for item in message.get("items", ())]
+        return None
+
+    def take_state(self, held: Iterable[Held]) -> State:
+        """Give the state that was gathered, and with it what the kernel was found to hold that is no part of it."""
+        kept, self._kept = self._kept, []
+        decisions = [noun for noun in kept if isinstance(noun, Decision)]
+        known = NetSet(noun.subject for noun in decisions if isinstance(noun.subject, Network))
+        return State(
+            decisions,
+            [noun for noun in kept if isinstance(noun, Offence)],
+            [noun for noun in kept if isinstance(noun, Trust)],
+            sorted((each for each in held if known.subtract_from(each.network)), key=lambda each: each[:2]),
+        )
+
+    # --- What it is told ----------------------------------------------------------------------------------------------
+
+    def tell(self, action: Action) -> None:
+        """Pass on what there is to keep and to show of one action; nothing is said of a verdict."""
+        if isinstance(action, Alert):
+            self.alert(action.kind, action.subject, action.text)
+            return
+        if isinstance(action, Record) and not isinstance(action.what, Finding):
+            self.pair.send({"t": "delta", "what": report.pack(action.what), "offset": self.offset})
+        line = report.line(action, -self.offset)
+        if line is not None:
+            self.pair.send({"t": "report", "line": line})
+
+    def alert(self, kind: str, subject: str, text: str) -> None:
+        """Tell the operator of something; `kind` is a stable name, the text holds nothing secret."""
+        self.pair.send({"t": "alert", "kind": kind, "subject": subject, "text": text[:ALERT_MOST]})
+
+    def reload(self) -> None:
+        """Ask for the policy to be read again."""
+        self.pair.send({"t": "reload"})

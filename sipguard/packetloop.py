@@ -1,0 +1,400 @@
+"""The packet process: reads, decides, and writes to the kernel. A plain poll loop: no asyncio, no names, no database.
+
+Promises: what was banned is back in the kernel before the first packet is read, and stays there when this process ends,
+however it ends; a keeper that is stuck, slow or dead keeps neither phones nor bans from working; no frame ends the
+loop. Time is CLOCK_BOOTTIME; the wall clock is only an input of the engine's.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from itertools import takewhile
+from pathlib import Path
+from typing import Any
+
+from sipguard.address import Network
+from sipguard.capture.ears import Ears
+from sipguard.capture.quarantine import Quarantine
+from sipguard.control.link import Link
+from sipguard.control.memory import Memory
+from sipguard.control.notify import Notify
+from sipguard.control.orders import Answer, Args, names_of, order_of, outcome, serve
+from sipguard.control.pair import Message
+from sipguard.control.signals import Signals
+from sipguard.enforce.base import Layout
+from sipguard.enforce.switch import Stance, Switch
+from sipguard.engine import Engine, Input
+from sipguard.errors import AdapterError, PolicyError
+from sipguard.model import (
+    MILLISECOND,
+    SECOND,
+    Action,
+    Clock,
+    Enforced,
+    Frame,
+    Hold,
+    Instant,
+    Names,
+    Release,
+    Role,
+    SetName,
+    Span,
+    State,
+)
+from sipguard.policy.load import load
+from sipguard.policy.schema import Mode, Policy, Strangers
+
+EX_UNAVAILABLE = 69  # sysexits.h
+EX_CONFIG = 78
+
+AT_ONCE = 256
+"""Frames read before the keeper, signals and the clock are looked at again."""
+SLACK: Span = 50 * MILLISECOND
+"""A captured packet reaches us within this: the kernel gathers them for 10 ms at most."""
+PATIENCE: Span = 5 * SECOND
+"""How long the start waits for what the keeper has kept."""
+SHOWN = 10
+"""Elements that the kernel did not take in a large change, each of which is told of."""
+LOOK: Span = 5 * SECOND
+"""Between two looks at whether our table and our tap are still there."""
+
+
+def boottime() -> Instant:
+    """Read the one clock."""
+    return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+
+
+def layout_of(policy: Policy) -> Layout:
+    """Give the policy's part in the rules, as plain values."""
+    return Layout(
+        ports=policy.ports,
+        scope="all" if policy.enforcement.scope == "all" else "sip",
+        closed=policy.strangers is Strangers.CLOSED,
+        pbx=policy.pbx,
+        tap_group=policy.shell.tap.group,
+        throttle_rate=policy.enforcement.throttle_rate,
+    )
+
+
+class PacketLoop:
+    """One life of the packet process. `text` is the policy as it was read from `path`."""
+
+    def __init__(self, path: Path, text: str, policy: Policy, environment: Mapping[str, str]) -> None:
+        self._policy, self._text = policy, text
+        self._engine = Engine(policy, State())
+        self._notify = Notify(environment.get("NOTIFY_SOCKET", ""))
+        self._link = Link(
+            lambda end: (sys.executable, "-P", "-m", "sipguard.keeper", "--fd", str(end), "--policy", str(path)),
+            {name: value for name, value in environment.items() if name != "NOTIFY_SOCKET"},
+            lambda: {"mode": str(self._stance()), "pid": os.getpid(), "policy": self._text},
+            time.time_ns() - boottime(),
+        )
+        self._switch = Switch(layout_of(policy), boottime)
+        store = Path(policy.shell.store.path)
+        self._marker = store.with_name("off")  # its being there means: stay open
+        self._quarantine = Quarantine(store.with_name("quarantine.pcap"))
+        self._ears = Ears()
+        self._signals = Signals((signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD))
+        self._memory = Memory()
+        self._override: Mode | None = None
+        self._off = False
+        self._answered = self._stopping = False
+        self._refused: deque[Enforced] = deque(maxlen=100)  # what the kernel did not take since the last request
+        self._began = self._next_second = self._next_look = self._next_timer = boottime()
+        self._verbs: Mapping[str, Callable[[Args], Answer]] = {
+            "ban": self._order,
+            "unban": self._order,
+            "status": lambda _: (True, self._status()),
+            "enforce": lambda _: self._change(mode=Mode.ENFORCE),
+            "observe": lambda _: self._change(mode=Mode.OBSERVE),
+            "off": lambda _: self._change(off=True),
+            "on": lambda _: self._change(off=False),
+        }
+
+    # --- Start and end ------------------------------------------------------------------------------------------------
+
+    def run(self) -> int:
+        """Live until a signal ends us; gives the exit code. Raises AdapterError when the start fails."""
+        try:
+            self._await_state(boottime() + PATIENCE)
+            if not self._stopping:
+                self._begin()
+                self._memory.settle()
+                self._notify.ready()
+            if self._quarantine.fault:
+                self._link.alert("no-quarantine", "", self._quarantine.fault)
+            while not self._stopping:
+                self._turn()
+        finally:
+            self._notify.stopping()
+            self._link.leave()
+            self._ears.close()
+            self._switch.close()
+            self._quarantine.close()
+            self._signals.close()
+        return 0
+
+    def _await_state(self, deadline: Instant) -> None:
+        while not self._stopping and not self._answered:
+            now = boottime()
+            if now >= deadline:
+                text = "going on with what the kernel holds; what was kept on disk is taken in when the keeper answers"
+                self._link.alert("keeper-late", "", text)
+                self._off = self._marker.exists()
+                return
+            self._link.mind(now)
+            self._sleep(100 * MILLISECOND)
+            self._mind_keeper(begun=False)
+
+    def _begin(self) -> None:
+        """Build the engine from all that is known, and put in force what it wants. Raises AdapterError."""
+        held = self._switch.held()
+        self._engine = Engine(self._policy, self._link.take_state(held))
+        now = boottime()
+        self._feed(now, Clock(self._link.offset))
+        self._feed(now, Names(Role.OWN, "host", self._ears.own))
+        if held and self._stance() is Stance.OBSERVE and not self._link.restored:
+            self._override = Mode.ENFORCE  # it did until now, and nobody can be asked
+        self._take(self._stance(), adding_only=not self._link.restored)
+
+    # --- One turn -----------------------------------------------------------------------------------------------------
+
+    def _turn(self) -> None:
+        self._sleep(max(0, min(self._next_second, self._timer()) - boottime()))
+        frames = self._ears.read(AT_ONCE)
+        now = boottime()
+        for frame in frames:
+            self._feed(now, frame)
+        self._mind_keeper()
+        now = boottime()
+        drained = len(frames) < AT_ONCE
+        if drained and now >= self._timer():
+            self._feed(now - SLACK, None)
+        if now >= self._next_second:
+            self._next_second = now + SECOND
+            self._each_second(now, idle=drained)
+        self._link.pair.flush()
+
+    def _sleep(self, span: Span) -> None:
+        """Wait for a packet, the keeper or a signal, at most for so long."""
+        poll, pair = select.poll(), self._link.pair
+        poll.register(self._signals, select.POLLIN)
+        if pair.open:
+            poll.register(pair, select.POLLIN | (select.POLLOUT if pair.wanting else 0))
+        self._ears.register(poll)
+        poll.poll(-(-span // MILLISECOND))
+        numbers = self._signals.take()
+        self._stopping = self._stopping or signal.SIGTERM in numbers or signal.SIGINT in numbers
+        if signal.SIGHUP in numbers:
+            self._link.reload()
+
+    def _timer(self) -> Instant:
+        """Say when time alone must be fed: late enough that it overtakes no packet already captured."""
+        due = self._engine.next_deadline()
+        return self._next_second if due is None else max(due + SLACK, self._next_timer)
+
+    def _each_second(self, now: Instant, *, idle: bool) -> None:
+        self._notify.alive()
+        self._link.mind(now)
+        if self._link.stepped(time.time_ns() - boottime()):
+            self._feed(now, Clock(self._link.offset))
+        for sensor in self._ears.sensors():
+            self._feed(now, sensor)
+        if now >= self._next_look:
+            self._next_look = now + LOOK
+            self._look()
+        self._memory.collect(boottime, idle=idle)
+
+    def _look(self) -> None:
+        """See whether what should be there is there, and whether we still live at the same addresses."""
+        counts = self._engine.counters()
+        self._notify.status(f"{self._switch.stance}: {counts['held_blocked']} banned, {counts['held_trusted']} trusted")
+        try:
+            if self._ears.moved():
+                self._switch.protect(self._never())
+                self._feed(boottime(), Names(Role.OWN, "host", self._ears.own))
+            if self._switch.missing() or (self._ears.deaf and self._stance() is not Stance.OFF):
+                self._off = self._off or self._marker.exists()  # `sipguard off` with a dead keeper
+                why = self._ears.fault or "our rules were gone"
+                self._take(self._stance())
+                self._link.alert("restored", "", f"{why}; now: {self._switch.stance}")
+        except AdapterError as error:
+            self._link.alert("not-restored", "", str(error))
+
+    # --- The engine, and what it wants done ---------------------------------------------------------------------------
+
+    def _feed(self, at: Instant, what: Input | None) -> Sequence[Action]:
+        """Feed an input, or only time; do and give what comes of it. The one place where a bug is caught."""
+        try:
+            actions = self._engine.advance(at) if what is None else self._engine.feed(at, what)
+        except Exception as bug:  # noqa: BLE001 - the frame is accepted, counted and kept: calls flow
+            self._stumbled(at, what, bug)
+            return ()
+        if actions:
+            self._do(at, actions)
+        return actions
+
+    def _do(self, at: Instant, actions: Sequence[Action]) -> None:
+        """First what the kernel is to do, microseconds each; then tell of it."""
+        answers: list[Enforced] = []
+        allowed = False
+        for action in actions:
+            if isinstance(action, Hold | Release):
+                answers.append((self._switch.hold if isinstance(action, Hold) else self._switch.release)(action.held))
+                allowed = allowed or action.held.set is SetName.ALLOWED
+        if allowed:
+            self._switch.protect(self._never())
+        for action in actions:
+            self._link.tell(action)
+        for answer in answers:
+            if not answer.ok:
+                self._refused.append(answer)
+            self._feed(at, answer)
+
+    def _stumbled(self, at: Instant, what: Input | None, bug: Exception) -> None:
+        """Count a bug and keep the frame; where it is will be told."""
+        if isinstance(what, Frame):
+            self._quarantine.keep(what.packet, at + self._link.offset)
+        else:
+            self._next_timer = at + SECOND  # the same timer must not be tried over and over
+        if text := self._quarantine.note(bug, at):
+            self._link.alert("bug", type(what).__name__, text)
+
+    def _never(self) -> list[Network]:
+        """List what no ban may hold: own, the PBX's, allowed (which the engine lists first)."""
+        allowed = takewhile(lambda held: held.set is SetName.ALLOWED, self._engine.wanted())
+        return [*self._ears.own, *self._policy.pbx, *(held.network for held in allowed)]
+
+    # --- What is done to the kernel -----------------------------------------------------------------------------------
+
+    def _stance(self) -> Stance:
+        return Stance.OFF if self._off else Stance(self._override or self._policy.mode)
+
+    def _take(self, stance: Stance, *, adding_only: bool = False) -> None:
+        """Take a stance; the tap first, as a second guard is stopped by it. Raises AdapterError."""
+        wish = self._policy.shell.tap
+        if stance is Stance.OFF:
+            self._ears.close()
+        else:
+            self._ears.listen(wish.group, wish.buffer)
+        wanted, never = self._engine.wanted(), self._never()
+        refused = self._switch.take(stance, layout_of(self._policy), wanted, never, adding_only=adding_only)
+        self._refused.extend(refused)
+        for each in refused[:SHOWN]:
+            self._feed(boottime(), each)
+
+    # --- The keeper ---------------------------------------------------------------------------------------------------
+
+    def _mind_keeper(self, *, begun: bool = True) -> None:
+        """Take what it has sent; a fault in that is told, and is no reason to stop."""
+        self._link.pair.flush()
+        while begun or not self._answered:
+            try:
+                message = self._link.next()
+                if message is None:
+                    return
+                self._hear(message, begun=begun)
+            except (KeyError, TypeError, ValueError) as error:
+                self._link.alert("keeper-misunderstood", "", repr(error))
+            except (AdapterError, PolicyError) as error:
+                self._link.alert("not-done", "", str(error))
+
+    def _hear(self, message: Message, *, begun: bool) -> None:
+        kind = message["t"]
+        if kind == "request":
+            self._refused.clear()
+            self._link.pair.send(serve(message, self._verbs))
+        elif kind == "names":
+            self._feed(boottime(), names_of(message))
+        elif kind == "policy":
+            self._adopt(message)
+        elif kind == "state-end":
+            self._state_ended(message, begun=begun)
+
+    def _state_ended(self, message: Message, *, begun: bool) -> None:
+        """Take the operator's switches; a state that came late is taken up by an engine made anew."""
+        self._answered = True
+        complete = message["complete"] is True
+        late = begun and complete and not self._link.restored
+        self._link.restored = self._link.restored or complete
+        if message["mode"] or late:  # what was assumed for want of an answer ends with the answer
+            self._override = Mode(message["mode"]) if message["mode"] else None
+        self._off = message["off"] is True
+        if late:
+            self._begin()
+        elif begun and self._switch.stance is not self._stance():
+            self._take(self._stance())
+
+    def _adopt(self, message: Message) -> None:
+        """Go by a new policy from here on. Raises PolicyError, AdapterError."""
+        policy = load(message["text"])
+        self._notify.reloading(time.monotonic_ns())
+        earlier = layout_of(self._policy), self._stance()
+        self._policy, self._text = policy, message["text"]
+        self._override = Mode(message["mode"]) if message["mode"] else None
+        try:
+            self._feed(boottime(), policy)
+            if (layout_of(policy), self._stance()) != earlier:
+                self._take(self._stance())
+        finally:
+            self._notify.ready()
+
+    # --- Requests -----------------------------------------------------------------------------------------------------
+
+    def _order(self, args: Args) -> Answer:
+        order = order_of(args)
+        return outcome(order, self._feed(boottime(), order), self._refused, self._link.offset)
+
+    def _change(self, *, mode: Mode | None = None, off: bool | None = None) -> Answer:
+        """Change the operator's switches. Raises AdapterError; the switches are then as they were."""
+        earlier = self._override, self._off
+        self._override = self._override if mode is None else mode
+        self._off = self._off if off is None else off
+        try:
+            self._take(self._stance())
+        except AdapterError:
+            self._override, self._off = earlier
+            raise
+        return True, {**self._switches(), "refused": len(self._refused)}
+
+    def _switches(self) -> dict[str, Any]:
+        return {"mode": str(self._override or self._policy.mode), "off": self._off}
+
+    def _status(self) -> dict[str, Any]:
+        return self._switches() | {
+            "pid": os.getpid(),
+            "uptime": (boottime() - self._began) // SECOND,
+            "restored": self._link.restored,
+            "bugs": self._quarantine.bugs,
+            "quarantined": self._quarantine.kept,
+            "counters": self._engine.counters(),
+            "link": self._link.counters(),
+            "tap": self._ears.counters(),
+            "kernel": self._switch.counted(),
+        }
+
+
+def main(policy_path: Path) -> int:
+    """Run the packet process until a signal ends it; gives the exit code.
+
+    78: the policy is not usable, every problem is on standard error and nothing was changed. 69: the kernel, the
+    capabilities or the state directory are not as they must be.
+    """
+    try:
+        text = policy_path.read_text(encoding="utf-8")
+        policy = load(text)
+    except (PolicyError, OSError, UnicodeDecodeError) as error:
+        problems = error.problems if isinstance(error, PolicyError) else [f"cannot be read: {error}"]
+        sys.stderr.write("".join(f"{policy_path}: {problem}\n" for problem in problems))
+        return EX_CONFIG
+    try:
+        return PacketLoop(policy_path, text, policy, os.environ).run()
+    except AdapterError as error:
+        sys.stderr.write(f"sipguard: {error}\n")
+        return EX_UNAVAILABLE
