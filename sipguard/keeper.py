@@ -5,7 +5,7 @@ acknowledged only then; when the packet process is gone, it writes out what it h
 disk, a name server or the other process does ends it sooner. It decides nothing about packets: it passes on.
 
 Started by the packet process as `python -m sipguard.keeper --fd N --policy PATH`; the messages are those of
-`control/pair.py`.
+`control/pair.py`. With SIPGUARD_SHOW in the environment, events go to standard output for people to read.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ from typing import Any, TypeAlias
 import structlog
 
 from sipguard.control import journal, privilege
-from sipguard.control.desk import Desk, kept_mode
+from sipguard.control.desk import Desk
+from sipguard.control.lines import event_text
 from sipguard.control.pair import Message, Pair
 from sipguard.control.requests import Requests
 from sipguard.control.server import RefusedError, Server
@@ -38,6 +39,7 @@ from sipguard.policy.load import load
 from sipguard.policy.schema import Policy
 from sipguard.report import pack, subject_text, unpack
 from sipguard.store.database import Store
+from sipguard.store.shelf import Shelf
 from sipguard.store.writer import Writer
 
 Json: TypeAlias = dict[str, Any]
@@ -59,8 +61,9 @@ TIDY = 60.0
 class Keeper:
     """One life of the keeper: from the first `hello` to the last delta."""
 
-    def __init__(self, sock: socket.socket, policy_path: Path) -> None:
+    def __init__(self, sock: socket.socket, policy_path: Path, screen: journal.Patient | None = None) -> None:
         self._pair = Pair(sock)
+        self._screen = screen  # for people: one line for each event, instead of the log
         self._policy_path = policy_path
         self._log = structlog.get_logger()
         self._stop = asyncio.Event()
@@ -151,7 +154,7 @@ class Keeper:
         self._offset = int(message["offset"])
         if self._parts is None:
             policy = self._first_policy(message.get("policy"))
-            journal.configure(policy.shell.log.level, policy.shell.log.format)
+            self.configure_log(policy)
             self._parts = _Parts(self, policy)
             self._spawn(self._begin(self._parts, state=message.get("state", True) is not False))
         else:
@@ -194,6 +197,10 @@ class Keeper:
     def _alerted(self, message: Message) -> None:
         self.alert(str(message["kind"]), str(message["subject"]), str(message["text"]))
 
+    def configure_log(self, policy: Policy) -> None:
+        """Log as the policy says; with a screen only what no event tells."""
+        journal.configure("error" if self._screen else policy.shell.log.level, policy.shell.log.format)
+
     # --- What we say --------------------------------------------------------------------------------------------------
 
     def alert(self, kind: str, subject: str, text: str) -> None:
@@ -203,6 +210,8 @@ class Keeper:
         self._publish({"action": "alert", "alert": kind, "at": at, "kind": "action", "subject": subject, "text": text})
 
     def _publish(self, line: Json) -> None:
+        if self._screen is not None:
+            self._screen.write(event_text(line) + "\n")
         if self._parts is not None:
             text = json.dumps(line, separators=(",", ":"), sort_keys=True)
             self._parts.writer.line(text)
@@ -235,7 +244,7 @@ class Keeper:
     async def _send_state(self, parts: _Parts, *, state: bool) -> None:
         count, complete, mode = 0, await parts.writer.flush(), None
         try:
-            mode = await parts.writer.ask(lambda store: kept_mode(store.meta, str(parts.policy.mode)))
+            mode = await parts.shelf.kept_mode(str(parts.policy.mode))
             pages = await parts.writer.ask(self._pages) if state else iter(())
             while page := await parts.writer.ask(lambda _, pages=pages: next(pages, None)):  # type: ignore[misc]
                 count += len(page)
@@ -244,7 +253,7 @@ class Keeper:
                 await self._roomy.wait()
         except AdapterError:
             complete = False
-        off = parts.desk.marker.exists()
+        off = parts.shelf.marker.exists()
         self._send({"t": "state-end", "mode": mode, "off": off, "complete": complete, "count": count})
         for noun in parts.watch.present():
             self._send({"t": "names", "what": pack(noun)})
@@ -299,10 +308,11 @@ class _Parts:
         shell = policy.shell
         path = Path(shell.store.path)
         self.policy = policy
-        self._alert = keeper.alert
+        self._keeper = keeper
         self.writer = Writer(path, keeper.written, lambda kind, text: keeper.alert(kind, str(path), text))
+        self.shelf = Shelf(self.writer)
         self.watch = Watch(Lookup().look, keeper.names_changed, keeper.alert, shell.names.refresh / SECOND)
-        self.desk = Desk(keeper.requests.ask, self.writer, keeper.about, keeper.reload)
+        self.desk = Desk(keeper.requests.ask, self.shelf, keeper.about, keeper.reload)
         self.desk.policy_mode = str(policy.mode)
         self.server = Server(Path(shell.control.socket), shell.control.group, self.desk.handle)
 
@@ -310,13 +320,13 @@ class _Parts:
         """Take over what can change while running (names, log, mode); give the operator's mode where it still holds."""
         old, self.policy = self.policy, policy
         if (old.shell.store, old.shell.control) != (policy.shell.store, policy.shell.control):
-            self._alert("policy-restart", "policy", "[store] and [control] change when the guard is restarted")
+            self._keeper.alert("policy-restart", "policy", "[store] and [control] change when the guard is restarted")
         self.desk.policy_mode = str(policy.mode)
         self.watch.refresh = policy.shell.names.refresh / SECOND
         self.watch.want(wanted_names(policy))
-        journal.configure(policy.shell.log.level, policy.shell.log.format)
+        self._keeper.configure_log(policy)
         with suppress(AdapterError):
-            return await self.writer.ask(lambda store: kept_mode(store.meta, str(policy.mode)))
+            return await self.shelf.kept_mode(str(policy.mode))
         return None
 
     def about(self) -> Json:
@@ -324,7 +334,7 @@ class _Parts:
         writer, server = self.writer, self.server
         return {
             "policy_mode": str(self.policy.mode),
-            "off": self.desk.marker.exists(),
+            "off": self.shelf.marker.exists(),
             "store_path": str(writer.path),
             "store_error": writer.broken,
             "store_waiting": writer.waiting,
@@ -373,12 +383,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--policy", type=Path, required=True)
     args = parser.parse_args(argv)
     journal.configure("info", "text")
-    asyncio.run(_run(socket.socket(fileno=args.fd), args.policy))
+    screen = journal.Patient(sys.stdout) if os.environ.get("SIPGUARD_SHOW") else None
+    asyncio.run(_run(socket.socket(fileno=args.fd), args.policy, screen))
     return 0
 
 
-async def _run(sock: socket.socket, policy: Path) -> None:
-    await Keeper(sock, policy).run()
+async def _run(sock: socket.socket, policy: Path, screen: journal.Patient | None) -> None:
+    await Keeper(sock, policy, screen).run()
 
 
 if __name__ == "__main__":

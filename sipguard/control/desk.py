@@ -7,19 +7,16 @@ whatever happens next. Nothing here opens a socket or decides about an address.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from sipguard.address import Network, parse_network
 from sipguard.control.server import RefusedError
 from sipguard.errors import AdapterError
 from sipguard.model import DAY, Order, OrderVerb
 from sipguard.report import pack
-from sipguard.store import questions
-from sipguard.store.writer import Writer
 
 Json: TypeAlias = dict[str, Any]
 Args: TypeAlias = Mapping[str, Any]
@@ -27,16 +24,38 @@ Ask: TypeAlias = Callable[[str, Args], Awaitable[Any]]
 
 LONGEST_BAN = 3650 * DAY
 LONGEST_REASON = 200
+MOST_BANS = 10_000
+
+
+class Shelf(Protocol):
+    """What the desk wants of a store; see `store/shelf.py`. Each raises AdapterError."""
+
+    marker: Path
+
+    async def counts(self) -> Json:
+        """Give how much is kept."""
+
+    async def bans(self, limit: int) -> Json:
+        """Give what is in force."""
+
+    async def preview(self) -> Json:
+        """Tell what enforcing would close, and whom it would hit."""
+
+    async def events(self, last: int) -> list[Json]:
+        """Give the youngest report lines."""
+
+    async def keep_mode(self, mode: str, policy_mode: str) -> None:
+        """Keep the operator's mode."""
 
 
 class Desk:
     """Serves verbs. `ask` puts a request to the packet process, `about` tells the keeper's own state."""
 
     def __init__(
-        self, ask: Ask, writer: Writer, about: Callable[[], Json], reload: Callable[[], Awaitable[Json]]
+        self, ask: Ask, shelf: Shelf, about: Callable[[], Json], reload: Callable[[], Awaitable[Json]]
     ) -> None:
         self._ask = ask
-        self._writer = writer
+        self._shelf = shelf
         self._about = about
         self._reload = reload
         self.policy_mode = "observe"
@@ -73,24 +92,19 @@ class Desk:
         except RefusedError as refusal:
             found["packet"] = {"error": str(refusal)}
         try:
-            found["store"] = await self._writer.ask(lambda store: questions.counts(store, time.time_ns()))
+            found["store"] = await self._shelf.counts()
         except AdapterError as error:
             found["store"] = {"error": error.what}
         return found
 
     async def _bans(self, args: Args, _by: str) -> Json:
-        limit = _number(args, "limit", questions.MOST)
-        await self._writer.flush()
-        return await self._writer.ask(lambda store: questions.bans(store, time.time_ns(), limit))
+        return await self._shelf.bans(_number(args, "limit", MOST_BANS))
 
     async def _preview(self, _args: Args, _by: str) -> Json:
-        await self._writer.flush()
-        return await self._writer.ask(lambda store: questions.preview(store, time.time_ns()))
+        return await self._shelf.preview()
 
     async def _events(self, args: Args, _by: str) -> list[Json]:
-        last = _number(args, "last", 50)
-        await self._writer.flush()
-        return await self._writer.ask(lambda store: questions.events(store, last))
+        return await self._shelf.events(_number(args, "last", 50))
 
     # --- Orders -------------------------------------------------------------------------------------------------------
 
@@ -114,7 +128,7 @@ class Desk:
         """Switch, then remember: kept as long as the policy's own mode is not changed."""
         body = await self._ask(mode, {})
         try:
-            await self._writer.ask(lambda store: _keep_mode(store.set_meta, mode, self.policy_mode))
+            await self._shelf.keep_mode(mode, self.policy_mode)
         except AdapterError as error:
             raise RefusedError(f"switched to {mode}, but it could not be kept: {error.what}", "broken") from None
         return body
@@ -124,35 +138,20 @@ class Desk:
 
     # --- The emergency switch -----------------------------------------------------------------------------------------
 
-    @property
-    def marker(self) -> Path:
-        """Give the file whose being there means: stay open."""
-        return self._writer.path.with_name("off")
-
     async def _off(self, _args: Args, _by: str) -> Json:
         kept = ""
         try:
-            self.marker.touch(mode=0o644)
+            self._shelf.marker.touch(mode=0o644)
         except OSError as error:
-            kept = f"the mark {self.marker} cannot be written ({error.strerror}): a restarted guard would guard again"
-        return {"packet": await self._ask("off", {}), "marker": str(self.marker), "warning": kept}
+            kept = f"{self._shelf.marker} cannot be written ({error.strerror}): a restarted guard would guard again"
+        return {"packet": await self._ask("off", {}), "marker": str(self._shelf.marker), "warning": kept}
 
     async def _on(self, _args: Args, _by: str) -> Json:
         try:
-            self.marker.unlink(missing_ok=True)
+            self._shelf.marker.unlink(missing_ok=True)
         except OSError as error:
-            raise RefusedError(f"the mark {self.marker} cannot be removed: {error.strerror}", "broken") from None
+            raise RefusedError(f"the mark {self._shelf.marker} cannot be removed: {error.strerror}", "broken") from None
         return {"packet": await self._ask("on", {})}
-
-
-def kept_mode(get: Callable[[str], str | None], policy_mode: str) -> str | None:
-    """Give the operator's mode; None when there is none, or when the policy's has been changed since."""
-    return get("mode") if get("policy_mode") == policy_mode else None
-
-
-def _keep_mode(keep: Callable[[str, str | None], None], mode: str, policy_mode: str) -> None:
-    keep("mode", mode)
-    keep("policy_mode", policy_mode)
 
 
 def _number(args: Args, name: str, otherwise: int) -> int:

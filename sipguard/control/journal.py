@@ -21,7 +21,7 @@ from sipguard.control.text import clean
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
 
-class _Patient:
+class Patient:
     """A stream that never waits: a stalled or closed reader loses lines, which are counted and told when it is back."""
 
     def __init__(self, stream: TextIO) -> None:
@@ -59,7 +59,7 @@ class _Patient:
 
 def configure(level: str, form: str, stream: TextIO | None = None) -> None:
     """Set up logging: `level` one of LEVELS, `form` "text" or "json"; others mean "info" and "text"."""
-    out = _Patient(sys.stderr if stream is None else stream)
+    out = Patient(sys.stderr if stream is None else stream)
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,

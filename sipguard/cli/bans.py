@@ -1,0 +1,122 @@
+"""`sipguard bans`, `ban` and `unban`: what is closed to whom, and the operator's own word on it."""
+
+from __future__ import annotations
+
+import os
+from typing import Annotated, Any
+
+import typer
+
+from sipguard.address import Network, parse_address
+from sipguard.cli.output import EX_REFUSED, EX_USAGE, fail, guarded, show, table
+from sipguard.cli.places import AsJson, Socket, socket_path
+from sipguard.control import client
+from sipguard.control.lines import when
+from sipguard.control.text import clean
+from sipguard.model import SECOND, Span
+from sipguard.policy.units import UnfitError, parse_cidr, parse_duration
+
+Address = Annotated[str, typer.Argument(metavar="ADDR", help="An address or a network: 192.0.2.7, 2001:db8::/64.")]
+
+
+def bans(
+    socket: Socket = None,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most so many, the latest first.")] = 1000,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """List bans and throttles in force, the latest first."""
+    with guarded():
+        found = client.request(socket_path(socket), "bans", {"limit": limit})
+        show(found, as_json=as_json, human=human_bans)
+
+
+def human_bans(found: Any) -> None:
+    """Write the bans of an answer as a table, and how many are not shown."""
+    rows = found["bans"]
+    table(
+        ("SUBJECT", "WHAT", "SINCE", "UNTIL", "TIME", "WHY", "REASON"),
+        [
+            (
+                row["subject"],
+                row["verdict"],
+                when(row["at"]),
+                when(row["until"]),
+                row["offence"] or "-",
+                ",".join(row["because"]) + f" ({row['rule']})" * bool(row["rule"]),
+                row["reason"],
+            )
+            for row in rows
+        ],
+    )
+    if found["total"] > len(rows):
+        print(f"{found['total'] - len(rows)} more are not shown")
+
+
+def ban(
+    address: Address,
+    socket: Socket = None,
+    span: Annotated[str | None, typer.Option("--for", help='How long: "90s", "1h", "7d"; else by the policy.')] = None,
+    reason: Annotated[str, typer.Option(help="Kept with the ban and shown.")] = "",
+    *,
+    yes: Annotated[bool, typer.Option("--yes", help="Also when it holds the address you are logged in from.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Ban an address or a network."""
+    network = _network(address)
+    own = _own_session()
+    if own and network.covers(own) and not yes:
+        fail(EX_REFUSED, f"{network} holds the address you are logged in from", "If that is meant, say --yes.")
+    args = {"network": str(network), "span": _span(span), "reason": reason}
+    _order("ban", args, socket, as_json=as_json)
+
+
+def unban(
+    address: Address,
+    socket: Socket = None,
+    reason: Annotated[str, typer.Option(help="Kept with the decision.")] = "",
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Lift the ban of an address or a network."""
+    _order("unban", {"network": str(_network(address)), "reason": reason}, socket, as_json=as_json)
+
+
+def _order(verb: str, args: dict[str, Any], socket: Any, *, as_json: bool) -> None:
+    with guarded():
+        show(client.request(socket_path(socket), verb, args), as_json=as_json, human=_human_outcome)
+
+
+def _human_outcome(body: Any) -> None:
+    """Say what has become of an order; the body's `decision` is a report line."""
+    decision = body.get("decision", {}) if isinstance(body, dict) else {}
+    done = {"block": "banned", "release": "no longer banned"}.get(decision.get("verdict"), decision.get("verdict"))
+    until = f" until {when(decision['until'])}" if "until" in decision else ""
+    print(f"{clean(decision.get('subject', '-'))} is {clean(done or 'dealt with')}{until}")
+
+
+def _network(text: str) -> Network:
+    try:
+        return parse_cidr(text)
+    except UnfitError as unfit:
+        fail(EX_USAGE, f"{text} {unfit.what}", *([unfit.hint] if unfit.hint else []))
+
+
+def _span(text: str | None) -> Span:
+    if text is None:
+        return 0
+    try:
+        span = parse_duration(text)
+    except UnfitError as unfit:
+        fail(EX_USAGE, f"--for {text} {unfit.what}", unfit.hint)
+    if span < SECOND:
+        fail(EX_USAGE, f"--for {text} is too short", "A ban lasts at least one second.")
+    return span
+
+
+def _own_session() -> bytes:
+    """Give the address of the operator's SSH session, as sshd(8) tells it; empty when there is none."""
+    try:
+        return parse_address(os.environ.get("SSH_CONNECTION", "").split(" ")[0])
+    except ValueError:
+        return b""

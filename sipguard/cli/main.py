@@ -1,0 +1,54 @@
+"""The command line: which commands there are, no more. Each is imported when it is called, so that all are quick."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping
+from importlib import import_module
+
+import typer
+
+COMMANDS: Mapping[str, tuple[str, str]] = {
+    # command: (module, function)
+    "run": ("sipguard.cli.run", "run"),
+    "status": ("sipguard.cli.watch", "status"),
+    "events": ("sipguard.cli.watch", "events"),
+    "bans": ("sipguard.cli.bans", "bans"),
+    "ban": ("sipguard.cli.bans", "ban"),
+    "unban": ("sipguard.cli.bans", "unban"),
+    "enforce": ("sipguard.cli.switch", "enforce"),
+    "observe": ("sipguard.cli.switch", "observe"),
+    "off": ("sipguard.cli.switch", "off"),
+    "on": ("sipguard.cli.switch", "on"),
+    "check": ("sipguard.cli.check", "check"),
+    "replay": ("sipguard.cli.replay", "replay"),
+    "version": ("sipguard.cli.watch", "version"),
+}
+
+
+def application(names: Iterable[str]) -> typer.Typer:
+    """Make the application with some commands; the others' modules are not imported."""
+    app = typer.Typer(
+        name="sipguard",
+        help="A SIP edge firewall and toll-fraud guard for PBX hosts. Exit codes: 0 done, 1 refused or different, "
+        "2 wrong usage, 69 not running, 77 not permitted, 78 unusable policy.",
+        add_completion=False,
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+    )
+    app.callback()(_group)
+    for name in names:
+        module, function = COMMANDS[name]
+        app.command(name)(getattr(import_module(module), function))
+    return app
+
+
+def _group() -> None:
+    """Keep `sipguard NAME` as the form of a call, also where only one command is loaded."""
+
+
+def main() -> None:
+    """Run the command that the arguments name."""
+    named = sys.argv[1] if len(sys.argv) > 1 else ""
+    application([named] if named in COMMANDS else COMMANDS)()

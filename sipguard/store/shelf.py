@@ -1,0 +1,61 @@
+"""What the keeper's desk wants of the store, as coroutines: answers that hold what has been said until now.
+
+Promises: every answer is read behind what was queued before the question; each is plain JSON and bounded. Raises
+AdapterError, as `Writer.ask` does. Reads the wall clock, to know what is still in force.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from sipguard.store import questions
+from sipguard.store.database import Store
+from sipguard.store.writer import Writer
+
+Json: TypeAlias = dict[str, Any]
+
+
+class Shelf:
+    """Questions and switches of one store. `marker` is the file whose being there means: stay open."""
+
+    def __init__(self, writer: Writer) -> None:
+        self._writer = writer
+        self.marker: Path = writer.path.with_name("off")
+
+    async def counts(self) -> Json:
+        """Give how much is kept."""
+        return await self._writer.ask(lambda store: questions.counts(store, time.time_ns()))
+
+    async def bans(self, limit: int = questions.MOST) -> Json:
+        """Give what is in force, the latest first."""
+        await self._writer.flush()
+        return await self._writer.ask(lambda store: questions.bans(store, time.time_ns(), limit))
+
+    async def preview(self) -> Json:
+        """Tell what enforcing would close, and whom it would hit."""
+        await self._writer.flush()
+        return await self._writer.ask(lambda store: questions.preview(store, time.time_ns()))
+
+    async def events(self, last: int) -> list[Json]:
+        """Give the youngest report lines, oldest first."""
+        await self._writer.flush()
+        return await self._writer.ask(lambda store: questions.events(store, last))
+
+    async def kept_mode(self, policy_mode: str) -> str | None:
+        """Give the operator's mode; None when there is none, or when the policy's has been changed since."""
+        return await self._writer.ask(lambda store: _kept(store, policy_mode))
+
+    async def keep_mode(self, mode: str, policy_mode: str) -> None:
+        """Keep the operator's mode for as long as the policy's own stays what it is."""
+        await self._writer.ask(lambda store: _keep(store, mode, policy_mode))
+
+
+def _kept(store: Store, policy_mode: str) -> str | None:
+    return store.meta("mode") if store.meta("policy_mode") == policy_mode else None
+
+
+def _keep(store: Store, mode: str, policy_mode: str) -> None:
+    store.set_meta("mode", mode)
+    store.set_meta("policy_mode", policy_mode)
