@@ -99,7 +99,7 @@ def _request_line(line: bytes, noted: list[Fault]) -> tuple[bytes, bytes] | None
         return None
     method, version = words[0], words[-1]
     if version[:4].upper() == b"SIP/":
-        uri = line.strip()[len(method) : -len(version)].strip()
+        uri = line.strip()[len(method) : -len(version)].strip(b" \t")
         if not uri:
             return None
         if version != b"SIP/2.0":

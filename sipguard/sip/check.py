@@ -226,7 +226,8 @@ def _numbers(message: Readable) -> list[Fault]:
     codes = [value.partition(b" ")[0] for value in message.headers("warning")]
     if not all(len(code) == 3 and code.isdigit() for code in codes):
         found.append(Fault.NUMBER_OUT_OF_RANGE)
-    params = [param for value in message.headers("contact") for param in parameters(value)]
+    entries = [entry for value in message.headers("contact") for entry in split_list(value)]
+    params = [param for entry in entries for param in parameters(split_address(entry)[2])]
     if any(name == b"expires" and _is_beyond(text, 0xFFFF_FFFF) for name, text in params):
         found.append(Fault.NUMBER_OUT_OF_RANGE)
     date = message.header("date")

@@ -7,10 +7,15 @@ overwrite. Never raises on any input.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from sipguard.sip.grammar import METHODS, VIA, number, parameters, split_list
 from sipguard.sip.uri import Parameters, address_of, split_address
+
+
+# What may stand in what follows ";tag=" only where that needs care: more parameters, quotes, brackets.
+_NOT_IN_A_TAG = re.compile(rb'[;"<>]')
 
 
 class Via:
@@ -57,7 +62,7 @@ def read_tag(value: bytes) -> bytes:
     if found:
         if tag.isalnum():
             return tag
-        if b";" not in tag and b'"' not in tag and b">" not in tag:
+        if _NOT_IN_A_TAG.search(tag) is None:
             return tag.strip()
     elif value[-1:] == b">" or b";" not in value:
         return b""

@@ -97,9 +97,9 @@ FOLD = re.compile(rb"(?:\r\n|\r|\n)[ \t]++")
 # The empty line that ends a head, whatever ends its lines.
 BLANK_LINE = re.compile(rb"(?:\r\n|\n|\r(?!\n))(?:\r\n|\n|\r)")
 
-# SEMI name [EQUAL value]; read leniently: a name may be empty, a quote may be open
+# SEMI name [EQUAL value]; read leniently: an open quote is none
 _PARAMETER = re.compile(
-    rb';[ \t\r\n]*+([^ \t\r\n;=,"]*+)[ \t\r\n]*+(?:=[ \t\r\n]*+("(?:[^"\\]|\\.)*+"?|[^;,"]*+))?+', re.DOTALL
+    rb';[ \t\r\n]*+([^ \t\r\n;="]*+)[ \t\r\n]*+(?:=[ \t\r\n]*+("(?:[^"\\]|\\.)*+"|[^;]*+))?+', re.DOTALL
 )
 
 # *(SEMI generic-param), generic-param = token [EQUAL gen-value], gen-value = token / host / quoted-string

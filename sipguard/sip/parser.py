@@ -23,7 +23,7 @@ _method_of = METHODS.get
 def parse(data: bytes) -> SipRequest | SipResponse | Unparsable:
     """Read one datagram or one framed message. Never raises on any input."""
     end = data.find(b"\r\n\r\n", 0, MAX_HEAD)
-    lines = data[:end].splitlines() if end > 0 else []
+    lines = data[: end + 2].splitlines() if end > 0 else []
     if not 0 < len(lines) <= MAX_HEADERS:
         return parse_carefully(data)
     start = lines[0]
@@ -36,10 +36,9 @@ def parse(data: bytes) -> SipRequest | SipResponse | Unparsable:
         return SipResponse(data, code, start[12:], end + 4, index[0], index[1])
     words = start.split(b" ")
     method = _method_of(words[0])
-    if method is None or len(words) != 3 or words[2] != b"SIP/2.0":
-        return parse_carefully(data)
-    index = _index(lines)
-    if index is None:
+    regular = len(words) == 3 and words[2] == b"SIP/2.0" and words[1] and b"\t" not in start
+    index = _index(lines) if method is not None and regular else None
+    if method is None or index is None:
         return parse_carefully(data)
     return SipRequest(data, method, words[1], end + 4, index[0], index[1])
 

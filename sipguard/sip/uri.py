@@ -160,7 +160,8 @@ def split_address(value: bytes) -> tuple[bytes, bytes, bytes, bool]:
     right = value.find(b">", left)
     display = value[:left].strip()
     if right < 0:
-        return display, value[left + 1 :].strip(), b"", False
+        uri, semicolon, tail = value[left + 1 :].partition(b";")
+        return display, uri.strip(), semicolon + tail, False
     uri, tail = value[left + 1 : right], value[right + 1 :]
     sound = quoted and DISPLAY_NAME.fullmatch(display) is not None and _is_sound(uri, tail)
     return display, uri.strip(), tail, sound
