@@ -54,11 +54,9 @@ class Intervals:
                 raise AdapterError(ADAPTER, f"set {name} cannot be read: {words(code)}")
         return found
 
-    def read(self, name: str, *, counted: bool = False) -> dict[Network, tuple[Instant, sets.Range]]:
-        """Read an interval set as networks. Raises AdapterError."""
-        found = self.dump(name, counted=counted)
-        now = found[-1][0] if found else 0
-        return elements.pieces(sets.ranges(element for _at, element in found), 4 if name.endswith("4") else 16, now)
+    def read(self, name: str, *, counted: bool = False) -> dict[Network, tuple[Instant, sets.Element]]:
+        """Read an interval set as networks, each with its end and the element it comes from. Raises AdapterError."""
+        return elements.pieces(self.dump(name, counted=counted))
 
     def change(self, name: str, wish: elements.Wish) -> int:
         """Make a change, all of it or nothing; return the kernel's errno. Raises AdapterError."""
@@ -66,7 +64,7 @@ class Intervals:
         for _attempt in range(_TRIES):
             generation = self._generation()
             present = self.read(name)
-            ends = {network: until for network, (until, _range) in present.items()}
+            ends = {network: until for network, (until, _element) in present.items()}
             wanted = elements.target(ends, wish, lasting=name.startswith("allowed"))
             delete, add = elements.steps(present, wanted, self._now())
             if not delete and not add:

@@ -75,7 +75,7 @@ class Nft:
                 found[name, elements.host_of(element.key)] = elements.end_of(element, at)
         for kernel_name in elements.INTERVALS:
             name = elements.known_as(kernel_name)
-            for network, (until, _range) in self._intervals.read(kernel_name).items():
+            for network, (until, _element) in self._intervals.read(kernel_name).items():
                 found[name, network] = max(until, found.get((name, network), until))
         return frozenset(Held(*key, until) for key, until in found.items())
 

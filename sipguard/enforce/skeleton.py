@@ -20,7 +20,7 @@ COUNTERS = ("dropped", "throttled", "closed", "tap_lost")
 # ones does not fill these; a full set refuses the next element and says so.
 BLOCKED_SIZE = 1_048_576
 HOSTS_SIZE = 262_144
-NETS_SIZE = 131_072  # starts and ends: half as many networks
+NETS_SIZE = 65_536
 METER_SIZE = 65_536
 
 HALF = "ffff:ffff:ffff:ffff::"  # an IPv6 sender is known by its /64
@@ -45,21 +45,31 @@ def source(version: int, *, far: str = "saddr") -> str:
     return f"ip {far}" if version == 4 else f"ip6 {far} & {HALF}"
 
 
+def network(version: int, *, far: str = "saddr") -> str:
+    """Give the expression by which an address is looked up in sets of networks (see `elements.py` for its form)."""
+    return f"ip {far} . meta nfproto" if version == 4 else f"ip6 {far} . meta nfproto"
+
+
 def _declarations() -> list[str]:
     lines = [f"add table inet {TABLE}", *(f"add counter inet {TABLE} {name}" for name in COUNTERS)]
     for version, kind in _TYPE.items():
         sets = (
-            ("allowed", "flags interval;"),
             ("trusted", f"flags timeout; size {HOSTS_SIZE};"),
             ("watched", f"flags timeout; size {HOSTS_SIZE};"),
             ("throttled", f"flags timeout; size {HOSTS_SIZE};"),
             ("blocked", f"flags timeout; counter; size {BLOCKED_SIZE};"),
-            ("blocked_nets", f"flags interval,timeout; counter; size {NETS_SIZE};"),
             ("throttle_meter", f"flags dynamic,timeout; timeout 1m; size {HOSTS_SIZE};"),
             ("tap_meter_in", f"flags dynamic,timeout; timeout 10s; size {METER_SIZE};"),
             ("tap_meter_out", f"flags dynamic,timeout; timeout 10s; size {METER_SIZE};"),
         )
+        nets = (
+            ("allowed", f"flags interval; size {NETS_SIZE};"),
+            ("blocked_nets", f"flags interval,timeout; counter; size {NETS_SIZE};"),
+        )
         lines += [f"add set inet {TABLE} {name}{version} {{ type {kind}; {what} }}" for name, what in sets]
+        lines += [
+            f"add set inet {TABLE} {name}{version} {{ typeof {network(version)}; {what} }}" for name, what in nets
+        ]
         # A meter's element keeps the rate it was made with: these, and no others, start anew.
         lines += [f"flush set inet {TABLE} {name}{version}" for name, _what in sets if "meter" in name]
     return lines
@@ -82,13 +92,8 @@ def _either(layout: Layout, side: str) -> str:
 
 def _ban_rules(layout: Layout) -> list[str]:
     """Before connection tracking spends anything: allowed pass, essentials pass, the banned are dropped."""
-    drops = [
-        f"ip{suffix} saddr @{name}{version} counter name dropped drop"
-        if name == "blocked_nets"
-        else f"{source(version)} @{name}{version} counter name dropped drop"
-        for version, suffix in ((4, ""), (6, "6"))
-        for name in ("blocked", "blocked_nets")
-    ]
+    drops = [f"{source(version)} @blocked{version} counter name dropped drop" for version in (4, 6)]
+    drops += [f"{network(version)} @blocked_nets{version} counter name dropped drop" for version in (4, 6)]
     meters = [
         f"{source(version)} @throttled{version} {source(version)} != @trusted{version} "
         f"update @throttle_meter{version} {{ {source(version)} limit rate over {layout.throttle_rate}/second "
@@ -98,8 +103,7 @@ def _ban_rules(layout: Layout) -> list[str]:
     sip = _either(layout, "dport")
     rules = [
         *_skips(layout, "iifname"),
-        "ip saddr @allowed4 accept",
-        "ip6 saddr @allowed6 accept",
+        *(f"{network(version)} @allowed{version} accept" for version in (4, 6)),
         _ESSENTIAL,
         "jump banned" if layout.scope == "all" else f"{sip} jump banned",
         f"{sip} jump throttled",
@@ -160,8 +164,7 @@ def _closed(layout: Layout) -> list[str]:
     if not layout.closed or layout.observe:
         return []
     return [
-        "ip saddr @allowed4 return",
-        "ip6 saddr @allowed6 return",
+        *(f"{network(version)} @allowed{version} return" for version in (4, 6)),
         "ct direction reply return",
         "counter name closed drop",
     ]
@@ -172,7 +175,7 @@ def _strangers(layout: Layout, way: str, far: str) -> list[str]:
 
     Who failed once is watched: a crowd of strangers cannot hide him, only he himself can lose his packets.
     """
-    known = [f"ip {far} @allowed4 goto copy", f"ip6 {far} @allowed6 goto copy"]
+    known = [f"{network(version, far=far)} @allowed{version} goto copy" for version in (4, 6)]
     known += [f"{source(version, far=far)} @trusted{version} goto copy" for version in (4, 6)]
     watched = [f"{source(version, far=far)} @watched{version} goto copy" for version in (4, 6)]
     meters = [

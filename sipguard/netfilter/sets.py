@@ -24,15 +24,11 @@ GET_OBJECT = _SUBSYSTEM | 19
 
 _TABLE, _SET, _ELEMENTS = 1, 2, 3  # NFTA_SET_ELEM_LIST_*
 _ELEMENT = 1  # NFTA_LIST_ELEM
-_KEY, _FLAGS, _TIMEOUT, _EXPIRATION, _USERDATA, _EXPRESSION, _EXPRESSIONS = 1, 3, 4, 5, 6, 7, 11
+_KEY, _TIMEOUT, _EXPIRATION, _EXPRESSION, _LAST_KEY, _EXPRESSIONS = 1, 4, 5, 7, 10, 11
 _VALUE = 1  # NFTA_DATA_VALUE
 _NAME, _DATA = 1, 2  # NFTA_EXPR_*
 _OCTETS, _PACKETS = 1, 2  # NFTA_COUNTER_*
 _OBJECT_NAME, _OBJECT_TYPE, _OBJECT_DATA, _OBJECT_COUNTER = 2, 3, 4, 1
-_INTERVAL_END = 1
-
-# What nft itself writes beside an interval without an end, so that its listing shows a prefix (libnftnl udata.h).
-_OPEN = nfnetlink.attribute(_USERDATA, b"\x01\x04\x01\x00\x00\x00")
 
 _CREATE = nfnetlink.REQUEST | nfnetlink.CREATE
 _CREATE_LAST = _CREATE | nfnetlink.ACKNOWLEDGE
@@ -43,46 +39,42 @@ LONGEST_MILLISECONDS = 250 * 366 * 86_400_000
 
 
 class Element(NamedTuple):
-    """One element as the kernel tells it. `timeout` and `expires` in milliseconds, 0 where it has none."""
+    """One element as the kernel tells it. `timeout` and `expires` in milliseconds, 0 where it has none.
+
+    `last` is the last key of an interval, empty for an element of a hash set.
+    """
 
     key: bytes
-    ends_interval: bool = False
+    last: bytes = b""
     timeout: int = 0
     expires: int = 0
     packets: int = 0
     octets: int = 0
 
 
-class Range(NamedTuple):
-    """An interval as the kernel keeps it: `last` is the first key behind it, None where it is open to the top."""
+def single(key: bytes, timeout: int = 0, last: bytes = b"") -> bytes:
+    """Write one element with its timeout in milliseconds (0: the set has none).
 
-    first: bytes
-    behind: bytes | None
-    expires: int = 0
-    packets: int = 0
-    octets: int = 0
-
-
-def single(key: bytes, timeout: int = 0) -> bytes:
-    """Write one element of a hash set, with its timeout in milliseconds (0: the set has none)."""
+    With `last` it is the interval from `key` to `last`, of a set whose keys are concatenations.
+    """
     limit = nfnetlink.attribute(_TIMEOUT, min(timeout, LONGEST_MILLISECONDS).to_bytes(8, "big")) if timeout else b""
-    return nfnetlink.nested(_ELEMENT, _key(key), limit)
-
-
-def interval(first: bytes, behind: bytes | None, timeout: int = 0) -> bytes:
-    """Write one interval: its start, which carries the timeout, and its end unless it is open to the top."""
-    limit = nfnetlink.attribute(_TIMEOUT, min(timeout, LONGEST_MILLISECONDS).to_bytes(8, "big")) if timeout else b""
-    if behind is None:
-        return nfnetlink.nested(_ELEMENT, _key(first), limit, _OPEN)
-    flags = nfnetlink.attribute(_FLAGS, _INTERVAL_END.to_bytes(4, "big"))
-    return nfnetlink.nested(_ELEMENT, _key(first), limit) + nfnetlink.nested(_ELEMENT, _key(behind), flags)
+    behind = nfnetlink.nested(_LAST_KEY, nfnetlink.attribute(_VALUE, last)) if last else b""
+    return nfnetlink.nested(_ELEMENT, _key(key), behind, limit)
 
 
 def _key(key: bytes) -> bytes:
     return nfnetlink.nested(_KEY, nfnetlink.attribute(_VALUE, key))
 
 
-def change(kind: int, table: str, name: str, elements: Sequence[bytes], sequence: int, *, acknowledge: bool) -> bytes:
+def change(
+    kind: int,
+    table: str,
+    name: str,
+    elements: Sequence[bytes],
+    sequence: int,
+    *,
+    acknowledge: bool,
+) -> bytes:
     """Write NEW_ELEMENT or DELETE_ELEMENT messages for written elements, as many to a message as fit.
 
     Only the last message asks for an acknowledgement, so that a batch has one answer when all went well.
@@ -190,7 +182,7 @@ def elements(body: bytes, found: list[Element], *, counted: bool = False) -> int
 
 def _element(data: bytes, *, counted: bool) -> Element | None:
     """Read one element; None when it is broken or has no key."""
-    key, flags, timeout, expires, packets, octets = b"", 0, 0, 0, 0, 0
+    key, last, timeout, expires, packets, octets = b"", b"", 0, 0, 0, 0
     offset, end = 0, len(data)
     while end - offset >= 4:
         length, kind = nfnetlink.ATTRIBUTE.unpack_from(data, offset)
@@ -198,19 +190,22 @@ def _element(data: bytes, *, counted: bool) -> Element | None:
             return None
         kind &= nfnetlink.KIND_MASK
         if kind == _KEY:
-            # The one attribute inside is the value: its header is skipped, its kind looked at.
-            if length > 8 and data[offset + 6] == _VALUE:
-                key = data[offset + 8 : offset + length]
+            key = _value(data, offset, length)
+        elif kind == _LAST_KEY:
+            last = _value(data, offset, length)
         elif kind == _TIMEOUT:
             timeout = int.from_bytes(data[offset + 4 : offset + length], "big")
         elif kind == _EXPIRATION:
             expires = int.from_bytes(data[offset + 4 : offset + length], "big")
-        elif kind == _FLAGS:
-            flags = int.from_bytes(data[offset + 4 : offset + length], "big")
         elif counted and kind in {_EXPRESSION, _EXPRESSIONS}:
             packets, octets = _tally(kind, data[offset + 4 : offset + length])
         offset += (length + 3) & ~3
-    return Element(key, bool(flags & _INTERVAL_END), timeout, expires, packets, octets) if key else None
+    return Element(key, last, timeout, expires, packets, octets) if key else None
+
+
+def _value(data: bytes, offset: int, length: int) -> bytes:
+    """Read the value inside a key: its own header is skipped, its kind looked at; empty when it is something else."""
+    return data[offset + 8 : offset + length] if length > 8 and data[offset + 6] == _VALUE else b""
 
 
 def _tally(kind: int, expression: bytes) -> tuple[int, int]:
@@ -223,24 +218,6 @@ def _tally(kind: int, expression: bytes) -> tuple[int, int]:
         return 0, 0
     counts, _broken = nfnetlink.attributes(read.get(_DATA, b""))
     return nfnetlink.number(counts.get(_PACKETS)), nfnetlink.number(counts.get(_OCTETS))
-
-
-def ranges(found: Iterable[Element]) -> list[Range]:
-    """Pair the starts and ends of an interval set, in the order of their keys.
-
-    An end that belongs to no start (nft puts one at the bottom of a set) is passed over.
-    """
-    paired: list[Range] = []
-    start: Element | None = None
-    # At one key the end of an interval stands before the start of the next.
-    for element in sorted(found, key=lambda one: (one.key, not one.ends_interval)):
-        if start is not None:
-            behind = element.key
-            paired.append(Range(start.key, behind, start.expires, start.packets, start.octets))
-        start = None if element.ends_interval else element
-    if start is not None:
-        paired.append(Range(start.key, None, start.expires, start.packets, start.octets))
-    return paired
 
 
 def ask_generation(sequence: int) -> bytes:
