@@ -5,8 +5,20 @@ Events are made on the packet path, so they are plain slotted classes; nobody wr
 
 from __future__ import annotations
 
+from enum import IntEnum
+
 from sipguard.address import Address
 from sipguard.model import Account, Excuse, Instant, Transport
+from sipguard.sip.fault import Fault
+from sipguard.sip.message import SipRequest, SipResponse
+
+
+class Standing(IntEnum):
+    """What the sender of a message is to us at that moment."""
+
+    STRANGER = 0
+    TRUSTED = 1  # a device is registered from there
+    EXEMPT = 2  # allowed, a trunk, or the PBX's own
 
 
 class Event:
@@ -106,3 +118,132 @@ class Unregistered(Event):
         self.at = at
         self.source = source
         self.account = account
+
+
+class Asked(Event):
+    """A request came in that belongs to no dialog (no To-tag): a registration, a call, a probe.
+
+    `request` is there to be looked into; every look costs. `proven`: the sender was shown to hold its address.
+    `repeated`: the same transaction was asked before, so this is its copy.
+    """
+
+    __slots__ = ("port", "proven", "repeated", "request", "standing", "transport")
+
+    def __init__(
+        self,
+        at: Instant,
+        source: Address,
+        port: int,
+        transport: Transport,
+        request: SipRequest,
+        standing: Standing,
+        *,
+        proven: bool,
+        repeated: bool,
+    ) -> None:
+        self.at = at
+        self.source = source
+        self.port = port
+        self.transport = transport
+        self.request = request
+        self.standing = standing
+        self.proven = proven
+        self.repeated = repeated
+
+
+class Answered(Event):
+    """The PBX sent a final answer (200 to 699) to a request of `source`, challenges included."""
+
+    __slots__ = ("port", "proven", "response", "standing", "transport")
+
+    def __init__(
+        self,
+        at: Instant,
+        source: Address,
+        port: int,
+        transport: Transport,
+        response: SipResponse,
+        standing: Standing,
+        *,
+        proven: bool,
+    ) -> None:
+        self.at = at
+        self.source = source
+        self.port = port
+        self.transport = transport
+        self.response = response
+        self.standing = standing
+        self.proven = proven
+
+
+class Unread(Event):
+    """Bytes came to a SIP port that are no message; `faults` say why, `raw` is what came."""
+
+    __slots__ = ("faults", "port", "proven", "raw", "standing", "transport")
+
+    def __init__(
+        self,
+        at: Instant,
+        source: Address,
+        port: int,
+        transport: Transport,
+        raw: bytes,
+        faults: tuple[Fault, ...],
+        standing: Standing,
+        *,
+        proven: bool,
+    ) -> None:
+        self.at = at
+        self.source = source
+        self.port = port
+        self.transport = transport
+        self.raw = raw
+        self.faults = faults
+        self.standing = standing
+        self.proven = proven
+
+
+class FlowOpened(Event):
+    """A TCP connection to a SIP port got past its handshake; `tls` tells that its first bytes are a TLS record."""
+
+    __slots__ = ("port", "proven", "server_port", "standing", "tls")
+
+    def __init__(
+        self, at: Instant, source: Address, port: int, server_port: int, standing: Standing, *, proven: bool, tls: bool
+    ) -> None:
+        self.at = at
+        self.source = source
+        self.port = port
+        self.server_port = server_port
+        self.standing = standing
+        self.proven = proven
+        self.tls = tls
+
+
+class FlowEnded(Event):
+    """A TCP connection to a SIP port was closed by either side, or given up; `lasted` in nanoseconds."""
+
+    __slots__ = ("lasted", "port", "proven", "received", "server_port", "standing", "tls")
+
+    def __init__(
+        self,
+        at: Instant,
+        source: Address,
+        port: int,
+        server_port: int,
+        standing: Standing,
+        lasted: int,
+        received: int,
+        *,
+        proven: bool,
+        tls: bool,
+    ) -> None:
+        self.at = at
+        self.source = source
+        self.port = port
+        self.server_port = server_port
+        self.standing = standing
+        self.lasted = lasted
+        self.received = received  # bytes that the far side sent on it
+        self.proven = proven
+        self.tls = tls

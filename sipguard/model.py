@@ -170,6 +170,20 @@ class Account(NamedTuple):
         return f"{self.username}@{self.realm}" if self.realm else self.username
 
 
+class Pair(NamedTuple):
+    """One account as used from one place. `account` `EVERY_OTHER` stands for all that are not healthy there."""
+
+    network: Network
+    account: Account
+
+    def __str__(self) -> str:
+        who = "all but the healthy accounts" if self.account == EVERY_OTHER else str(self.account)
+        return f"{who} from {self.network}"
+
+
+EVERY_OTHER = Account("*", "")
+
+
 class Excuse(StrEnum):
     """Why a rejected credential says nothing of the password in it."""
 
@@ -182,7 +196,7 @@ class Excuse(StrEnum):
 
 # --- Finding and Decision ---------------------------------------------------------------------------------------------
 
-Subject: TypeAlias = Network | Account
+Subject: TypeAlias = Network | Account | Pair
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +222,8 @@ class Consequence(StrEnum):
 
     BLOCK = "block"  # a ban by the ladder for whoever is proven, a throttle for whoever is not
     THROTTLE = "throttle"
+    QUARANTINE = "quarantine"  # the account may not place calls until it is released
+    SHIELD = "shield"  # only addresses that the account has registered from may try it
     REPORT = "report"
 
 
@@ -216,6 +232,8 @@ class DecisionVerdict(StrEnum):
 
     BLOCK = "block"
     THROTTLE = "throttle"
+    QUARANTINE = "quarantine"  # an account, or an account from one place
+    SHIELD = "shield"
     REPORT = "report"  # the policy wants to know, and no more
     EXEMPT = "exempt"  # would have been blocked, but for an allowed, own or trunk address
     RELEASE = "release"

@@ -25,6 +25,7 @@ from sipguard.model import (
     Offence,
     Order,
     OrderVerb,
+    Pair,
     Record,
     Release,
     Role,
@@ -137,11 +138,18 @@ _LINES: Mapping[type, Callable[[Any, Instant], Json | None]] = {
 
 
 def _pack_subject(subject: Subject) -> str | list[str]:
-    return str(subject) if isinstance(subject, Network) else [subject.username, subject.realm]
+    if isinstance(subject, Network):
+        return str(subject)
+    if isinstance(subject, Pair):
+        return [subject.account.username, subject.account.realm, str(subject.network)]
+    return [subject.username, subject.realm]
 
 
 def _unpack_subject(value: Any) -> Subject:
-    return parse_network(value) if isinstance(value, str) else Account(str(value[0]), str(value[1]))
+    if isinstance(value, str):
+        return parse_network(value)
+    account = Account(str(value[0]), str(value[1]))
+    return Pair(parse_network(value[2]), account) if len(value) > 2 else account
 
 
 def _pack_decision(noun: Decision) -> Json:

@@ -1,0 +1,83 @@
+"""Accounts under quarantine or under a shield, and accounts of one place under quarantine. What the gate asks.
+
+A quarantine takes calls away from an account, or from an account as used from one place; it never touches a REGISTER.
+A shield takes an account away from everybody but the places it has registered from. Each ends by time or by order.
+"""
+
+from __future__ import annotations
+
+import heapq
+from typing import TypeAlias
+
+from sipguard.address import Network
+from sipguard.model import EVERY_OTHER, Account, Instant, Pair
+from sipguard.table import Table
+
+Ward: TypeAlias = Account | Pair
+
+_ANYWHERE = b"\0\0\0\0"
+
+
+class Wards:
+    """What is in force, by subject; at most `most` of each kind, of which the oldest goes first."""
+
+    __slots__ = ("_due", "_quarantined", "_shielded")
+
+    def __init__(self, most: int) -> None:
+        self._quarantined: Table[Ward, Instant] = Table(most)
+        self._shielded: Table[Account, Instant] = Table(most)
+        self._due: list[tuple[Instant, Ward]] = []
+
+    def quarantine(self, ward: Ward, until: Instant) -> None:
+        """Put an account, or an account of one place, under quarantine until then."""
+        self._quarantined.put(ward, until, ward.network.address if isinstance(ward, Pair) else _ANYWHERE)
+        self._push(until, ward)
+
+    def shield(self, account: Account, until: Instant) -> None:
+        """Put an account under a shield until then."""
+        self._shielded.put(account, until, _ANYWHERE)
+        self._push(until, account)
+
+    def release(self, ward: Ward) -> bool:
+        """End every quarantine and shield of a subject; False when there was none."""
+        released = self._quarantined.pop(ward) is not None
+        return (not isinstance(ward, Pair) and self._shielded.pop(ward) is not None) or released
+
+    def quarantined(self, ward: Ward) -> bool:
+        """Tell whether a subject itself is under quarantine."""
+        return ward in self._quarantined
+
+    def holds(self, account: Account, place: Network, *, healthy: bool) -> bool:
+        """Tell whether a call of an account from a place is to be refused; `healthy`: it stands registered there."""
+        if account in self._quarantined or Pair(place, account) in self._quarantined:
+            return True
+        return not healthy and Pair(place, EVERY_OTHER) in self._quarantined
+
+    def shielded(self, account: Account) -> bool:
+        """Tell whether an account is under a shield."""
+        return account in self._shielded
+
+    def next_deadline(self) -> Instant | None:
+        """Give the next instant at which one may end."""
+        return self._due[0][0] if self._due else None
+
+    def advance(self, now: Instant) -> None:
+        """End what has run out."""
+        while self._due and self._due[0][0] <= now:
+            until, ward = heapq.heappop(self._due)
+            if self._quarantined.get(ward) == until:
+                self._quarantined.pop(ward)
+            if not isinstance(ward, Pair) and self._shielded.get(ward) == until:
+                self._shielded.pop(ward)
+
+    def counters(self) -> dict[str, int]:
+        """Give how many there are."""
+        return {"quarantined": len(self._quarantined), "shielded": len(self._shielded)}
+
+    def _push(self, until: Instant, ward: Ward) -> None:
+        heapq.heappush(self._due, (until, ward))
+        if len(self._due) > 4 * self._quarantined.most:
+            ends = [(self._quarantined.get(each), each) for each in self._quarantined]
+            ends += [(self._shielded.get(each), each) for each in self._shielded]
+            self._due = [(end, each) for end, each in ends if end is not None]
+            heapq.heapify(self._due)

@@ -1,0 +1,71 @@
+"""Requests and answers outside dialogs, as events: what a stranger asks, and what the PBX tells him.
+
+Nothing is counted here and nothing judged. The only memory is of transactions asked lately, so that a copy (RFC 3261
+section 17.1) is known for one; it is kept for strangers alone, since nobody counts what devices repeat.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+from sipguard.address import Address
+from sipguard.event import Answered, Asked, Standing, Unread
+from sipguard.intake import Heard
+from sipguard.model import SECOND, Instant, Span
+from sipguard.sip.message import SipRequest, SipResponse, Unparsable
+from sipguard.table import Table
+
+PATIENCE: Span = 32 * SECOND
+"""64 times T1: past it, the same key is a new transaction (RFC 3261 section 17.1.1.2)."""
+
+
+Key: TypeAlias = tuple[Address, bytes, int, bytes, bytes | None]
+
+
+class Asking:
+    """Makes the events. `standing` is asked what a sender is to us at this moment."""
+
+    __slots__ = ("_asked", "_standing")
+
+    def __init__(self, most: int, standing: Callable[[Instant, Address], Standing]) -> None:
+        self._asked: Table[Key, Instant] = Table(most, most // 8)
+        self._standing = standing
+
+    def asked(self, at: Instant, heard: Heard, request: SipRequest, *, proven: bool) -> Asked:
+        """Give the event of a request without To-tag."""
+        standing = self._standing(at, heard.source)
+        repeated = False
+        if standing is Standing.STRANGER:
+            # Credentials belong to the key: another response under an old key is another request.
+            key = (heard.source, request.call_id, request.cseq, request.branch, request.header("authorization"))
+            last = self._asked.get(key)
+            repeated = last is not None and at - last <= PATIENCE
+            if not repeated:
+                self._asked.put(key, at, heard.source)
+        return Asked(
+            at, heard.source, heard.source_port, heard.transport, request, standing, proven=proven, repeated=repeated
+        )
+
+    def answered(self, at: Instant, heard: Heard, response: SipResponse, *, proven: bool) -> Answered:
+        """Give the event of a final answer."""
+        standing = self._standing(at, heard.target)
+        return Answered(at, heard.target, heard.target_port, heard.transport, response, standing, proven=proven)
+
+    def unread(self, at: Instant, heard: Heard, message: Unparsable, *, proven: bool) -> Unread:
+        """Give the event of bytes that are no message."""
+        standing = self._standing(at, heard.source)
+        return Unread(
+            at,
+            heard.source,
+            heard.source_port,
+            heard.transport,
+            message.raw,
+            message.faults,
+            standing,
+            proven=proven,
+        )
+
+    def counters(self) -> dict[str, int]:
+        """Give the fill and the evictions."""
+        return {"asked": len(self._asked), "asked_evicted": self._asked.evicted}
