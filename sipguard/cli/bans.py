@@ -90,9 +90,10 @@ def _order(verb: str, args: dict[str, Any], socket: Any, *, as_json: bool) -> No
 def _human_outcome(body: Any) -> None:
     """Say what has become of an order; the body's `decision` is a report line."""
     decision = body.get("decision", {}) if isinstance(body, dict) else {}
-    done = {"block": "banned", "release": "no longer banned"}.get(decision.get("verdict"), decision.get("verdict"))
+    verdict = str(decision.get("verdict", "dealt with"))
+    done = {"block": "banned", "release": "no longer banned"}.get(verdict, verdict)
     until = f" until {when(decision['until'])}" if "until" in decision else ""
-    print(f"{clean(decision.get('subject', '-'))} is {clean(done or 'dealt with')}{until}")
+    print(f"{clean(decision.get('subject', '-'))} is {clean(done)}{until}")
 
 
 def _network(text: str) -> Network:

@@ -18,7 +18,8 @@ STORE = "/var/lib/sipguard/sipguard.db"
 
 Socket: TypeAlias = Annotated[
     Path | None,
-    typer.Option("--socket", envvar="SIPGUARD_SOCKET", help="Control socket; else as the policy says."),
+    # readable: typer would look itself, and call what this user may not open wrong usage
+    typer.Option("--socket", envvar="SIPGUARD_SOCKET", readable=False, help="Control socket; else as the policy says."),
 ]
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="For programs.")]
 

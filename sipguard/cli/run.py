@@ -22,7 +22,8 @@ _NET_RAW = 1 << 13
 
 def run(
     policy: Annotated[
-        Path | None, typer.Option(help="The policy; else /etc/sipguard/policy.toml, else conf/policy.toml.")
+        Path | None,
+        typer.Option(readable=False, help="The policy; else /etc/sipguard/policy.toml, else conf/policy.toml."),
     ] = None,
     *,
     display: Annotated[

@@ -103,6 +103,10 @@ class Streams:
         """Pieces that a budget made a flow give up, since the start."""
         return self._bytes.yielded
 
+    def listen(self, server_ports: frozenset[int]) -> None:
+        """Take these for the server's ports from now on; flows already known keep their sides."""
+        self._ports = server_ports
+
     def feed(self, at: Instant, segment: Segment) -> Sequence[Delivery]:
         """Add one segment; give what can now be read, in order. Never raises on any input.
 
