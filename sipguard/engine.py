@@ -15,13 +15,16 @@ from typing import Any, TypeAlias
 from sipguard import model
 from sipguard.address import Address, Network, subject_of
 from sipguard.decide.exempt import Exempt
+from sipguard.decide.force import Config as ForceConfig
+from sipguard.decide.force import Force
 from sipguard.decide.judge import Judge
 from sipguard.detect.catalogue import Detector, consequences, detectors
-from sipguard.event import AuthFailed, Event, Registered, Unregistered
+from sipguard.event import AuthFailed, Event, Registered, Standing, Unregistered
 from sipguard.intake import Intake
 from sipguard.model import (
     ACCEPTED,
     MINUTE,
+    Account,
     Action,
     Alert,
     Clock,
@@ -72,9 +75,10 @@ class Engine:
         self._exempt = Exempt()
         self._sides = Sides(policy.ports)
         self._intake = Intake(policy.ports, self._shut)
-        self._tracker = Tracker(policy.track, self._sides)
+        self._tracker = Tracker(policy.track, self._sides, self._standing)
         self._trusts = Trusts(policy.track.registrations)
-        self._judge = Judge(policy.ban, consequences(policy.detect), self._exempt, self._is_own, _HELD_MOST)
+        self._force = Force(_force_of(policy), _HELD_MOST)
+        self._judge = Judge(self._force, consequences(policy.detect), self._exempt, self._is_own, self._trusts.accounts)
         self._detectors: Sequence[Detector] = ()
         self._handlers: Mapping[type[Event], Sequence[Callable[[Any], Sequence[Finding]]]] = {}
         self._set_detectors()
@@ -118,7 +122,7 @@ class Engine:
         actions: list[Action] = []
         for event in self._tracker.advance(now):
             self._happened(event, actions)
-        self._judge.ledger.advance(now)
+        self._force.advance(now)
         if self._pending:
             actions = [*(_at(self._now, action) for action in self._pending), *actions]
             self._pending = []
@@ -128,16 +132,16 @@ class Engine:
         """Give the instant at which `advance` has something to do; None when nothing waits."""
         if self._pending:
             return self._now
-        tracker, ledger = self._tracker.next_deadline(), self._judge.ledger.next_deadline()
+        tracker, force = self._tracker.next_deadline(), self._force.next_deadline()
         if tracker is None:
-            return ledger
-        return tracker if ledger is None or tracker < ledger else ledger
+            return force
+        return tracker if force is None or tracker < force else force
 
     # --- Questions, without effect ------------------------------------------------------------------------------------
 
     def wanted(self) -> Iterator[Held]:
         """Go through every element that should be in the kernel now."""
-        return self._judge.ledger.wanted()
+        return self._force.ledger.wanted()
 
     def spared(self, network: Network) -> str:
         """Say which role keeps a network from any ban; empty when none does."""
@@ -146,7 +150,7 @@ class Engine:
     def counters(self) -> dict[str, int]:
         """Give what was counted, by name."""
         counts = dict(self._counts)
-        for part in (self._intake, self._tracker, self._trusts, self._judge.ledger, self._judge.ladder):
+        for part in (self._intake, self._tracker, self._trusts, self._force):
             counts.update(part.counters())
         for detector in self._detectors:
             counts.update(detector.counters())
@@ -172,7 +176,7 @@ class Engine:
         """Tell whether the kernel would have dropped this packet; what was seen before it bit is not read either."""
         if hook is Hook.OUTPUT:
             return False
-        if self._judge.ledger.blocked(source):
+        if self._force.ledger.blocked(source):
             return not self._exempt.passes(source)
         if self._policy.strangers is Strangers.CLOSED:
             answer = payload[:4] == b"SIP/"  # stands for `ct direction reply`: answers to what the PBX itself asked
@@ -198,19 +202,19 @@ class Engine:
         actions.append(Record(at, change))
         until = self._trusts.until(place)
         if until > at:
-            actions.extend(self._judge.hold(at, Held(SetName.TRUSTED, place, until), ("registered",)))
-            actions.extend(self._judge.release(at, SetName.THROTTLED, place, ("trusted",)))
+            actions.extend(self._force.hold(at, Held(SetName.TRUSTED, place, until), ("registered",)))
+            actions.extend(self._force.release(at, SetName.THROTTLED, place, ("trusted",)))
         else:
-            actions.extend(self._judge.release(at, SetName.TRUSTED, place, ("unregistered",)))
+            actions.extend(self._force.release(at, SetName.TRUSTED, place, ("unregistered",)))
 
     def _watch(self, event: AuthFailed, place: Network, actions: list[Action]) -> None:
         """Watch whoever fails: a trusted address, or a proven one. Strangers are looked at anyway."""
-        ledger = self._judge.ledger
+        ledger = self._force.ledger
         if ledger.until(SetName.WATCHED, place) is not None or self._judge.spared(place):
             return
         if event.proven or ledger.until(SetName.TRUSTED, place) is not None:
             until = event.at + self._policy.detect.credentials.window
-            actions.extend(self._judge.hold(event.at, Held(SetName.WATCHED, place, until), ("failed",)))
+            actions.extend(self._force.hold(event.at, Held(SetName.WATCHED, place, until), ("failed",)))
 
     # --- All other inputs ---------------------------------------------------------------------------------------------
 
@@ -243,23 +247,24 @@ class Engine:
         self._sides.name(self._exempt.networks(Role.OWN) + self._exempt.networks(Role.PBX))
         actions: list[Action] = []
         wanted = self._exempt.passing()
-        held = [each.network for each in self._judge.ledger.wanted() if each.set is SetName.ALLOWED]
+        held = [each.network for each in self._force.ledger.wanted() if each.set is SetName.ALLOWED]
         for network in dict.fromkeys(wanted):
             if network not in held:
-                actions += self._judge.hold(at, Held(SetName.ALLOWED, network), ("allowed",))
-                actions += self._judge.lift(at, network, "allowed")
+                actions += self._force.hold(at, Held(SetName.ALLOWED, network), ("allowed",))
+                actions += self._force.lift(at, network, "allowed")
         for network in held:
             if network not in wanted:
-                actions += self._judge.release(at, SetName.ALLOWED, network, ("no longer allowed",))
+                actions += self._force.release(at, SetName.ALLOWED, network, ("no longer allowed",))
         for own in (*self._exempt.networks(Role.OWN), *self._exempt.networks(Role.PBX)):
-            actions += self._judge.lift(at, own, "own")
+            actions += self._force.lift(at, own, "own")
         return actions
 
     def _adopt(self, at: Instant, policy: Policy) -> Sequence[Action]:
         earlier, self._policy = self._policy, policy
         self._intake.listen(policy.ports)
         self._sides.listen(policy.ports)
-        self._judge.adopt(policy.ban, consequences(policy.detect))
+        self._force.adopt(_force_of(policy))
+        self._judge.adopt(consequences(policy.detect))
         if policy.detect != earlier.detect:  # counters begin anew only where what they count has changed
             self._set_detectors()
         return self._named(at, _names_of(policy, earlier))
@@ -272,17 +277,30 @@ class Engine:
                 handlers.setdefault(kind, []).append(handle)
         self._handlers = handlers
 
+    def _standing(self, _at: Instant, address: Address) -> Standing:
+        """Say what a sender is to us now."""
+        if self._exempt.passes(address) or self._sides.is_pbx(address):
+            return Standing.EXEMPT
+        trusted = self._force.ledger.until(SetName.TRUSTED, subject_of(address)) is not None
+        return Standing.TRUSTED if trusted else Standing.STRANGER
+
     def _is_own(self, network: Network) -> bool:
         return self._sides.is_pbx(network.address)
 
     def _restore(self, state: State) -> None:
         self._trusts.restore(state.trust)
         self._tracker.restore(state.trust)
-        self._judge.ladder.restore(state.offences)
-        ledger = self._judge.ledger
+        self._force.ladder.restore(state.offences)
+        ledger = self._force.ledger
         for decision in state.decisions:
-            if isinstance(decision.subject, Network) and decision.verdict in _HOLDING:
-                ledger.hold(Held(_HOLDING[decision.verdict], decision.subject, decision.until))
+            subject = decision.subject
+            if isinstance(subject, Network):
+                if decision.verdict in _HOLDING:
+                    ledger.hold(Held(_HOLDING[decision.verdict], subject, decision.until))
+            elif decision.verdict is DecisionVerdict.QUARANTINE:
+                self._force.wards.quarantine(subject, decision.until)
+            elif decision.verdict is DecisionVerdict.SHIELD and isinstance(subject, Account):
+                self._force.wards.shield(subject, decision.until)
         for place, until in self._trusts.places():
             ledger.hold(Held(SetName.TRUSTED, place, until))
         for held in state.adopted:
@@ -299,6 +317,10 @@ def _at(now: Instant, action: Action) -> Action:
         what = action.what
         return Record(now, replace(what, at=now) if isinstance(what, Decision) else what)
     return action if isinstance(action, Verdict) else replace(action, at=now)
+
+
+def _force_of(policy: Policy) -> ForceConfig:
+    return ForceConfig(policy.ban, policy.ward, policy.neighbours)
 
 
 _HOLDING = {DecisionVerdict.BLOCK: SetName.BLOCKED, DecisionVerdict.THROTTLE: SetName.THROTTLED}

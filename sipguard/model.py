@@ -215,6 +215,7 @@ class Finding:
     severity: int
     proven: bool
     evidence: tuple[tuple[str, str | int], ...] = ()
+    accounts: tuple[Account, ...] = ()  # those that were tried, where that is what was found
 
 
 class Consequence(StrEnum):

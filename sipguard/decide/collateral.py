@@ -1,38 +1,45 @@
-"""One wrong phone does not cost an office its line.
+"""One wrong phone does not cost an office its line, and a guesser in an office does not either.
 
-A source behind which other accounts are registered is not banned for the failures of one account: the operator is told
-which phone it is. That patience ends when what fails is no longer one account, or comes faster than a phone retries.
+A source where other accounts stand registered is not banned: what fails is put under quarantine there, one account by
+name, or, when many are tried, all but the healthy ones. The operator is told which. Patience with a place where a single
+account is healthy ends, since that one may be the guesser's own.
 """
 
 from __future__ import annotations
 
 from sipguard.address import Network
-from sipguard.model import MINUTE, Instant, Span
+from sipguard.model import EVERY_OTHER, MINUTE, Account, Instant, Pair, Span
 from sipguard.table import Table
 from sipguard.window import Sliding
 
 WINDOW: Span = 10 * MINUTE
 SPARED = 10
-"""Findings of one source within the window that are let pass; at five failures each, one every twelve seconds."""
+"""Findings within the window that a place with one healthy account is spared; five failures each, one in 12 seconds."""
 
 _MOST = 10_000
 
 
 class Collateral:
-    """Counts how often each source was spared."""
+    """Counts how often each place was spared."""
 
     __slots__ = ("_spared",)
 
     def __init__(self) -> None:
         self._spared: Table[Network, Sliding] = Table(_MOST)
 
-    def spares(self, at: Instant, network: Network, accounts: int) -> bool:
-        """Tell whether a source with healthy devices is spared once more, `accounts` being how many failed there."""
-        if accounts > 1:
-            return False
-        spared = self._spared.get(network)
-        if spared is None:
-            spared = Sliding(WINDOW, SPARED + 1)
-            self._spared.put(network, spared, network.address)
-        spared.mark(at)
-        return spared.count(at) <= SPARED
+    def ward(
+        self, at: Instant, place: Network, failing: tuple[Account, ...], registered: frozenset[Account]
+    ) -> Pair | None:
+        """Say what to put under quarantine in place of a ban; None when a ban hits nobody else."""
+        healthy = registered.difference(failing)
+        if not healthy or not failing:
+            return None
+        if len(healthy) == 1:
+            spared = self._spared.get(place)
+            if spared is None:
+                spared = Sliding(WINDOW, SPARED + 1)
+                self._spared.put(place, spared, place.address)
+            spared.mark(at)
+            if spared.count(at) > SPARED:
+                return None
+        return Pair(place, failing[0] if len(failing) == 1 else EVERY_OTHER)

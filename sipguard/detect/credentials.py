@@ -135,17 +135,17 @@ class Detector:
         return (found,)
 
     def _finding(self, event: AuthFailed, marks: list[tuple[Instant, Account]]) -> Finding:
-        accounts = list(dict.fromkeys(str(account) for _, account in marks))
+        accounts = tuple(dict.fromkeys(account for _, account in marks))
         evidence: tuple[tuple[str, str | int], ...] = (
             ("failures", len(marks)),
             ("within_seconds", (event.at - marks[0][0]) // SECOND),
             ("accounts", len(accounts)),
-            ("tried", ", ".join(accounts[:_SHOWN])),
+            ("tried", ", ".join(map(str, accounts[:_SHOWN]))),
             ("method", event.method),
             ("transport", str(event.transport)),
             ("code", event.code),
         )
-        return Finding(event.at, NAME, subject_of(event.source), "failures", 8, event.proven, evidence)
+        return Finding(event.at, NAME, subject_of(event.source), "failures", 8, event.proven, evidence, accounts)
 
     def _succeeded(self, event: AuthSucceeded) -> Sequence[Finding]:
         if event.method != "REGISTER":  # other requests may be let in whatever credential they carry

@@ -13,7 +13,7 @@ from typing import Annotated, TypeAlias
 
 from sipguard.address import Network
 from sipguard.constraint import Between, Described, PortNumber
-from sipguard.decide import ladder
+from sipguard.decide import force, ladder
 from sipguard.detect import catalogue
 from sipguard.policy.marker import Count, Inlined, Key, Matching, NamesOf, NetworksOf
 from sipguard.policy.shell import Shell
@@ -117,6 +117,8 @@ class Policy:
         Described("A carrier that you exchange calls with: never banned, and called by its name in reports."),
     ] = ()
     ban: ladder.Config = field(default_factory=ladder.Config)
+    ward: force.Wardship = field(default_factory=force.Wardship)
+    neighbours: force.Neighbours = field(default_factory=force.Neighbours)
     track: limits.Config = field(default_factory=limits.Config)
     detect: catalogue.Config = field(default_factory=catalogue.Config)
     enforcement: Enforcement = field(default_factory=Enforcement)

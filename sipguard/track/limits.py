@@ -16,4 +16,5 @@ class Config:
     nonces: Annotated[int, Between(1000, 10_000_000)] = 40_000
     registrations: Annotated[int, Between(1000, 10_000_000)] = 100_000
     proven: Annotated[int, Between(1000, 10_000_000)] = 50_000
+    asked: Annotated[int, Between(1000, 10_000_000)] = 30_000
     dialogs: Annotated[int, Between(1000, 10_000_000)] = 20_000

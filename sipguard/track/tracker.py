@@ -6,13 +6,15 @@ the answers to them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from sipguard.event import AuthFailed, AuthSucceeded, Event
+from sipguard.address import Address
+from sipguard.event import AuthFailed, AuthSucceeded, Event, Standing
 from sipguard.intake import Heard
 from sipguard.model import Excuse, Instant, Trust
 from sipguard.sip.digest import Challenge, Credentials
-from sipguard.sip.message import MAX_CREDENTIALS, SipRequest, SipResponse
+from sipguard.sip.message import MAX_CREDENTIALS, SipRequest, SipResponse, Unparsable
+from sipguard.track.asking import Asking
 from sipguard.track.limits import Config
 from sipguard.track.nonce import Nonces
 from sipguard.track.proof import Proofs
@@ -22,6 +24,7 @@ from sipguard.track.transaction import Attempt, Key, Transactions, fingerprint
 
 _NOTHING: tuple[Event, ...] = ()
 _CHALLENGES = frozenset({401, 407})
+_WITHIN_DIALOGS = frozenset({"BYE", "PRACK", "UPDATE", "INFO", "CANCEL", "ACK"})
 _DEFAULT_EXPIRES = 3600
 """Seconds; RFC 3261 section 10.2 suggests an hour where neither side says."""
 
@@ -29,10 +32,11 @@ _DEFAULT_EXPIRES = 3600
 class Tracker:
     """The protocol's memory. `hear` takes messages in the order of their time; events come out in that order too."""
 
-    __slots__ = ("_nonces", "_proofs", "_registrations", "_sides", "_transactions")
+    __slots__ = ("_asking", "_nonces", "_proofs", "_registrations", "_sides", "_transactions")
 
-    def __init__(self, config: Config, sides: Sides) -> None:
+    def __init__(self, config: Config, sides: Sides, standing: Callable[[Instant, Address], Standing]) -> None:
         self._sides = sides
+        self._asking = Asking(config.asked, standing)
         self._nonces = Nonces(config.nonces)
         self._transactions = Transactions(config.transactions)
         self._proofs = Proofs(config.proven, config.dialogs)
@@ -45,12 +49,22 @@ class Tracker:
     def hear(self, at: Instant, heard: Heard) -> Sequence[Event]:
         """Give what this message makes happen."""
         message = heard.message
+        side = self._sides.sender(heard)
         if type(message) is SipRequest:
-            if self._sides.sender(heard) is Side.FAR:
+            if side is Side.FAR:
                 self._request(at, heard, message)
+                if not message.to_tag:
+                    return (self._asking.asked(at, heard, message, proven=self.proven(at, heard)),)
             return _NOTHING
-        if type(message) is SipResponse and self._sides.sender(heard) is Side.PBX:
-            return self._response(at, heard, message)
+        if type(message) is SipResponse:
+            if side is not Side.PBX or message.code == 100:
+                return _NOTHING
+            events = self._response(at, heard, message)
+            if message.code >= 200 and message.cseq_method not in _WITHIN_DIALOGS:
+                return (*events, self._asking.answered(at, heard, message, proven=self._target_proven(at, heard)))
+            return events
+        if side is Side.FAR and isinstance(message, Unparsable):
+            return (self._asking.unread(at, heard, message, proven=self.proven(at, heard)),)
         return _NOTHING
 
     def proven(self, at: Instant, heard: Heard) -> bool:
@@ -58,6 +72,11 @@ class Tracker:
         if heard.flow is not None:
             return heard.flow.proven
         return self._proofs.proven(at, heard.source)
+
+    def _target_proven(self, at: Instant, heard: Heard) -> bool:
+        if heard.flow is not None:
+            return heard.flow.proven
+        return self._proofs.proven(at, heard.target)
 
     def next_deadline(self) -> Instant | None:
         """Give the next instant at which something runs out."""
@@ -115,8 +134,6 @@ class Tracker:
 
     def _response(self, at: Instant, heard: Heard, response: SipResponse) -> Sequence[Event]:
         code = response.code
-        if code == 100:
-            return _NOTHING
         challenges: Sequence[Challenge] = response.challenges if code in _CHALLENGES else ()
         if code < 300 and response.cseq_method == "INVITE":
             self._proofs.tagged(heard.target, response.call_id, response.to_tag)
@@ -192,6 +209,7 @@ class Tracker:
             **self._transactions.counters(),
             **self._proofs.counters(),
             **self._registrations.counters(),
+            **self._asking.counters(),
         }
 
 

@@ -71,6 +71,10 @@ class Trusts:
         accounts = self._trusted.get(place)
         return max(accounts.values()) if accounts else 0
 
+    def accounts(self, place: Network) -> frozenset[Account]:
+        """Give the accounts that stand trusted at a place."""
+        return frozenset(self._trusted.get(place) or ())
+
     def places(self) -> Sequence[tuple[Network, Instant]]:
         """List what is trusted, with its ends."""
         return [(place, self.until(place)) for place in self._trusted]

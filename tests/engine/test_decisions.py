@@ -9,9 +9,11 @@ from sipguard.decide import ladder
 from sipguard.model import (
     ACCEPTED,
     DAY,
+    EVERY_OTHER,
     HOUR,
     MINUTE,
     SECOND,
+    Account,
     Alert,
     Decision,
     DecisionVerdict,
@@ -23,6 +25,7 @@ from sipguard.model import (
     Order,
     OrderVerb,
     Origin,
+    Pair,
     Record,
     Role,
     Sensor,
@@ -111,16 +114,23 @@ def test_an_office_with_one_wrong_phone_is_not_banned_and_the_phone_is_named() -
         story.wait(30)
     assert story.ordered() == []
     alerts = [each for each in story.actions if isinstance(each, Alert)]
-    assert alerts
     assert "1050" in alerts[0].text
+    assert [decision.subject for decision in story.decisions()][0] == Pair(
+        parse_network(OFFICE), Account("1050", "pbx")
+    )
 
 
-def test_a_guesser_in_an_office_is_banned_when_it_tries_several_accounts() -> None:
+def test_a_guesser_in_an_office_costs_the_office_nothing_but_the_accounts_that_are_not_healthy() -> None:
     story = Story()
     story.register(OFFICE, user="1001")
-    for count in range(5):
-        story.guess(OFFICE, user=f"10{count}")
-    assert story.held() == [OFFICE]
+    story.register(OFFICE, user="1002")
+    for count in range(100):
+        story.guess(OFFICE, user=f"2{count:03}")
+    assert story.ordered() == []
+    (decision,) = story.decisions()
+    assert decision.verdict is DecisionVerdict.QUARANTINE
+    assert decision.subject == Pair(parse_network(OFFICE), EVERY_OTHER)
+    assert story.held(SetName.WATCHED) == [OFFICE]
 
 
 def test_a_guesser_that_first_registers_its_own_account_is_banned_by_its_speed() -> None:
