@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 
 from sipguard.address import Network, subject_of
 from sipguard.decide.collateral import Collateral
-from sipguard.decide.exempt import Exempt
+from sipguard.decide.exempt import RESERVED, Exempt
 from sipguard.decide.force import Force
 from sipguard.model import (
     Account,
@@ -70,8 +70,12 @@ class Judge:
         return [Record(finding.at, finding), *told] if told else []
 
     def spared(self, network: Network) -> str:
-        """Say which role spares a network: own, pbx, allowed, trunk; empty when none does."""
-        return self._exempt.why(network) or ("own" if self._own(network) else "")
+        """Say which role spares a network: own, pbx, allowed, trunk, reserved; empty when none does."""
+        if role := self._exempt.why(network):
+            return role
+        if self._own(network):
+            return "own"
+        return "reserved" if RESERVED.overlaps(network) else ""
 
     # --- On a sender --------------------------------------------------------------------------------------------------
 
@@ -160,6 +164,7 @@ _ROLES = {
     "pbx": "the PBX's address",
     "allowed": "on the allowlist",
     "trunk": "a trunk",
+    "reserved": "no single sender's address: loopback, link-local, multicast or unspecified",
 }
 
 
