@@ -22,6 +22,7 @@ from sipguard.track.transaction import Attempt, Key, Transactions, fingerprint
 
 _NOTHING: tuple[Event, ...] = ()
 _CHALLENGES = frozenset({401, 407})
+_PBX, _FAR = Side.PBX, Side.FAR  # bound once: look-ups of members are slow in Python 3.11
 _DEFAULT_EXPIRES = 3600
 """Seconds; RFC 3261 section 10.2 suggests an hour where neither side says."""
 
@@ -46,10 +47,10 @@ class Tracker:
         """Give what this message makes happen."""
         message = heard.message
         if type(message) is SipRequest:
-            if self._sides.sender(heard) is Side.FAR:
+            if self._sides.sender(heard) is _FAR:
                 self._request(at, heard, message)
             return _NOTHING
-        if type(message) is SipResponse and self._sides.sender(heard) is Side.PBX:
+        if type(message) is SipResponse and self._sides.sender(heard) is _PBX:
             return self._response(at, heard, message)
         return _NOTHING
 
@@ -70,7 +71,7 @@ class Tracker:
     # --- The far side asks --------------------------------------------------------------------------------------------
 
     def _request(self, at: Instant, heard: Heard, request: SipRequest) -> None:
-        if request.header("authorization") is not None or request.header("proxy-authorization") is not None:
+        if request.credentials:
             self._credentialed(at, heard, request)
         if request.method != "REGISTER":
             tag = request.to_tag
@@ -78,10 +79,7 @@ class Tracker:
                 self._proofs.repeated(at, heard.source, request.call_id, tag)
 
     def _credentialed(self, at: Instant, heard: Heard, request: SipRequest) -> None:
-        credentials = request.credentials
-        if not credentials:
-            return
-        chosen, excuse = self._choose(at, credentials)
+        chosen, excuse = self._choose(at, request.credentials)
         proven = self._nonces.proves(chosen.nonce, heard.source)
         if proven:
             self._proofs.prove(at, heard.source)
