@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 
 from sipguard.address import Network, subject_of
 from sipguard.decide.collateral import Collateral
-from sipguard.decide.exempt import Exempt
+from sipguard.decide.exempt import RESERVED, Exempt
 from sipguard.decide.ladder import Config, Ladder
 from sipguard.decide.ledger import Ledger
 from sipguard.model import (
@@ -121,8 +121,12 @@ class Judge:
         return self.ban(at, network, ("order",), "order", span=order.span, reason=order.reason or order.by)
 
     def spared(self, network: Network) -> str:
-        """Say which role spares a network: own, pbx, allowed, trunk; empty when none does."""
-        return self._exempt.why(network) or ("own" if self._own(network) else "")
+        """Say which role spares a network: own, pbx, allowed, trunk, reserved; empty when none does."""
+        if role := self._exempt.why(network):
+            return role
+        if self._own(network):
+            return "own"
+        return "reserved" if RESERVED.overlaps(network) else ""
 
     def ban(
         self, at: Instant, network: Network, because: tuple[str, ...], rule: str, *, span: int = 0, reason: str = ""
@@ -211,6 +215,7 @@ _ROLES = {
     "pbx": "the PBX's address",
     "allowed": "on the allowlist",
     "trunk": "a trunk",
+    "reserved": "no single sender's address: loopback, link-local, multicast or unspecified",
 }
 
 

@@ -149,6 +149,14 @@ def test_a_v6_64_that_holds_an_own_address_is_never_banned() -> None:
     assert story.held() == []
 
 
+def test_addresses_that_are_no_senders_are_never_banned() -> None:
+    story = Story()
+    for source in ("fe80::bad", "127.0.0.9", "224.0.0.1", "0.0.0.0"):
+        guesses(story, source, 10)
+        story.tell(Order(OrderVerb.BAN, parse_network(source), HOUR))
+    assert story.ordered() == []
+
+
 def test_each_further_ban_lasts_longer_until_the_maximum_and_memory_ends() -> None:
     policy = Policy(ban=ladder.Config(first=HOUR, factor=4, maximum=10 * HOUR, memory=DAY))
     story = Story(policy)
