@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 from sipguard.address import Network
@@ -66,11 +67,17 @@ def decision_of_row(row: Row, offset: Span) -> Decision:
         verdict=DecisionVerdict(row[4]),
         subject=subject_of_row(row[:4]),
         until=instant(row[6], offset),
-        because=tuple(map(str, json.loads(row[7]))),
+        because=_because(row[7]),
         rule=row[8],
         reason=row[9],
         offence=row[10],
     )
+
+
+@lru_cache(maxsize=256)
+def _because(text: str) -> tuple[str, ...]:
+    """Read the list of causes: a handful of different ones, in up to a million rows."""
+    return tuple(map(str, json.loads(text)))
 
 
 def offence_row(noun: Offence, offset: Span) -> Row:
