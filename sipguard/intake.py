@@ -84,7 +84,7 @@ class Intake:
         if self._shut(packet.src, frame.hook, packet.payload):
             self.shut_out += 1
             return _NOTHING
-        if isinstance(packet, Segment):
+        if type(packet) is Segment:
             return self._read_stream(at, packet, frame.hook)
         self.messages += 1
         message = parse(packet.payload)

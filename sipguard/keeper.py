@@ -253,6 +253,7 @@ class Keeper:
                 await self._roomy.wait()
         except AdapterError:
             complete = False
+        parts.desk.mode = mode or parts.desk.policy_mode
         off = parts.shelf.marker.exists()
         self._send({"t": "state-end", "mode": mode, "off": off, "complete": complete, "count": count})
         for noun in parts.watch.present():
@@ -279,6 +280,7 @@ class Keeper:
         except PolicyError as error:
             raise RefusedError("the policy is kept as it was: " + "; ".join(map(str, error.problems))) from None
         mode = await self._parts.adopt(policy)
+        self._parts.desk.mode = mode or str(policy.mode)
         self._send({"t": "policy", "text": text, "mode": mode})
         self._log.info("policy reloaded", path=str(self._policy_path))
         return {"policy": str(self._policy_path)}

@@ -90,6 +90,18 @@ class Table(Generic[K, V]):
         if len(self._common) + len(self._kept) > self.most:
             self._evict(next(iter(self._common if len(self._common) > 1 or not self._kept else self._kept)))
 
+    def renew(self, key: K, value: V, owner: Address) -> None:
+        """Insert or replace, and make the entry the youngest of its kind."""
+        for kind in (self._common, self._kept):
+            held = kind.pop(key, None)
+            if held is not None:
+                kind[key] = (value, held[1])
+                members = self._members[held[1]]
+                del members[key]
+                members[key] = None
+                return
+        self.put(key, value, owner)
+
     def keep(self, key: K) -> None:
         """Move an entry among the kept ones; no effect when it is not there."""
         held = self._common.pop(key, None)

@@ -80,3 +80,17 @@ def test_what_is_taken_out_frees_its_networks_share() -> None:
     table.put(2, 3, address(2))
     assert table.get(2) == 3
     assert list(table.values()) == [3]
+
+
+def test_renewing_replaces_and_makes_youngest_whatever_the_kind() -> None:
+    table: Table[int, int] = Table(3, share=3)
+    for number in range(3):
+        table.put(number, number, address(number))
+    table.keep(1)
+    table.renew(0, 10, address(0))
+    table.renew(1, 11, address(1))
+    table.renew(3, 13, address(3))
+    assert list(table) == [1, 0, 3]
+    assert list(table.values()) == [11, 10, 13]
+    table.renew(4, 14, address(4))  # the network's own eldest goes: it has its share
+    assert list(table) == [1, 3, 4]

@@ -161,5 +161,6 @@ class Tap:
 
 
 def _refusal(code: int) -> str:
-    """Say what a refusal to bind means."""
-    return "taken by another process" if code == errno.EBUSY else os.strerror(code)
+    """Say what a refusal to bind means: the kernel answers EPERM for a group that is taken, too."""
+    taken = "taken by another process, or not permitted (CAP_NET_ADMIN)"
+    return taken if code in {errno.EPERM, errno.EBUSY} else os.strerror(code)

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from sipguard.address import Network, parse_address
-from sipguard.cli.output import EX_REFUSED, EX_USAGE, fail, guarded, show, table
+from sipguard.cli.output import EX_REFUSED, EX_USAGE, fail, guarded, say, show, table
 from sipguard.cli.places import AsJson, Socket, socket_path
 from sipguard.control import client
 from sipguard.control.lines import when
@@ -34,6 +34,8 @@ def bans(
 def human_bans(found: Any) -> None:
     """Write the bans of an answer as a table, and how many are not shown."""
     rows = found["bans"]
+    if rows and found.get("mode") == "observe":
+        say("The guard observes: these would be banned, nobody is.")
     table(
         ("SUBJECT", "WHAT", "SINCE", "UNTIL", "TIME", "WHY", "REASON"),
         [

@@ -49,8 +49,8 @@ def guarded() -> Iterator[None]:
         fail(
             EX_UNAVAILABLE,
             f"the guard is not running: {error.what}",
-            "Calls flow unguarded; what was banned stays banned in the kernel until it expires.",
-            "Start it: systemctl start sipguard (or: sudo sipguard run)",
+            "Calls flow; what was banned stays banned in the kernel until it expires; nobody new is.",
+            "Look: systemctl status sipguard. Start it: systemctl start sipguard (or: sudo sipguard run)",
         )
     except client.NotPermittedError as error:
         fail(EX_NOPERM, error.what, "Orders are for root and the group of the socket: try again with sudo.")

@@ -43,7 +43,8 @@ def _human_status(found: Any) -> None:
         values["names that never resolved"] = ", ".join(map(str, keeper["unresolved"]))
     for name in ("counters", "tap", "kernel", "link"):
         for key, value in _part(packet, name).items():
-            values[f"{name}: {key}"] = value
+            if value:  # most count what hardly ever happens
+                values[f"{name}: {key}"] = value
     pairs({name: value for name, value in values.items() if value is not None})
 
 

@@ -6,8 +6,10 @@ started at ever longer intervals. What the two say to each other is said in `pai
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 
 from sipguard.control.pair import Pair, open_pair
 from sipguard.errors import AdapterError
@@ -54,6 +56,8 @@ class Child:
             ours.close()
             raise AdapterError("keeper", f"cannot be started: {error.strerror}") from error
         self._pair.attach(ours)
+        with suppress(OSError):  # packets do not wait for the keeper, who may
+            os.setpriority(os.PRIO_PROCESS, self._process.pid, max(0, os.getpriority(os.PRIO_PROCESS, 0)))
 
     def lost(self, now: Instant) -> bool:
         """Look whether the keeper is gone, and plan its return; True once for each death."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import socket
+import time
 from collections.abc import Generator, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from typing import Any
 from sipguard.errors import AdapterError
 
 ADAPTER = "control"
+RESTART = 2.5
+"""Seconds that a socket may be there with nobody behind it: so long it takes to start a keeper anew."""
 REPLY = 64 * 1024 * 1024
 """The most bytes in one line of a reply."""
 
@@ -80,14 +83,19 @@ def _read(line: bytes) -> dict[str, Any]:
 
 
 def _connect(path: Path, timeout: float | None) -> socket.socket:
-    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    sock.settimeout(timeout)
-    try:
-        sock.connect(str(path))
-    except PermissionError:
-        sock.close()
-        raise NotPermittedError(ADAPTER, f"this user may not open {path}") from None
-    except OSError as error:
-        sock.close()
-        raise NotRunningError(ADAPTER, f"nobody answers at {path} ({error.strerror or error})") from None
-    return sock
+    end = time.monotonic() + RESTART
+    while True:
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        sock.settimeout(timeout)
+        try:
+            sock.connect(str(path))
+        except PermissionError:
+            sock.close()
+            raise NotPermittedError(ADAPTER, f"this user may not open {path}") from None
+        except OSError as error:
+            sock.close()
+            if not isinstance(error, ConnectionRefusedError) or time.monotonic() > end:
+                raise NotRunningError(ADAPTER, f"nobody answers at {path} ({error.strerror or error})") from None
+            time.sleep(0.1)
+        else:
+            return sock

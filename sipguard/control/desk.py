@@ -49,7 +49,10 @@ class Shelf(Protocol):
 
 
 class Desk:
-    """Serves verbs. `ask` puts a request to the packet process, `about` tells the keeper's own state."""
+    """Serves verbs. `ask` puts a request to the packet process, `about` tells the keeper's own state.
+
+    `policy_mode` is what the policy says, `mode` what holds; the keeper sets both.
+    """
 
     def __init__(
         self, ask: Ask, shelf: Shelf, about: Callable[[], Json], reload: Callable[[], Awaitable[Json]]
@@ -58,7 +61,7 @@ class Desk:
         self._shelf = shelf
         self._about = about
         self._reload = reload
-        self.policy_mode = "observe"
+        self.policy_mode = self.mode = "observe"
         self._verbs: Mapping[str, Callable[[Args, str], Awaitable[Any]]] = {
             "status": self._status,
             "bans": self._bans,
@@ -98,7 +101,8 @@ class Desk:
         return found
 
     async def _bans(self, args: Args, _by: str) -> Json:
-        return await self._shelf.bans(_number(args, "limit", MOST_BANS))
+        found = await self._shelf.bans(_number(args, "limit", MOST_BANS))
+        return found | {"mode": self.mode}
 
     async def _preview(self, _args: Args, _by: str) -> Json:
         return await self._shelf.preview()
@@ -127,6 +131,7 @@ class Desk:
     async def _mode(self, mode: str, _args: Args, _by: str) -> Any:
         """Switch, then remember: kept as long as the policy's own mode is not changed."""
         body = await self._ask(mode, {})
+        self.mode = mode
         try:
             await self._shelf.keep_mode(mode, self.policy_mode)
         except AdapterError as error:

@@ -1,8 +1,8 @@
 """One wrong phone does not cost an office its line, and a guesser in an office does not either.
 
 A source where other accounts stand registered is not banned: what fails is put under quarantine there, one account by
-name, or, when many are tried, all but the healthy ones. The operator is told which. Patience with a place where a single
-account is healthy ends, since that one may be the guesser's own.
+name, or, when many are tried, all but the healthy ones. The operator is told which. Patience with a place where one
+account alone is healthy ends, since that one may be the guesser's own.
 """
 
 from __future__ import annotations

@@ -11,12 +11,11 @@ from sipguard.address import Address, Network, parse_network
 from sipguard.model import Names, Role
 from sipguard.netset import NetSet
 
-
 RESERVED = NetSet(
     parse_network(text)
     for text in ("0.0.0.0/8", "127.0.0.0/8", "224.0.0.0/4", "240.0.0.0/4", "::/127", "fe80::/10", "ff00::/8")
 )
-"""Unspecified, loopback, link-local and multicast addresses (RFC 6890): a ban of these hits the host or its whole link."""
+"""Unspecified, loopback, link-local and multicast (RFC 6890): a ban of these hits the host or its whole link."""
 
 
 class Exempt:

@@ -11,6 +11,7 @@ WORDS: dict[str, str] = {
     "ban.remembered": "The most sources whose earlier bans are remembered.",
     "ban.throttle": "How long a source is held to `enforcement.throttle_rate`.",
     "track": "The most entries of each table of what the guard follows; the oldest unproven entry goes first.",
+    "track.asked": "Requests of strangers, so that a copy is known for one.",
     "track.transactions": "Requests that may still be answered.",
     "track.nonces": "Challenges that the PBX has sent.",
     "track.registrations": "Registrations in force.",

@@ -135,6 +135,8 @@ def _index(lines: list[bytes], noted: list[Fault]) -> tuple[dict[str, bytes], di
         if key not in first:
             first[key] = value
         elif key:
+            if not first[key].strip():  # an empty header is skipped by PBXs, it must not stand before a real one
+                first[key], value = value, first[key]
             more.setdefault(key, []).append(value)
     if len(lines) > MAX_HEADERS + 1:
         noted.append(Fault.TOO_MANY_HEADERS)

@@ -12,6 +12,7 @@ from typing import Protocol
 from sipguard.sip.digest import Credentials
 from sipguard.sip.fault import Fault
 from sipguard.sip.grammar import (
+    BLANKS,
     CALL_ID,
     DATE,
     HOST_PORT,
@@ -116,14 +117,14 @@ def faults_of(message: Readable, noted: tuple[Fault, ...], method: str, uri: byt
 
 
 def _shape(message: Readable) -> list[Fault]:
-    head = message.head
+    head = message.head.lstrip(BLANKS)
     found = []
     pairs = head.count(b"\r\n")
     if head.count(b"\n") != pairs:
         found.append(Fault.BARE_LF)
     if head.count(b"\r") != pairs:
         found.append(Fault.BARE_CR)
-    if b"\0" in head.lstrip(b" \t\r\n\0").replace(b"\\\0", b""):
+    if b"\0" in head.replace(b"\\\0", b""):
         found.append(Fault.NUL_BYTE)
     try:
         head.decode("utf-8")
@@ -158,8 +159,8 @@ def _vias(message: Readable) -> list[Fault]:
     found = []
     for value in message.headers("via"):
         entries = split_list(value)
-        # an empty entry between commas is dropped by the split, so the commas are counted too
-        if not all(map(_is_via, entries)) or value.rstrip().endswith(b",") or b",," in value.replace(b" ", b""):
+        commas = b"," + value.replace(b" ", b"") + b","  # between which an empty entry is dropped by the split
+        if b",," in commas or not all(map(_is_via, entries)):
             found.append(Fault.BAD_VIA)
     top = split_list(message.header("via") or b"")
     if top and _has_twice(top[0]):

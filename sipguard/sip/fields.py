@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from sipguard.sip.grammar import METHODS, VIA, number, parameters, split_list
 from sipguard.sip.uri import Parameters, address_of, split_address
 
-
 # What may stand in what follows ";tag=" only where that needs care: more parameters, quotes, brackets.
 _NOT_IN_A_TAG = re.compile(rb'[;"<>]')
 
@@ -64,7 +63,7 @@ def read_tag(value: bytes) -> bytes:
             return tag
         if _NOT_IN_A_TAG.search(tag) is None:
             return tag.strip()
-    elif value[-1:] == b">" or b";" not in value:
+    elif b";" not in value or value.find(b">") == len(value) - 1:
         return b""
     return _last(address_of(value)[2], b"tag")
 

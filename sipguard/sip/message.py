@@ -80,7 +80,7 @@ class SipMessage:
         self._faults = self._credentials = self._challenges = None
 
     def header(self, name: str) -> bytes | None:
-        """Give the first value of a header, unfolded and stripped, None when it is not there."""
+        """Give the first value of a header that is not empty, unfolded and stripped; None when it is not there."""
         value = self._first.get(name)
         return None if value is None else value.strip()
 

@@ -54,6 +54,8 @@ def _index(lines: list[bytes]) -> _Index | None:
             return None
         if key not in first:
             first[key] = value
+        elif not first[key].strip():
+            return None
         elif more is None:
             more = {key: [value]}
         else:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 from sipguard.address import Network
-from sipguard.model import Account, Decision, DecisionVerdict, Instant, Offence, Span, Subject, Trust
+from sipguard.model import Account, Decision, DecisionVerdict, Instant, Offence, Pair, Span, Subject, Trust
 
 Row: TypeAlias = tuple[Any, ...]
 SubjectRow: TypeAlias = tuple[bytes, int, bytes, bytes]
@@ -25,19 +26,28 @@ def instant(on_disk: int, offset: Span) -> Instant:
     return on_disk - offset if on_disk else 0
 
 
+_PAIR = 1000
+"""Added to the prefix of an account as used from one place, which no network's prefix reaches."""
+
+
 def subject_row(subject: Subject) -> SubjectRow:
     """Give the four columns that say who is meant; exact for any text, also with lone surrogates in it."""
     if isinstance(subject, Network):
         return (subject.address, subject.prefix, b"", b"")
-    return (b"", 0, subject.username.encode("utf-8", "surrogatepass"), subject.realm.encode("utf-8", "surrogatepass"))
+    account = subject.account if isinstance(subject, Pair) else subject
+    username, realm = (each.encode("utf-8", "surrogatepass") for each in account)
+    if isinstance(subject, Pair):
+        return (subject.network.address, subject.network.prefix + _PAIR, username, realm)
+    return (b"", 0, username, realm)
 
 
 def subject_of_row(row: SubjectRow) -> Subject:
     """Give the subject back."""
     address, prefix, username, realm = row
-    if address:
+    if address and prefix < _PAIR:
         return Network(address, prefix)
-    return Account(username.decode("utf-8", "surrogatepass"), realm.decode("utf-8", "surrogatepass"))
+    account = Account(username.decode("utf-8", "surrogatepass"), realm.decode("utf-8", "surrogatepass"))
+    return Pair(Network(address, prefix - _PAIR), account) if address else account
 
 
 def _plain(text: str) -> str:
@@ -66,11 +76,17 @@ def decision_of_row(row: Row, offset: Span) -> Decision:
         verdict=DecisionVerdict(row[4]),
         subject=subject_of_row(row[:4]),
         until=instant(row[6], offset),
-        because=tuple(map(str, json.loads(row[7]))),
+        because=_because(row[7]),
         rule=row[8],
         reason=row[9],
         offence=row[10],
     )
+
+
+@lru_cache(maxsize=256)
+def _because(text: str) -> tuple[str, ...]:
+    """Read the list of causes: a handful of different ones, in up to a million rows."""
+    return tuple(map(str, json.loads(text)))
 
 
 def offence_row(noun: Offence, offset: Span) -> Row:

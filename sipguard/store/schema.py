@@ -8,7 +8,7 @@ nanoseconds since 1970, so that they survive a reboot.
 from __future__ import annotations
 
 import sqlite3
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from sipguard.errors import AdapterError
@@ -73,8 +73,9 @@ def connect(path: Path) -> tuple[sqlite3.Connection, str]:
 
 def _open(path: Path) -> sqlite3.Connection:
     path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
-    connection = sqlite3.connect(path, timeout=5, isolation_level=None, check_same_thread=False)
-    try:
+    with ExitStack() as on_failure:
+        connection = sqlite3.connect(path, timeout=5, isolation_level=None, check_same_thread=False)
+        on_failure.callback(connection.close)
         _check(connection)
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
@@ -82,9 +83,7 @@ def _open(path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA journal_size_limit = 67108864")
         _migrate(connection, path)
         path.chmod(0o640)
-    except BaseException:
-        connection.close()
-        raise
+        on_failure.pop_all()
     return connection
 
 

@@ -29,8 +29,7 @@ class Proofs:
     def prove(self, at: Instant, address: Address) -> None:
         """Note a proof."""
         key = subject_of(address).address if len(address) == 16 else address
-        self._proven.put(key, at + LASTS, address)
-        self._proven.touch(key)
+        self._proven.renew(key, at + LASTS, address)
 
     def proven(self, at: Instant, address: Address) -> bool:
         """Tell whether the address is proven now."""

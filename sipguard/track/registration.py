@@ -58,8 +58,7 @@ class Registrations:
 
     def _put(self, account: Account, place: Network, source: Address, until: Instant) -> None:
         key = (account, place)
-        self._table.put(key, _Entry(source, until), source)
-        self._table.touch(key)
+        self._table.renew(key, _Entry(source, until), source)
         heapq.heappush(self._due, (until, account, place))
         if len(self._due) > 2 * self._table.most:
             live = ((key, self._table.get(key)) for key in self._table)

@@ -28,6 +28,11 @@ class Side(Enum):
     NOBODY = 3  # two others talk; none of our business
 
 
+# Bound once: in Python 3.11 a look-up of an enumeration's member costs as much as a small function.
+_PREROUTING, _INPUT, _OUTPUT = Hook.PREROUTING, Hook.INPUT, Hook.OUTPUT
+_PBX, _FAR, _NOBODY = Side.PBX, Side.FAR, Side.NOBODY
+
+
 class Sides:
     """Tells the sides apart; `pbx` are the PBX's addresses, empty where nobody named them."""
 
@@ -51,19 +56,19 @@ class Sides:
     def sender(self, heard: Heard) -> Side:
         """Tell who sent a message."""
         hook = heard.hook
-        if hook is Hook.PREROUTING or hook is Hook.INPUT:
-            return Side.FAR
-        if hook is Hook.OUTPUT:
-            return Side.PBX
+        if hook is _PREROUTING or hook is _INPUT:
+            return _FAR
+        if hook is _OUTPUT:
+            return _PBX
         pbx = self._pbx
         if pbx is None:
             return self._inferred(heard)
         from_pbx = pbx.covers(heard.source)
         if from_pbx and pbx.covers(heard.target):  # both on one host: the server is where the SIP port is
-            return Side.PBX if self._serves(heard) else Side.FAR
+            return _PBX if self._serves(heard) else _FAR
         if from_pbx:
-            return Side.PBX
-        return Side.FAR if pbx.covers(heard.target) else Side.NOBODY
+            return _PBX
+        return _FAR if pbx.covers(heard.target) else _NOBODY
 
     def answered(self, address: Address) -> None:
         """Note that an address answered a credential that was sent to it, where nobody named the PBX."""
@@ -75,16 +80,16 @@ class Sides:
         return address in self._answering if self._pbx is None else self._pbx.covers(address)
 
     def _inferred(self, heard: Heard) -> Side:
-        message, source, target = heard.message, (heard.source, heard.source_port), (heard.target, heard.target_port)
+        message, source, serving = heard.message, (heard.source, heard.source_port), self._serving
         if type(message) is SipResponse:
-            if message.code in _CHALLENGES and source not in self._serving:
-                self._serving.put(source, None, heard.source)
-            return Side.PBX if heard.source_port in self._ports or source in self._serving else Side.FAR
-        if target in self._serving:
-            return Side.FAR
-        if source in self._serving:
-            return Side.PBX
-        return Side.FAR if heard.target_port in self._ports else Side.PBX
+            if message.code in _CHALLENGES and source not in serving:
+                serving.put(source, None, heard.source)
+            return _PBX if heard.source_port in self._ports or source in serving else _FAR
+        if (heard.target, heard.target_port) in serving:
+            return _FAR
+        if source in serving:
+            return _PBX
+        return _FAR if heard.target_port in self._ports else _PBX
 
     def _serves(self, heard: Heard) -> bool:
         if heard.source_port in self._ports and heard.target_port in self._ports:

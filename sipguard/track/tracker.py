@@ -25,6 +25,7 @@ from sipguard.track.transaction import Attempt, Key, Transactions, fingerprint
 _NOTHING: tuple[Event, ...] = ()
 _CHALLENGES = frozenset({401, 407})
 _WITHIN_DIALOGS = frozenset({"BYE", "PRACK", "UPDATE", "INFO", "CANCEL", "ACK"})
+_PBX, _FAR = Side.PBX, Side.FAR  # bound once: look-ups of members are slow in Python 3.11
 _DEFAULT_EXPIRES = 3600
 """Seconds; RFC 3261 section 10.2 suggests an hour where neither side says."""
 
@@ -51,19 +52,19 @@ class Tracker:
         message = heard.message
         side = self._sides.sender(heard)
         if type(message) is SipRequest:
-            if side is Side.FAR:
+            if side is _FAR:
                 self._request(at, heard, message)
                 if not message.to_tag:
                     return (self._asking.asked(at, heard, message, proven=self.proven(at, heard)),)
             return _NOTHING
         if type(message) is SipResponse:
-            if side is not Side.PBX or message.code == 100:
+            if side is not _PBX or message.code == 100:
                 return _NOTHING
             events = self._response(at, heard, message)
             if message.code >= 200 and message.cseq_method not in _WITHIN_DIALOGS:
                 return (*events, self._asking.answered(at, heard, message, proven=self._target_proven(at, heard)))
             return events
-        if side is Side.FAR and isinstance(message, Unparsable):
+        if side is _FAR and isinstance(message, Unparsable):
             return (self._asking.unread(at, heard, message, proven=self.proven(at, heard)),)
         return _NOTHING
 
@@ -89,7 +90,7 @@ class Tracker:
     # --- The far side asks --------------------------------------------------------------------------------------------
 
     def _request(self, at: Instant, heard: Heard, request: SipRequest) -> None:
-        if request.header("authorization") is not None or request.header("proxy-authorization") is not None:
+        if request.credentials:
             self._credentialed(at, heard, request)
         if request.method != "REGISTER":
             tag = request.to_tag
@@ -97,10 +98,7 @@ class Tracker:
                 self._proofs.repeated(at, heard.source, request.call_id, tag)
 
     def _credentialed(self, at: Instant, heard: Heard, request: SipRequest) -> None:
-        credentials = request.credentials
-        if not credentials:
-            return
-        chosen, excuse = self._choose(at, credentials)
+        chosen, excuse = self._choose(at, request.credentials)
         proven = self._nonces.proves(chosen.nonce, heard.source)
         if proven:
             self._proofs.prove(at, heard.source)

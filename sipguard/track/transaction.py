@@ -89,8 +89,7 @@ class Transactions:
 
     def asked(self, key: Key, attempt: Attempt) -> bool:
         """Add an attempt; False when it is a retransmission of one already here."""
-        self._asking.put(key[0], attempt.at, key[0])
-        self._asking.touch(key[0])
+        self._asking.renew(key[0], attempt.at, key[0])
         found = self._table.get(key)
         if found is None:
             found = Transaction()

@@ -7,6 +7,7 @@ traffic are forgotten when new ones come, so that a quiet table shrinks. What is
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from typing import TypeAlias
 
 from sipguard.address import Address
@@ -24,11 +25,11 @@ class Share:
 
     __slots__ = ("count", "held", "ranks", "waiting")
 
-    def __init__(self) -> None:
+    def __init__(self, make: type[dict[Flow, None]] = dict) -> None:
         self.count = 0
         self.held = 0
-        self.ranks: tuple[dict[Flow, None], ...] = ({}, {}, {}, {})
-        self.waiting: dict[Flow, None] = {}  # who may hold bytes, in the order in which they began to
+        self.ranks: tuple[dict[Flow, None], ...] = (make(), make(), make(), make())
+        self.waiting: dict[Flow, None] = make()  # who may hold bytes, in the order in which they began to
 
     def oldest(self) -> Flow:
         """Give the flow that goes next; there must be one."""
@@ -47,7 +48,7 @@ class FlowTable:
 
     def __init__(self, max_flows: int, share: int, idle: Span, linger: Span) -> None:
         self.entries: dict[Key, Entry] = {}
-        self.everything = Share()
+        self.everything = Share(OrderedDict)  # finds its first at once, where a dict steps over all that has left
         self.evicted = 0
         self.expired = 0
         self._shares: dict[bytes, Share] = {}

@@ -37,7 +37,7 @@ class StreamsConfig:
     are forgotten when silent for `idle`, or for `linger` if closed or never confirmed.
     """
 
-    max_flows: int = 16384
+    max_flows: int = 8192
     max_pending_bytes_per_flow: int = 128 * 1024
     max_pending_bytes: int = 16 * 1024 * 1024
     share: int = 8

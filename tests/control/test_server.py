@@ -223,7 +223,8 @@ async def test_closing_leaves_a_successors_socket_alone(tmp_path: Path) -> None:
     await second.close()
 
 
-def test_nobody_there_and_not_permitted_are_told_apart(tmp_path: Path) -> None:
+def test_nobody_there_and_silence_are_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "RESTART", 0.2)
     with pytest.raises(client.NotRunningError):
         client.request(tmp_path / "s", "x", {})
     fake = socket.socket(socket.AF_UNIX)

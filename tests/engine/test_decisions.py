@@ -115,9 +115,7 @@ def test_an_office_with_one_wrong_phone_is_not_banned_and_the_phone_is_named() -
     assert story.ordered() == []
     alerts = [each for each in story.actions if isinstance(each, Alert)]
     assert "1050" in alerts[0].text
-    assert [decision.subject for decision in story.decisions()][0] == Pair(
-        parse_network(OFFICE), Account("1050", "pbx")
-    )
+    assert story.decisions()[0].subject == Pair(parse_network(OFFICE), Account("1050", "pbx"))
 
 
 def test_a_guesser_in_an_office_costs_the_office_nothing_but_the_accounts_that_are_not_healthy() -> None:
@@ -157,6 +155,14 @@ def test_a_v6_64_that_holds_an_own_address_is_never_banned() -> None:
     story = Story()
     guesses(story, "2001:db8:0:1::bad", 10)
     assert story.held() == []
+
+
+def test_addresses_that_are_no_senders_are_never_banned() -> None:
+    story = Story()
+    for source in ("fe80::bad", "127.0.0.9", "224.0.0.1", "0.0.0.0"):
+        guesses(story, source, 10)
+        story.tell(Order(OrderVerb.BAN, parse_network(source), HOUR))
+    assert story.ordered() == []
 
 
 def test_each_further_ban_lasts_longer_until_the_maximum_and_memory_ends() -> None:

@@ -45,7 +45,7 @@ def _look_up(message: SipMessage) -> None:
 
 def _read(message: SipMessage) -> None:
     top = message.via
-    assert message.vias[:1] == () or (message.vias[0] is None) == (top is None)
+    assert top is None or message.vias[0] is not None
     if top is not None:
         assert top.branch == message.branch
     for tag, name in ((message.from_tag, "from"), (message.to_tag, "to")):

@@ -1,0 +1,71 @@
+"""The skeleton as text: equal to the files beside this test, and taken by the real nft.
+
+To accept a change: `python -m tests.enforce.test_skeleton`, then read the difference.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sipguard.address import parse_network
+from sipguard.enforce.base import Layout
+from sipguard.enforce.loader import run_nft
+from sipguard.enforce.skeleton import removal, render
+from sipguard.errors import AdapterError
+from tests.enforce.spaces import inside, run, space
+
+HERE = Path(__file__).parent
+LAYOUTS = {
+    "default": Layout(),
+    "observe": Layout(observe=True, scope="all", closed=True),
+    "edge": Layout(
+        ports=(5061, 5060, 5060),
+        scope="all",
+        closed=True,
+        pbx=(parse_network("10.9.0.0/24"), parse_network("10.9.0.7"), parse_network("2001:db8:9::/64")),
+        tap_group=17,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_the_text_is_what_was_agreed(name: str) -> None:
+    assert render(LAYOUTS[name]) == (HERE / f"skeleton-{name}.nft").read_text()
+
+
+def test_observing_drops_nothing() -> None:
+    text = render(LAYOUTS["observe"])
+    chains = [
+        line
+        for line in text.splitlines()
+        if line.startswith(("add rule inet sipguard bans", "add rule inet sipguard closed"))
+    ]
+    assert chains == []
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_nft_takes_it_twice_and_means_the_same(name: str) -> None:
+    with space() as made, inside(made):
+        run_nft(render(LAYOUTS[name]))
+        once = run("nft", "-s", "list", "ruleset")
+        run_nft(render(LAYOUTS[name]))
+        assert run("nft", "-s", "list", "ruleset") == once
+        run_nft(removal())
+        run_nft(removal())
+        assert run("nft", "list", "ruleset") == ""
+
+
+@pytest.mark.root
+def test_what_nft_refuses_is_an_adapter_error_in_its_own_words_and_changes_nothing() -> None:
+    with space() as made, inside(made):
+        with pytest.raises(AdapterError, match="no_such_chain"):
+            run_nft("add table inet sipguard\nadd rule inet sipguard no_such_chain accept\n")
+        assert run("nft", "list", "ruleset") == ""
+
+
+if __name__ == "__main__":
+    for name, layout in LAYOUTS.items():
+        (HERE / f"skeleton-{name}.nft").write_text(render(layout))

@@ -1,0 +1,1 @@
+"""The whole guard on a real kernel, against real servers and real attackers."""
