@@ -176,6 +176,8 @@ class Engine:
         """Tell whether the kernel would have dropped this packet; what was seen before it bit is not read either."""
         if hook is Hook.OUTPUT:
             return False
+        if hook is Hook.PREROUTING and self._sides.is_pbx(source):
+            return True  # comes from outside in the PBX's own name; the kernel drops it later (ip-sysctl, log_martians)
         if self._force.ledger.blocked(source):
             return not self._exempt.passes(source)
         if self._policy.strangers is Strangers.CLOSED:

@@ -19,6 +19,7 @@ from sipguard.wire.l4 import Segment, decode
 from sipguard.wire.stream import Streams
 
 _NOTHING: tuple[Heard, ...] = ()
+_UNKNOWN = Hook.UNKNOWN
 
 
 class Heard:
@@ -75,7 +76,9 @@ class Intake:
 
     def read(self, at: Instant, frame: Frame) -> Sequence[Heard]:
         """Give the messages that this frame completes, in the order of their bytes."""
-        packet = decode(at, frame.packet, self._fragments)
+        # A live tunnel ends where the kernel ends it, and comes here again. Read inside it, one packet of a stranger
+        # could hold both sides of a conversation; but in a recording a tunnel may be all there is.
+        packet = decode(at, frame.packet, self._fragments, tunnels=frame.hook is _UNKNOWN)
         if packet is None:
             return _NOTHING
         if packet.dport not in self._ports and packet.sport not in self._ports:

@@ -185,6 +185,27 @@ def test_the_core_reads_no_clock_and_touches_no_file_and_no_terminal() -> None:
     refuse(f"{name_of(path)}:{line}: {what}" for path in core() for line, what in impure_calls(tree_of(path)))
 
 
+# CPython before 3.11.5 (Debian 12 has 3.11.2) takes what a possessive *group* had read when it failed half-way, as in
+# rb"(?:%[0-9A-F]{2})*+" on b"%4": python/cpython#106052. Atomic groups and single possessive items are right.
+POSSESSIVE_GROUP = re.compile(r"(?<!\\)\)(?:[*+?]|\{\d*,?\d*\})\+")
+
+
+def possessive_groups(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str | bytes):
+            text = node.value if isinstance(node.value, str) else node.value.decode("latin-1")
+            if POSSESSIVE_GROUP.search(text):
+                yield node.lineno, text
+
+
+def test_no_pattern_needs_a_newer_python_than_debian_12_has() -> None:
+    refuse(
+        f"{name_of(path)}:{line}: possessive group, write (?>(?:...)*) instead of (?:...)*+ in {text}"
+        for path in modules()
+        for line, text in possessive_groups(tree_of(path))
+    )
+
+
 def test_foreign_packages_are_those_declared() -> None:
     project = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
     declared = {re.split(r"[<>=!~\[; ]", line)[0].replace("-", "_") for line in project["dependencies"]}
@@ -307,6 +328,16 @@ def test_an_impure_line_is_seen(text: str) -> None:
 @pytest.mark.parametrize("text", ["self.now", "table.open()", "def __hash__(self): return hash(self.x)"])
 def test_a_pure_line_is_left_alone(text: str) -> None:
     assert not list(impure_calls(ast.parse(text)))
+
+
+@pytest.mark.parametrize("text", [r"r'(?:a%)*+'", r"rb'(a|b)?+c'", r"r'(ab){1,3}+'"])
+def test_a_possessive_group_is_seen(text: str) -> None:
+    assert list(possessive_groups(ast.parse(text)))
+
+
+@pytest.mark.parametrize("text", [r"r'(?>(?:a%)*)'", r"rb'[*+()]++'", r"rb'\(?+'", r"r'(ab)+'"])
+def test_an_atomic_group_is_left_alone(text: str) -> None:
+    assert not list(possessive_groups(ast.parse(text)))
 
 
 @pytest.mark.parametrize(

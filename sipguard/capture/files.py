@@ -23,7 +23,7 @@ def read(path: Path, progress: Callable[[int], None] = lambda _count: None) -> I
         with path.open("rb") as file:
             while chunk := file.read(_CHUNK_BYTES):
                 count += len(chunk)
-                yield from reader.feed(chunk)
+                yield from reader.packets(chunk)
                 progress(count)
                 if reader.error:
                     break

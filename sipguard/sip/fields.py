@@ -116,6 +116,9 @@ def read_cseq(value: bytes) -> tuple[int, str]:
 
 def read_contacts(value: bytes) -> list[Contact]:
     """Read every entry of one Contact value (RFC 3261 section 20.10)."""
+    only = _plain_contact(value.strip())
+    if only is not None:
+        return [only]
     found = []
     for entry in split_list(value):
         if entry == b"*":
@@ -125,3 +128,22 @@ def read_contacts(value: bytes) -> list[Contact]:
         expires = _last(parameters(tail), b"expires") if tail else b""
         found.append(Contact(uri, number(expires), False))
     return found
+
+
+def _plain_contact(value: bytes) -> Contact | None:
+    """Read a single `<uri>` with its parameters, as nearly all stacks write it; None when anything needs care."""
+    uri, bracket, tail = value[1:].partition(b">")
+    if value[:1] != b"<" or not bracket:
+        return None
+    if not tail:
+        return Contact(uri.strip(), None, False)
+    pieces = tail.split(b'"')
+    if b"," in tail and (b"<" in tail or b"\\" in tail or b"," in b"".join(pieces[::2]) or not len(pieces) & 1):
+        return None
+    before, found, after = tail.partition(b";expires=")
+    if not found:
+        return None if b"expires" in tail.lower() else Contact(uri.strip(), None, False)
+    digits, _, more = after.partition(b";")
+    if not digits.isdigit() or len(pieces) > 1 or b"expires" in before.lower() or b"expires" in more.lower():
+        return None
+    return Contact(uri.strip(), number(digits), False)

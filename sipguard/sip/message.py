@@ -14,6 +14,7 @@ from sipguard.sip.digest import Challenge, Credentials, parse_challenges, parse_
 from sipguard.sip.fault import BENIGN, Fault
 from sipguard.sip.fields import Contact, Via, read_branch, read_contacts, read_cseq, read_tag, read_via
 from sipguard.sip.grammar import number, split_list
+from sipguard.sip.head import Sorted, read_carefully, sort_plainly
 from sipguard.sip.sdp import Sdp, parse_sdp
 from sipguard.sip.uri import address_of, parse_uri
 
@@ -21,6 +22,8 @@ __all__ = ["BENIGN", "MAX_CREDENTIALS", "Fault", "SipMessage", "SipRequest", "Si
 
 MAX_CREDENTIALS = 32
 """Credentials, and challenges, that are read of one message."""
+
+_UNSORTED = (None, None)
 
 
 class Unparsable:
@@ -34,11 +37,16 @@ class Unparsable:
 
 
 class SipMessage:
-    """What requests and responses share. `call_id` is the first Call-ID, b"" when there is none."""
+    """What requests and responses share. Without `headers` given, they are sorted when the first of them is asked for.
+
+    That changes nothing but when the work is done: what the careful way would make of the start line is known to be
+    the same (`parser.py`).
+    """
 
     __slots__ = (
         "_body_at",
         "_branch",
+        "_call_id",
         "_challenges",
         "_credentials",
         "_cseq",
@@ -48,12 +56,13 @@ class SipMessage:
         "_more",
         "_noted",
         "_to_tag",
-        "call_id",
         "raw",
     )
 
     raw: bytes
-    call_id: bytes
+    _first: dict[str, bytes] | None
+    _more: dict[str, list[bytes]] | None
+    _call_id: bytes | None
     _cseq: tuple[int, str] | None
     _branch: bytes | None
     _from_tag: bytes | None
@@ -62,31 +71,39 @@ class SipMessage:
     _credentials: tuple[Credentials, ...] | None
     _challenges: tuple[Challenge, ...] | None
 
-    def __init__(
-        self,
-        raw: bytes,
-        body_at: int,
-        first: dict[str, bytes],
-        more: dict[str, list[bytes]] | None,
-        noted: tuple[Fault, ...],
-    ) -> None:
+    def __init__(self, raw: bytes, body_at: int, headers: Sorted | None = None, noted: tuple[Fault, ...] = ()) -> None:
         self.raw = raw
         self._body_at = body_at
-        self._first = first
-        self._more = more
+        self._first, self._more = headers or _UNSORTED
         self._noted = noted
-        self.call_id = first["call-id"].strip() if "call-id" in first else b""
-        self._cseq = self._branch = self._from_tag = self._to_tag = None
+        self._call_id = self._cseq = self._branch = self._from_tag = self._to_tag = None
         self._faults = self._credentials = self._challenges = None
+
+    def _headers(self) -> dict[str, bytes]:
+        """Give the first value of each header."""
+        first = self._first
+        return self._sort() if first is None else first
+
+    def _sort(self) -> dict[str, bytes]:
+        raw = self.raw
+        headers = sort_plainly(raw[raw.find(b"\r\n") + 2 : self._body_at - 2].splitlines())
+        if headers is None:
+            head = read_carefully(raw)
+            headers = head.first, head.more
+            self._body_at = head.body_at
+            self._noted = tuple(head.noted)
+        first, self._more = headers
+        self._first = first
+        return first
 
     def header(self, name: str) -> bytes | None:
         """Give the first value of a header that is not empty, unfolded and stripped; None when it is not there."""
-        value = self._first.get(name)
+        value = self._headers().get(name)
         return None if value is None else value.strip()
 
     def headers(self, name: str) -> Sequence[bytes]:
         """Give all values of a header in order, one for each line it stands on; lists with commas are not split."""
-        value = self._first.get(name)
+        value = self._headers().get(name)
         if value is None:
             return ()
         if self._more is None or name not in self._more:
@@ -95,11 +112,12 @@ class SipMessage:
 
     def names(self) -> Sequence[str]:
         """Give the names of the headers that are there, each once, in the order of their first lines."""
-        return tuple(self._first)
+        return tuple(self._headers())
 
     @property
     def head(self) -> bytes:
         """Everything before the body, as sent, the empty line included."""
+        self._headers()  # the careful way may find the end of the head elsewhere
         return self.raw[: self._body_at]
 
     @property
@@ -111,7 +129,7 @@ class SipMessage:
     @property
     def body_present(self) -> int:
         """Bytes that follow the head, whatever Content-Length says."""
-        return len(self.raw) - self._body_at
+        return len(self.raw) - len(self.head)
 
     @property
     def content_length(self) -> int | None:
@@ -120,11 +138,19 @@ class SipMessage:
         return int(value) if value is not None and len(value) <= 10 and value.isdigit() else None
 
     @property
+    def call_id(self) -> bytes:
+        """The first Call-ID, b"" when there is none."""
+        call_id = self._call_id
+        if call_id is None:
+            call_id = self._call_id = self._headers().get("call-id", b"").strip()
+        return call_id
+
+    @property
     def cseq(self) -> int:
         """The CSeq number, 0 to 2^32 - 1 (beyond 2^31 - 1 with a fault), -1 when unreadable."""
         both = self._cseq
         if both is None:
-            both = self._cseq = read_cseq(self._first.get("cseq", b""))
+            both = self._cseq = read_cseq(self._headers().get("cseq", b""))
         return both[0]
 
     @property
@@ -132,7 +158,7 @@ class SipMessage:
         """The method in CSeq, a known one in capitals, "" when unreadable."""
         both = self._cseq
         if both is None:
-            both = self._cseq = read_cseq(self._first.get("cseq", b""))
+            both = self._cseq = read_cseq(self._headers().get("cseq", b""))
         return both[1]
 
     @property
@@ -140,7 +166,8 @@ class SipMessage:
         """The branch of the topmost Via."""
         branch = self._branch
         if branch is None:
-            branch = self._branch = read_branch(self._first["via"]) if "via" in self._first else b""
+            value = self._headers().get("via")
+            branch = self._branch = b"" if value is None else read_branch(value)
         return branch
 
     @property
@@ -148,7 +175,8 @@ class SipMessage:
         """The tag in From."""
         tag = self._from_tag
         if tag is None:
-            tag = self._from_tag = read_tag(self._first["from"]) if "from" in self._first else b""
+            value = self._headers().get("from")
+            tag = self._from_tag = b"" if value is None else read_tag(value)
         return tag
 
     @property
@@ -156,7 +184,8 @@ class SipMessage:
         """The tag in To."""
         tag = self._to_tag
         if tag is None:
-            tag = self._to_tag = read_tag(self._first["to"]) if "to" in self._first else b""
+            value = self._headers().get("to")
+            tag = self._to_tag = b"" if value is None else read_tag(value)
         return tag
 
     @property
@@ -170,13 +199,13 @@ class SipMessage:
         return self._user("to")
 
     def _user(self, name: str) -> bytes:
-        uri = parse_uri(address_of(self._first.get(name, b""))[1])
+        uri = parse_uri(address_of(self._headers().get(name, b""))[1])
         return uri.user if uri is not None else b""
 
     @property
     def via(self) -> Via | None:
         """The topmost Via, None when missing or unreadable."""
-        entries = split_list(self._first.get("via", b""))
+        entries = split_list(self._headers().get("via", b""))
         return read_via(entries[0]) if entries else None
 
     @property
@@ -189,7 +218,7 @@ class SipMessage:
         """Credentials in Authorization, then in Proxy-Authorization, in order; at most `MAX_CREDENTIALS`."""
         found = self._credentials
         if found is None:
-            first = self._first
+            first = self._headers()
             if "authorization" not in first and "proxy-authorization" not in first:
                 found = self._credentials = ()
             else:
@@ -216,7 +245,7 @@ class SipMessage:
     @property
     def expires(self) -> int | None:
         """The Expires header in seconds, clipped at 2^32 - 1; None when missing or no number."""
-        return number(self._first.get("expires", b""))
+        return number(self._headers().get("expires", b""))
 
     @property
     def sdp(self) -> Sdp | None:
@@ -237,12 +266,13 @@ class SipMessage:
         found = self._faults
         if found is None:
             method, uri = self._kind()
-            found = self._faults = faults_of(self, self._noted, method, uri)
+            found = self._faults = faults_of(self, self.noted, method, uri)
         return found
 
     @property
     def noted(self) -> tuple[Fault, ...]:
-        """The faults met in parsing: of the start line and the shape of headers. A part of `faults`, at no cost."""
+        """The faults met in parsing: of the start line and the shape of headers. A part of `faults`, at little cost."""
+        self._headers()
         return self._noted
 
 
@@ -257,11 +287,10 @@ class SipRequest(SipMessage):
         method: str,
         uri: bytes,
         body_at: int,
-        first: dict[str, bytes],
-        more: dict[str, list[bytes]] | None,
+        headers: Sorted | None = None,
         noted: tuple[Fault, ...] = (),
     ) -> None:
-        SipMessage.__init__(self, raw, body_at, first, more, noted)
+        SipMessage.__init__(self, raw, body_at, headers, noted)
         self.method = method
         self.uri = uri
 
@@ -280,10 +309,9 @@ class SipResponse(SipMessage):
         code: int,
         reason: bytes,
         body_at: int,
-        first: dict[str, bytes],
-        more: dict[str, list[bytes]] | None,
+        headers: Sorted | None = None,
         noted: tuple[Fault, ...] = (),
     ) -> None:
-        SipMessage.__init__(self, raw, body_at, first, more, noted)
+        SipMessage.__init__(self, raw, body_at, headers, noted)
         self.code = code
         self.reason = reason

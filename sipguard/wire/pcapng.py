@@ -90,8 +90,10 @@ class Blocks:
             if end > size:
                 self._wait(kind, length)
                 return position
-            if kind in _READ:
-                self._block(kind, data, position + 8, end - 4, out)
+            if kind == _PACKET and length >= 32:
+                self._packet(self._order.packet.unpack_from(data, position + 8), data, position + 28, end - 4, out)
+            elif kind in _READ:
+                self._block(kind, data[position + 8 : end - 4], out)
             position = end
         self.need = 12
         return position
@@ -117,40 +119,34 @@ class Blocks:
         self._interfaces = []
         return self._order
 
-    def _block(self, kind: int, data: bytes, start: int, end: int, out: list[Captured]) -> None:
-        """Read one block's body, `data[start:end]`."""
-        if kind == _PACKET:
-            if end - start < 20:
-                self._faults.add("a packet block too short for its own head")
-                return
-            interface, high, low, length, original = self._order.packet.unpack_from(data, start)
-            self._packet(interface, high << 32 | low, data[start + 20 : end], length, original, out)
-        elif kind == _INTERFACE:
-            self._interface(data[start:end])
+    def _block(self, kind: int, body: bytes, out: list[Captured]) -> None:
+        """Read the body of a block of a kind that is not on every page."""
+        if kind == _INTERFACE:
+            self._interface(body)
         elif kind == _SIMPLE_PACKET:
-            self._simple(data[start:end], out)
-        elif kind == _OLD_PACKET:
-            if end - start < 20:
-                self._faults.add("a packet block too short for its own head")
-                return
-            interface, _, high, low, length, original = self._order.old.unpack_from(data, start)
-            self._packet(interface, high << 32 | low, data[start + 20 : end], length, original, out)
+            self._simple(body, out)
+        elif kind == _OLD_PACKET and len(body) >= 20:
+            interface, _, *rest = self._order.old.unpack_from(body)
+            self._packet((interface, *rest), body, 20, len(body), out)
+        elif kind != _SECTION:
+            self._faults.add("a packet block too short for its own head")
 
-    def _packet(self, number: int, units: int, body: bytes, length: int, original: int, out: list[Captured]) -> None:
-        """Give a packet with its time; one on an interface that the section does not have cannot be read."""
+    def _packet(self, head: tuple[int, ...], data: bytes, start: int, end: int, out: list[Captured]) -> None:
+        """Give the packet at `start` with its time; one on an interface that the section does not have is not read."""
+        number, high, low, length, original = head
         if number >= len(self._interfaces):
             self._faults.add("a packet on an interface that was not described")
             return
-        if length > len(body) or length > MAX_PACKET:
+        if length > end - start or length > MAX_PACKET:
             self._faults.add("a packet longer than its block, or than 1 MiB, was skipped")
             return
         linktype, _, times, by, offset = self._interfaces[number]
-        at = units * times // by + offset
+        at = (high << 32 | low) * times // by + offset
         if at >> 62:  # before 1970, or after 2116: nobody's clock, and more than 64 bits further on
             self._faults.add("a packet with an impossible time; that of the packet before it stands in")
             at = self._last
         self._last = at
-        out.append(Captured(at, linktype, body[:length], length < original))
+        out.append(Captured(at, linktype, data[start : start + length], length < original))
 
     def _simple(self, body: bytes, out: list[Captured]) -> None:
         """Give a simple packet, which has no time of its own: that of the packet before it stands in."""

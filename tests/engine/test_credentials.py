@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from sipguard.model import DecisionVerdict, SetName
-from tests.engine.story import Story
+from sipguard.model import DecisionVerdict, Frame, Hook, SetName
+from tests.engine.story import PBX, Story, ip, udp
 
 GUESSER = "203.0.113.66"
 VICTIM = "198.51.100.20"
@@ -256,6 +256,23 @@ def test_the_pbxs_own_challenged_requests_never_count() -> None:
         )
         story.inbound(trunk, 5060, answer.encode())
     assert story.findings() == []
+
+
+def test_a_stranger_cannot_speak_in_the_pbxs_name_from_outside() -> None:
+    story = Story()
+    forged = Story()  # only to write the packets down
+    sent = forged.ask(GUESSER, "made-up", extra="Expires: 3600")
+    answers: list[bytes] = []
+    forged.outbound = lambda _target, _port, payload: answers.append(payload) or ()  # type: ignore[method-assign]
+    forged.answer(sent, 200, extra=f"Contact: <sip:1001@{GUESSER}:5062>;expires=3600")
+    story.ask(GUESSER, "made-up", again=sent)
+    packet = udp(PBX, 5060, GUESSER, 5062, answers[0])
+    story.tell(Frame(packet, Hook.PREROUTING))
+    tunnelled = ip(4, GUESSER, PBX, packet)
+    story.tell(Frame(tunnelled, Hook.PREROUTING))
+    assert story.held(SetName.TRUSTED) == []
+    story.tell(Frame(packet, Hook.OUTPUT))  # the real one, so that the test is known to be able to fail
+    assert story.held(SetName.TRUSTED) == [GUESSER]
 
 
 def test_an_unanswered_guess_is_given_up_and_never_counted() -> None:

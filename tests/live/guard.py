@@ -152,8 +152,8 @@ def elements(host: Host, name: str) -> list[Any]:
 
 
 def rules(host: Host) -> str:
-    """Read the whole ruleset, as `nft` prints it."""
-    return host.run("nft", "list", "ruleset").stdout
+    """Read the whole ruleset, as `nft` prints it, without what counts or runs out."""
+    return host.run("nft", "-s", "list", "ruleset").stdout
 
 
 @contextmanager

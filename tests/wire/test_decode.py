@@ -201,3 +201,11 @@ def test_damaged_packets_never_raise(whole: bytes, damage: dict[int, int], end: 
     for place, value in damage.items():
         packet[place % len(packet)] = value
     read(bytes(packet[:end]))
+
+
+def test_payloads_too_short_for_their_own_header_are_none() -> None:
+    assert text(b"") is None
+    assert text(IP(**V4, proto=17) / Raw(b"1234567")) is None
+    assert text(IP(**V4, proto=6) / Raw(b"x" * 19)) is None
+    assert text(IP(**V4, proto=47) / Raw(b"xxx")) is None
+    assert text(IP(**V4, proto=4) / Raw(bytes(INNER6))) is None
