@@ -8,12 +8,13 @@ total: what is missing or unreadable is None, b"", -1 or (). Header names are as
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import islice
 
 from sipguard.sip.check import faults_of
 from sipguard.sip.digest import Challenge, Credentials, parse_challenges, parse_credentials
 from sipguard.sip.fault import BENIGN, Fault
 from sipguard.sip.fields import Contact, Via, read_branch, read_contacts, read_cseq, read_tag, read_via
-from sipguard.sip.grammar import number, split_list
+from sipguard.sip.grammar import MAX_ENTRIES, number, split_list
 from sipguard.sip.head import Sorted, read_carefully, sort_plainly
 from sipguard.sip.sdp import Sdp, parse_sdp
 from sipguard.sip.uri import address_of, parse_uri
@@ -210,8 +211,9 @@ class SipMessage:
 
     @property
     def vias(self) -> tuple[Via | None, ...]:
-        """Every Via from the top, lists split, None in the place of an unreadable one."""
-        return tuple(read_via(entry) for value in self.headers("via") for entry in split_list(value))
+        """Vias from the top, lists split, None in the place of an unreadable one; at most `MAX_ENTRIES`."""
+        entries = (entry for value in self.headers("via") for entry in split_list(value))
+        return tuple(map(read_via, islice(entries, MAX_ENTRIES)))
 
     @property
     def credentials(self) -> tuple[Credentials, ...]:
@@ -239,8 +241,9 @@ class SipMessage:
 
     @property
     def contacts(self) -> tuple[Contact, ...]:
-        """Every Contact in order."""
-        return tuple(contact for value in self.headers("contact") for contact in read_contacts(value))
+        """Contacts in order; at most `MAX_ENTRIES`."""
+        found = (contact for value in self.headers("contact") for contact in read_contacts(value))
+        return tuple(islice(found, MAX_ENTRIES))
 
     @property
     def expires(self) -> int | None:
