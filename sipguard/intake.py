@@ -76,7 +76,7 @@ class Intake:
 
     def read(self, at: Instant, frame: Frame) -> Sequence[Heard]:
         """Give the messages that this frame completes, in the order of their bytes."""
-        # A live tunnel ends where the kernel ends it, and comes here again. Read inside it, and one packet of a stranger
+        # A live tunnel ends where the kernel ends it, and comes here again. Read inside it, one packet of a stranger
         # could hold both sides of a conversation; but in a recording a tunnel may be all there is.
         packet = decode(at, frame.packet, self._fragments, tunnels=frame.hook is _UNKNOWN)
         if packet is None:
