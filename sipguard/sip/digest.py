@@ -127,7 +127,7 @@ def _sets(value: bytes) -> list[tuple[bytes, dict[bytes, bytes]]]:
 
 def parse_credentials(value: bytes) -> tuple[Credentials, ...]:
     """Read one Authorization or Proxy-Authorization value; more than one set in it is tolerated."""
-    return tuple(Credentials(scheme, fields) for scheme, fields in _sets(value))
+    return tuple([Credentials(scheme, fields) for scheme, fields in _sets(value)])
 
 
 def parse_challenges(value: bytes) -> tuple[Challenge, ...]:

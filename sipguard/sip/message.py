@@ -143,7 +143,8 @@ class SipMessage:
         """The first Call-ID, b"" when there is none."""
         call_id = self._call_id
         if call_id is None:
-            call_id = self._call_id = self._headers().get("call-id", b"").strip()
+            first = self._first
+            call_id = self._call_id = (self._sort() if first is None else first).get("call-id", b"").strip()
         return call_id
 
     @property
@@ -151,7 +152,8 @@ class SipMessage:
         """The CSeq number, 0 to 2^32 - 1 (beyond 2^31 - 1 with a fault), -1 when unreadable."""
         both = self._cseq
         if both is None:
-            both = self._cseq = read_cseq(self._headers().get("cseq", b""))
+            first = self._first
+            both = self._cseq = read_cseq((self._sort() if first is None else first).get("cseq", b""))
         return both[0]
 
     @property
@@ -159,7 +161,8 @@ class SipMessage:
         """The method in CSeq, a known one in capitals, "" when unreadable."""
         both = self._cseq
         if both is None:
-            both = self._cseq = read_cseq(self._headers().get("cseq", b""))
+            first = self._first
+            both = self._cseq = read_cseq((self._sort() if first is None else first).get("cseq", b""))
         return both[1]
 
     @property
@@ -167,7 +170,8 @@ class SipMessage:
         """The branch of the topmost Via."""
         branch = self._branch
         if branch is None:
-            value = self._headers().get("via")
+            first = self._first
+            value = (self._sort() if first is None else first).get("via")
             branch = self._branch = b"" if value is None else read_branch(value)
         return branch
 
@@ -176,7 +180,8 @@ class SipMessage:
         """The tag in From."""
         tag = self._from_tag
         if tag is None:
-            value = self._headers().get("from")
+            first = self._first
+            value = (self._sort() if first is None else first).get("from")
             tag = self._from_tag = b"" if value is None else read_tag(value)
         return tag
 
@@ -185,7 +190,8 @@ class SipMessage:
         """The tag in To."""
         tag = self._to_tag
         if tag is None:
-            value = self._headers().get("to")
+            first = self._first
+            value = (self._sort() if first is None else first).get("to")
             tag = self._to_tag = b"" if value is None else read_tag(value)
         return tag
 
@@ -220,13 +226,18 @@ class SipMessage:
         """Credentials in Authorization, then in Proxy-Authorization, in order; at most `MAX_CREDENTIALS`."""
         found = self._credentials
         if found is None:
-            first = self._headers()
+            first = self._first
+            if first is None:
+                first = self._sort()
             if "authorization" not in first and "proxy-authorization" not in first:
                 found = self._credentials = ()
             else:
-                values = (*self.headers("authorization"), *self.headers("proxy-authorization"))[:MAX_CREDENTIALS]
-                sets = [one for value in values for one in parse_credentials(value)]
-                found = self._credentials = tuple(sets[:MAX_CREDENTIALS])
+                values = [*self.headers("authorization"), *self.headers("proxy-authorization")]
+                if len(values) == 1:
+                    found = self._credentials = parse_credentials(values[0])
+                else:
+                    sets = [one for value in values[:MAX_CREDENTIALS] for one in parse_credentials(value)]
+                    found = self._credentials = tuple(sets[:MAX_CREDENTIALS])
         return found
 
     @property
