@@ -7,6 +7,7 @@ is the order of the checks below.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import islice
 from typing import Protocol
 
 from sipguard.sip.digest import Credentials
@@ -16,8 +17,10 @@ from sipguard.sip.grammar import (
     CALL_ID,
     DATE,
     HOST_PORT,
+    MAX_ENTRIES,
     MAX_LINE,
     MAX_MESSAGE,
+    MAX_PARAMETERS,
     PARAMETERS,
     URI_TEXT,
     VIA,
@@ -108,6 +111,7 @@ def faults_of(message: Readable, noted: tuple[Fault, ...], method: str, uri: byt
     found = [*noted, *_shape(message), *_presence(message, is_request=bool(method))]
     if method:
         found += _request_uri(uri)
+    found += _bounds(message)
     found += _vias(message)
     found += _identity(message, method)
     found += _addresses(message)
@@ -155,13 +159,28 @@ def _request_uri(uri: bytes) -> list[Fault]:
     return found
 
 
+def _entries(message: Readable, name: str) -> list[bytes]:
+    entries = (entry for value in message.headers(name) for entry in split_list(value))
+    return list(islice(entries, MAX_ENTRIES))
+
+
+def _bounds(message: Readable) -> list[Fault]:
+    values = [value for name in ("via", "from", "to", "contact") for value in message.headers(name)]
+    found = []
+    if any(value.count(b";") > MAX_PARAMETERS for value in values):
+        found.append(Fault.TOO_MANY_PARAMETERS)
+    counts = [sum(value.count(b",") + 1 for value in message.headers(name)) for name in ("via", "contact")]
+    if max(counts) > MAX_ENTRIES:
+        found.append(Fault.TOO_MANY_ENTRIES)
+    return found
+
+
 def _vias(message: Readable) -> list[Fault]:
     found = []
-    for value in message.headers("via"):
-        entries = split_list(value)
-        commas = b"," + value.replace(b" ", b"") + b","  # between which an empty entry is dropped by the split
-        if b",," in commas or not all(map(_is_via, entries)):
-            found.append(Fault.BAD_VIA)
+    # an empty entry between commas is dropped by the split, so the commas are looked at too
+    commas = [b",%b," % value.replace(b" ", b"") for value in message.headers("via")]
+    if any(b",," in text for text in commas) or not all(map(_is_via, _entries(message, "via"))):
+        found.append(Fault.BAD_VIA)
     top = split_list(message.header("via") or b"")
     if top and _has_twice(top[0]):
         found.append(Fault.DUPLICATE_PARAMETER)
@@ -212,7 +231,7 @@ def _addresses(message: Readable) -> list[Fault]:
                 found.append(Fault.DUPLICATE_PARAMETER)
     if message.header("from") is not None and not message.from_tag:
         found.append(Fault.NO_FROM_TAG)
-    entries = [entry for value in message.headers("contact") for entry in split_list(value)]
+    entries = _entries(message, "contact")
     if entries != [b"*"] and not all(split_address(entry)[3] for entry in entries):
         found.append(Fault.BAD_CONTACT)
     return found
@@ -227,7 +246,7 @@ def _numbers(message: Readable) -> list[Fault]:
     codes = [value.partition(b" ")[0] for value in message.headers("warning")]
     if not all(len(code) == 3 and code.isdigit() for code in codes):
         found.append(Fault.NUMBER_OUT_OF_RANGE)
-    entries = [entry for value in message.headers("contact") for entry in split_list(value)]
+    entries = _entries(message, "contact")
     params = [param for entry in entries for param in parameters(split_address(entry)[2])]
     if any(name == b"expires" and _is_beyond(text, 0xFFFF_FFFF) for name, text in params):
         found.append(Fault.NUMBER_OUT_OF_RANGE)

@@ -10,7 +10,7 @@ import hashlib
 import re
 from collections.abc import Callable, Mapping
 
-from sipguard.sip.grammar import TOKEN, unquote
+from sipguard.sip.grammar import MAX_LINE, TOKEN, unquote
 from sipguard.sip.uri import unescape
 
 # auth-param = token EQUAL (token / quoted-string); a token alone is the scheme
@@ -18,6 +18,9 @@ _ITEM = re.compile(rb'([^\s=,"]++)(?:[ \t]*+(=)[ \t]*+("(?:[^"\\]|\\.)*+"?|[^,\s
 
 # Schemes that may follow another one after a comma; an unknown one is read where it stands first.
 _SCHEMES = frozenset((b"digest", b"basic", b"bearer", b"negotiate", b"ntlm", b"kerberos"))
+
+
+_MAX_SETS = 32  # of one header value
 
 
 class Credentials:
@@ -107,24 +110,24 @@ def _tokens(text: bytes, fields: dict[bytes, bytes]) -> bool:
 def _sets(value: bytes) -> list[tuple[bytes, dict[bytes, bytes]]]:
     """Give every (scheme, parameters) of a header value, in order."""
     first, _, rest = value.strip().partition(b" ")
-    plain = _plain(rest) if first == b"Digest" else None
+    plain = _plain(rest) if first == b"Digest" and len(rest) < MAX_LINE else None
     if plain is not None:
         return [(b"digest", plain)]
     sets: list[tuple[bytes, dict[bytes, bytes]]] = []
-    for name, equal, text in _ITEM.findall(value):
+    for name, equal, text in _ITEM.findall(value, 0, MAX_LINE):
         lower = name.lower()
         if equal:
             if not sets:
                 sets.append((b"", {}))
             sets[-1][1][lower] = unquote(text)
-        elif not sets or lower in _SCHEMES:
+        elif len(sets) < _MAX_SETS and (not sets or lower in _SCHEMES):
             sets.append((lower, {}))
     return sets
 
 
 def parse_credentials(value: bytes) -> tuple[Credentials, ...]:
     """Read one Authorization or Proxy-Authorization value; more than one set in it is tolerated."""
-    return tuple(Credentials(scheme, fields) for scheme, fields in _sets(value))
+    return tuple([Credentials(scheme, fields) for scheme, fields in _sets(value)])
 
 
 def parse_challenges(value: bytes) -> tuple[Challenge, ...]:

@@ -42,6 +42,9 @@ class Fault(StrEnum):
     OVERLONG_MESSAGE = "overlong-message"  # more than 65,535 bytes in all
     TOO_MANY_HEADERS = "too-many-headers"  # more than 256; beyond, only what identifies and authenticates is read
 
+    TOO_MANY_PARAMETERS = "too-many-parameters"  # more than 64 in a From, To, Via or Contact; the rest is unread
+    TOO_MANY_ENTRIES = "too-many-entries"  # more than 128 in Via or Contact; the rest is unread
+
     # Headers that must be there (section 8.1.1), and only once (section 7.3.1).
     MISSING_VIA = "missing-via"
     MISSING_FROM = "missing-from"

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from sipguard.sip.grammar import METHODS, VIA, number, parameters, split_list
+from sipguard.sip.grammar import MAX_PARAMETERS, METHODS, VIA, number, parameters, split_list
 from sipguard.sip.uri import Parameters, address_of, split_address
 
 # What may stand in what follows ";tag=" only where that needs care: more parameters, quotes, brackets.
@@ -58,19 +58,20 @@ def _last(params: Sequence[tuple[bytes, bytes]], name: bytes) -> bytes:
 def read_tag(value: bytes) -> bytes:
     """Give the tag of a From or To value, b"" when there is none."""
     _, found, tag = value.rpartition(b";tag=")
-    if found:
+    if not found:
+        if b";" not in value or value.find(b">") == len(value) - 1:
+            return b""
+    elif value.count(b";") <= MAX_PARAMETERS:  # of more, only the careful way knows which are read
         if tag.isalnum():
             return tag
         if _NOT_IN_A_TAG.search(tag) is None:
             return tag.strip()
-    elif b";" not in value or value.find(b">") == len(value) - 1:
-        return b""
     return _last(address_of(value)[2], b"tag")
 
 
 def read_branch(value: bytes) -> bytes:
     """Give the branch of the first entry of a Via value, b"" when there is none."""
-    if b"," not in value and b'"' not in value:
+    if b"," not in value and b'"' not in value and value.count(b";") <= MAX_PARAMETERS:
         before, found, after = value.partition(b";branch=")
         branch, _, more = after.partition(b";")
         if found and before and (not more or more == b"rport" or b"branch" not in more.lower()):

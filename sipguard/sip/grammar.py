@@ -7,6 +7,7 @@ Nothing here knows of messages; no state.
 from __future__ import annotations
 
 import re
+from itertools import islice
 
 MAX_HEAD = 65_536
 """Bytes of a head that are read."""
@@ -19,6 +20,12 @@ MAX_LINE = 8_192
 
 MAX_HEADERS = 256
 """Header lines that are read in full; of the rest, as many again of the essential ones."""
+
+MAX_PARAMETERS = 64
+"""Parameters of one value that are read."""
+
+MAX_ENTRIES = 128
+"""Entries of Via and of Contact that are read, on one line or on many; Max-Forwards starts at 70."""
 
 BLANKS = b" \t\r\n\0"
 """What PBXs skip before a start line (CRLF, LF, space and tab by all that were tried, NUL by Kamailio)."""
@@ -149,16 +156,21 @@ def fold_name(name: bytes) -> str | None:
 
 
 def split_list(value: bytes) -> list[bytes]:
-    """Split a header value at its commas, stripped; commas in quotes and in angle brackets split nothing."""
+    """Split a header value at its commas, stripped; commas in quotes and in angle brackets split nothing.
+
+    Gives `MAX_ENTRIES` entries at most.
+    """
     if b"," not in value:
         only = value.strip()
         return [only] if only else []
     items = (item.strip() for item in _ITEM.findall(value))
-    return [item for item in items if item]
+    return list(islice(filter(None, items), MAX_ENTRIES))
 
 
 def parameters(text: bytes) -> list[tuple[bytes, bytes]]:
     """Read `;name=value` parameters in order, names in lower case, values unquoted; b"" where there is no value."""
+    if text.count(b";") > MAX_PARAMETERS:
+        text = b";".join(text.split(b";", MAX_PARAMETERS + 1)[: MAX_PARAMETERS + 1])
     return [(name.lower(), unquote(value)) for name, value in _PARAMETER.findall(text) if name]
 
 

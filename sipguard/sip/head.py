@@ -80,7 +80,7 @@ def read_carefully(data: bytes) -> Head:
         noted.append(Fault.FOLDED)
     lines = unfolded.splitlines()
     first, more = _index(lines, noted)
-    return Head(lines[0], body_at, first, more, noted)
+    return Head(lines[0], body_at, first, more, list(dict.fromkeys(noted)))
 
 
 def _index(lines: list[bytes], noted: list[Fault]) -> tuple[dict[str, bytes], dict[str, list[bytes]]]:

@@ -8,12 +8,13 @@ total: what is missing or unreadable is None, b"", -1 or (). Header names are as
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import islice
 
 from sipguard.sip.check import faults_of
 from sipguard.sip.digest import Challenge, Credentials, parse_challenges, parse_credentials
 from sipguard.sip.fault import BENIGN, Fault
 from sipguard.sip.fields import Contact, Via, read_branch, read_contacts, read_cseq, read_tag, read_via
-from sipguard.sip.grammar import number, split_list
+from sipguard.sip.grammar import MAX_ENTRIES, number, split_list
 from sipguard.sip.head import Sorted, read_carefully, sort_plainly
 from sipguard.sip.sdp import Sdp, parse_sdp
 from sipguard.sip.uri import address_of, parse_uri
@@ -142,7 +143,8 @@ class SipMessage:
         """The first Call-ID, b"" when there is none."""
         call_id = self._call_id
         if call_id is None:
-            call_id = self._call_id = self._headers().get("call-id", b"").strip()
+            first = self._first
+            call_id = self._call_id = (self._sort() if first is None else first).get("call-id", b"").strip()
         return call_id
 
     @property
@@ -150,7 +152,8 @@ class SipMessage:
         """The CSeq number, 0 to 2^32 - 1 (beyond 2^31 - 1 with a fault), -1 when unreadable."""
         both = self._cseq
         if both is None:
-            both = self._cseq = read_cseq(self._headers().get("cseq", b""))
+            first = self._first
+            both = self._cseq = read_cseq((self._sort() if first is None else first).get("cseq", b""))
         return both[0]
 
     @property
@@ -158,7 +161,8 @@ class SipMessage:
         """The method in CSeq, a known one in capitals, "" when unreadable."""
         both = self._cseq
         if both is None:
-            both = self._cseq = read_cseq(self._headers().get("cseq", b""))
+            first = self._first
+            both = self._cseq = read_cseq((self._sort() if first is None else first).get("cseq", b""))
         return both[1]
 
     @property
@@ -166,7 +170,8 @@ class SipMessage:
         """The branch of the topmost Via."""
         branch = self._branch
         if branch is None:
-            value = self._headers().get("via")
+            first = self._first
+            value = (self._sort() if first is None else first).get("via")
             branch = self._branch = b"" if value is None else read_branch(value)
         return branch
 
@@ -175,7 +180,8 @@ class SipMessage:
         """The tag in From."""
         tag = self._from_tag
         if tag is None:
-            value = self._headers().get("from")
+            first = self._first
+            value = (self._sort() if first is None else first).get("from")
             tag = self._from_tag = b"" if value is None else read_tag(value)
         return tag
 
@@ -184,7 +190,8 @@ class SipMessage:
         """The tag in To."""
         tag = self._to_tag
         if tag is None:
-            value = self._headers().get("to")
+            first = self._first
+            value = (self._sort() if first is None else first).get("to")
             tag = self._to_tag = b"" if value is None else read_tag(value)
         return tag
 
@@ -210,21 +217,27 @@ class SipMessage:
 
     @property
     def vias(self) -> tuple[Via | None, ...]:
-        """Every Via from the top, lists split, None in the place of an unreadable one."""
-        return tuple(read_via(entry) for value in self.headers("via") for entry in split_list(value))
+        """Vias from the top, lists split, None in the place of an unreadable one; at most `MAX_ENTRIES`."""
+        entries = (entry for value in self.headers("via") for entry in split_list(value))
+        return tuple(map(read_via, islice(entries, MAX_ENTRIES)))
 
     @property
     def credentials(self) -> tuple[Credentials, ...]:
         """Credentials in Authorization, then in Proxy-Authorization, in order; at most `MAX_CREDENTIALS`."""
         found = self._credentials
         if found is None:
-            first = self._headers()
+            first = self._first
+            if first is None:
+                first = self._sort()
             if "authorization" not in first and "proxy-authorization" not in first:
                 found = self._credentials = ()
             else:
-                values = (*self.headers("authorization"), *self.headers("proxy-authorization"))[:MAX_CREDENTIALS]
-                sets = [one for value in values for one in parse_credentials(value)]
-                found = self._credentials = tuple(sets[:MAX_CREDENTIALS])
+                values = [*self.headers("authorization"), *self.headers("proxy-authorization")]
+                if len(values) == 1:
+                    found = self._credentials = parse_credentials(values[0])
+                else:
+                    sets = [one for value in values[:MAX_CREDENTIALS] for one in parse_credentials(value)]
+                    found = self._credentials = tuple(sets[:MAX_CREDENTIALS])
         return found
 
     @property
@@ -239,8 +252,9 @@ class SipMessage:
 
     @property
     def contacts(self) -> tuple[Contact, ...]:
-        """Every Contact in order."""
-        return tuple(contact for value in self.headers("contact") for contact in read_contacts(value))
+        """Contacts in order; at most `MAX_ENTRIES`."""
+        found = (contact for value in self.headers("contact") for contact in read_contacts(value))
+        return tuple(islice(found, MAX_ENTRIES))
 
     @property
     def expires(self) -> int | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import TypeAlias
 
-from sipguard.sip.grammar import DISPLAY_NAME, PARAMETERS, QUOTED, URI_TEXT, parameters, unquote
+from sipguard.sip.grammar import DISPLAY_NAME, MAX_PARAMETERS, PARAMETERS, QUOTED, URI_TEXT, parameters, unquote
 
 Parameters: TypeAlias = tuple[tuple[bytes, bytes], ...]
 """Names in lower case, values unquoted, in the order sent; a value is b"" where there is none."""
@@ -130,7 +130,7 @@ def _uri_params(tail: bytes) -> Parameters:
     if not tail:
         return ()
     found = []
-    for item in tail.split(b";"):
+    for item in tail.split(b";", MAX_PARAMETERS)[:MAX_PARAMETERS]:
         name, _, value = item.partition(b"=")
         if name:
             found.append((unescape(name.strip()).lower(), unescape(value.strip())))

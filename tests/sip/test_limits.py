@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from sipguard.sip.grammar import MAX_HEAD, MAX_HEADERS, MAX_LINE
+from sipguard.sip.grammar import MAX_ENTRIES, MAX_HEAD, MAX_HEADERS, MAX_LINE, MAX_PARAMETERS
 from sipguard.sip.message import MAX_CREDENTIALS, Fault
 from sipguard.sip.sdp import MAX_MEDIA
+from sipguard.sip.uri import parse_uri
 from tests.sip.build import build, read
 
 START = "REGISTER sip:pbx.example.com SIP/2.0"
@@ -54,6 +55,28 @@ def test_more_credentials_than_allowed_are_not_read() -> None:
     assert len(message.credentials) == MAX_CREDENTIALS
     many = "WWW-Authenticate: " + ", ".join(f'Digest realm="{number}"' for number in range(100))
     assert len(read(build("SIP/2.0 401 No", many)).challenges) == MAX_CREDENTIALS
+
+
+def test_more_parameters_than_allowed_are_not_read() -> None:
+    message = read(build(to="<sip:a@b>" + ";" * 10 + ";x=y" * 20_000 + ";tag=z"))
+    assert (message.to_tag, message.from_tag) == (b"", b"8a7b6c5d")
+    assert Fault.TOO_MANY_PARAMETERS in message.faults
+    uri = parse_uri(b"sip:a@b" + b";x=y" * 1000)
+    assert uri is not None
+    assert len(uri.params) == MAX_PARAMETERS
+
+
+def test_more_entries_than_allowed_are_not_read() -> None:
+    for lines in (["v: " + ",".join(["SIP/2.0/UDP h"] * 500)], ["v: SIP/2.0/UDP a,SIP/2.0/UDP b"] * 200):
+        message = read(build(START, *lines))
+        assert len(message.vias) == MAX_ENTRIES
+        assert Fault.TOO_MANY_ENTRIES in message.faults
+    assert len(read(build(contact=",".join(["<sip:a@b>"] * 500))).contacts) == MAX_ENTRIES
+
+
+def test_what_is_wrong_a_thousand_times_is_said_once() -> None:
+    message = read(build(START, *["no colon"] * 200))
+    assert message.noted == message.faults == (Fault.BAD_HEADER_LINE,)
 
 
 def test_more_media_than_allowed_are_not_read() -> None:
