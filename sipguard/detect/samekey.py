@@ -14,7 +14,7 @@ Ways around it
     Guessing with proper keys, which `credentials` counts.
 
 Options
-    enabled, then, sources
+    enabled, sources, then
 
 References
     RFC 3261 sections 17.2.3 and 22.2.
