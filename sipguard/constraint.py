@@ -31,6 +31,20 @@ class ByteSize(NamedTuple):
     most: int
 
 
+class Count(NamedTuple):
+    """A list holds between `least` and `most` items; no list holds the same item twice."""
+
+    least: int
+    most: int
+
+
+class Matching(NamedTuple):
+    """A text matches `pattern` as a whole (common to Python and ECMAScript); `wanted` says it in words."""
+
+    pattern: str
+    wanted: str
+
+
 class Described(NamedTuple):
     """One line for the schema that editors show."""
 

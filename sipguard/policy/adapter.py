@@ -21,9 +21,9 @@ from pydantic import (
     create_model,
 )
 
+from sipguard.constraint import Count
 from sipguard.policy.checks import TABLE_CHECKS, Complaint
 from sipguard.policy.hints import UNKNOWN, wrong_shape
-from sipguard.policy.marker import Count
 from sipguard.policy.schema import Policy
 from sipguard.policy.tree import Entry, Table, policy_tree
 from sipguard.policy.units import UnfitError

@@ -16,9 +16,8 @@ from enum import StrEnum
 from typing import Any
 
 from sipguard.address import Network
-from sipguard.constraint import Between, ByteSize, DurationBetween
+from sipguard.constraint import Between, ByteSize, DurationBetween, Matching
 from sipguard.policy import units
-from sipguard.policy.marker import Matching
 from sipguard.policy.units import UnfitError
 
 LONGEST_TEXT = 1024  # keeps every pattern below far from work that grows faster than the text

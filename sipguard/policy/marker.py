@@ -1,6 +1,6 @@
 """Markers of the policy's own: how a setting is written, where the file's form differs from the dataclass's.
 
-Plain data, read by `tree.py` and `leaf.py`; nothing here checks anything. Ranges and sizes are in `constraint.py`.
+Plain data, read by `tree.py` and `leaf.py`; nothing here checks anything. Ranges, sizes, counts and patterns are in `constraint.py`.
 """
 
 from __future__ import annotations
@@ -28,17 +28,3 @@ class NamesOf(NamedTuple):
 
 class Inlined(NamedTuple):
     """The tables of this field stand at the same level as the field itself."""
-
-
-class Count(NamedTuple):
-    """A list holds between `least` and `most` items; no list holds the same item twice."""
-
-    least: int
-    most: int
-
-
-class Matching(NamedTuple):
-    """A text matches `pattern` as a whole (common to Python and ECMAScript); `wanted` says it in words."""
-
-    pattern: str
-    wanted: str

@@ -12,10 +12,10 @@ from enum import StrEnum
 from typing import Annotated, TypeAlias
 
 from sipguard.address import Network
-from sipguard.constraint import Between, Described, PortNumber
+from sipguard.constraint import Between, Count, Described, Matching, PortNumber
 from sipguard.decide import force, ladder
 from sipguard.detect import catalogue
-from sipguard.policy.marker import Count, Inlined, Key, Matching, NamesOf, NetworksOf
+from sipguard.policy.marker import Inlined, Key, NamesOf, NetworksOf
 from sipguard.policy.shell import Shell
 from sipguard.track import limits
 

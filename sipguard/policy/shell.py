@@ -9,9 +9,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Annotated, TypeAlias
 
-from sipguard.constraint import Between, ByteSize, Described, DurationBetween
+from sipguard.constraint import Between, ByteSize, Described, DurationBetween, Matching
 from sipguard.model import DAY, MINUTE, SECOND, Span
-from sipguard.policy.marker import Matching
 
 KIB = 1024
 MIB = 1024 * KIB

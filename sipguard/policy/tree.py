@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Annotated, Any, TypeAlias, cast, get_args, get_origin, get_type_hints
 
-from sipguard.constraint import Described
+from sipguard.constraint import Count, Described
 from sipguard.policy.leaf import PLACE, Leaf, leaf_of
-from sipguard.policy.marker import Count, Inlined, Key, NamesOf, NetworksOf
+from sipguard.policy.marker import Inlined, Key, NamesOf, NetworksOf
 from sipguard.policy.schema import Policy
 from sipguard.policy.words import WORDS
 
