@@ -124,10 +124,11 @@ class Asked(Event):
     """A request came in that belongs to no dialog (no To-tag): a registration, a call, a probe.
 
     `request` is there to be looked into; every look costs. `proven`: the sender was shown to hold its address.
-    `repeated`: the same transaction was asked before, so this is its copy.
+    `repeated`: the same transaction was asked before, so this is its copy (known of strangers only). `target` and
+    `target_port` are the PBX's, as the packet had them.
     """
 
-    __slots__ = ("port", "proven", "repeated", "request", "standing", "transport")
+    __slots__ = ("port", "proven", "repeated", "request", "standing", "target", "target_port", "transport")
 
     def __init__(
         self,
@@ -137,6 +138,8 @@ class Asked(Event):
         transport: Transport,
         request: SipRequest,
         standing: Standing,
+        target: Address,
+        target_port: int,
         *,
         proven: bool,
         repeated: bool,
@@ -145,6 +148,8 @@ class Asked(Event):
         self.source = source
         self.port = port
         self.transport = transport
+        self.target = target
+        self.target_port = target_port
         self.request = request
         self.standing = standing
         self.proven = proven
@@ -171,6 +176,21 @@ class Answered(Event):
         self.source = source
         self.port = port
         self.transport = transport
+        self.response = response
+        self.standing = standing
+        self.proven = proven
+
+
+class Rang(Event):
+    """The PBX let an INVITE of `source` ring (180 to 183): somebody's phone makes a noise, and nothing is final yet."""
+
+    __slots__ = ("proven", "response", "standing")
+
+    def __init__(
+        self, at: Instant, source: Address, response: SipResponse, standing: Standing, *, proven: bool
+    ) -> None:
+        self.at = at
+        self.source = source
         self.response = response
         self.standing = standing
         self.proven = proven

@@ -31,3 +31,13 @@ class Sliding:
     def first(self) -> Instant | None:
         """Give the oldest mark still held; `count` forgets those past the span."""
         return self._marks[0] if self._marks else None
+
+
+def paced(due: Instant, at: Instant, budget: int, span: Span) -> Instant:
+    """Take one message of a budget of so many within a span; gives the new `due`, which is all there is to remember.
+
+    The generic cell rate algorithm (ITU-T I.371): a burst of the whole budget is free, and it comes back evenly. The
+    budget is overdrawn when what is given lies more than the span after `at`; 0 is where everybody begins. The budget
+    may differ from one call to the next.
+    """
+    return max(due, at) + span // budget

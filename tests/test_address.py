@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sipguard.address import Network, parse_address, parse_network, show, subject_of
+from sipguard.address import Network, parse_address, parse_network, sender_key, show, subject_of
 
 
 @given(st.one_of(st.binary(min_size=4, max_size=4), st.binary(min_size=16, max_size=16)))
@@ -55,3 +55,8 @@ def test_networks_cover_their_own_family_only() -> None:
 def test_a_v6_sender_stands_for_its_64() -> None:
     assert str(subject_of(parse_address("2001:db8::1:2:3:4"))) == "2001:db8::/64"
     assert subject_of(parse_address("192.0.2.1")) == Network(b"\xc0\0\2\1", 32)
+
+
+def test_a_sender_s_key_is_its_address_or_its_64() -> None:
+    assert sender_key(parse_address("192.0.2.1")) == bytes([192, 0, 2, 1])
+    assert sender_key(parse_address("2001:db8:1:2::5")) == parse_address("2001:db8:1:2::")[:8]

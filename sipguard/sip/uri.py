@@ -137,6 +137,12 @@ def _uri_params(tail: bytes) -> Parameters:
     return tuple(found)
 
 
+def user_of(uri: bytes) -> bytes:
+    """Give whom a request URI names: its user, unescaped, without the user's own parameters; b"" when nobody."""
+    read = parse_uri(uri)
+    return b"" if read is None else read.user.partition(b";")[0]
+
+
 def split_address(value: bytes) -> tuple[bytes, bytes, bytes, bool]:
     """Split a From, To or Contact into display name as sent, URI, header parameters as sent, and whether it is sound.
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from sipguard.address import Address
-from sipguard.event import Answered, Asked, Standing, Unread
+from sipguard.event import Answered, Asked, Rang, Standing, Unread
 from sipguard.intake import Heard
 from sipguard.model import SECOND, Instant, Span
 from sipguard.sip.message import SipRequest, SipResponse, Unparsable
@@ -44,13 +44,26 @@ class Asking:
             if not repeated:
                 self._asked.put(key, at, heard.source)
         return Asked(
-            at, heard.source, heard.source_port, heard.transport, request, standing, proven=proven, repeated=repeated
+            at,
+            heard.source,
+            heard.source_port,
+            heard.transport,
+            request,
+            standing,
+            heard.target,
+            heard.target_port,
+            proven=proven,
+            repeated=repeated,
         )
 
     def answered(self, at: Instant, heard: Heard, response: SipResponse, *, proven: bool) -> Answered:
         """Give the event of a final answer."""
         standing = self._standing(at, heard.target)
         return Answered(at, heard.target, heard.target_port, heard.transport, response, standing, proven=proven)
+
+    def rang(self, at: Instant, heard: Heard, response: SipResponse, *, proven: bool) -> Rang:
+        """Give the event of an INVITE that rings."""
+        return Rang(at, heard.target, response, self._standing(at, heard.target), proven=proven)
 
     def unread(self, at: Instant, heard: Heard, message: Unparsable, *, proven: bool) -> Unread:
         """Give the event of bytes that are no message."""

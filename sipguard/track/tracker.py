@@ -63,6 +63,8 @@ class Tracker:
             events = self._response(at, heard, message)
             if message.code >= 200 and message.cseq_method not in _WITHIN_DIALOGS:
                 return (*events, self._asking.answered(at, heard, message, proven=self._target_proven(at, heard)))
+            if 180 <= message.code <= 183 and message.cseq_method == "INVITE":
+                return (*events, self._asking.rang(at, heard, message, proven=self._target_proven(at, heard)))
             return events
         if side is _FAR and isinstance(message, Unparsable):
             return (self._asking.unread(at, heard, message, proven=self.proven(at, heard)),)
