@@ -19,11 +19,12 @@ from sipguard.decide.force import Config as ForceConfig
 from sipguard.decide.force import Force
 from sipguard.decide.judge import Judge
 from sipguard.detect.catalogue import Detector, consequences, detectors
-from sipguard.event import AuthFailed, Event, Registered, Standing, Unregistered
+from sipguard.event import AuthFailed, Event, Recalled, Registered, Standing, Unregistered
 from sipguard.intake import Intake
 from sipguard.model import (
     ACCEPTED,
     MINUTE,
+    NOWHERE,
     Account,
     Action,
     Alert,
@@ -37,6 +38,7 @@ from sipguard.model import (
     Held,
     Hook,
     Instant,
+    Lookups,
     Names,
     Order,
     Origin,
@@ -65,9 +67,10 @@ _HELD_MOST = 1_100_000
 class Engine:
     """Decides. Inputs come in the order of their time; time never goes backwards (an earlier one is taken as now)."""
 
-    def __init__(self, policy: Policy, state: State) -> None:
+    def __init__(self, policy: Policy, state: State, look: Lookups = NOWHERE) -> None:
         """Begin with a policy and what earlier `Record` deltas fold to; what that calls for is in the first actions."""
         self._policy = policy
+        self._look = look
         self._now: Instant = 0
         self._counts = dict.fromkeys(("frames", "findings", "flows", "enforce_failed", *SensorKind), 0)
         self._alerted: dict[SensorKind, Instant] = {}
@@ -269,15 +272,24 @@ class Engine:
         self._judge.adopt(consequences(policy.detect))
         if policy.detect != earlier.detect:  # counters begin anew only where what they count has changed
             self._set_detectors()
+            self._recall()
         return self._named(at, _names_of(policy, earlier))
 
     def _set_detectors(self) -> None:
-        self._detectors = detectors(self._policy.detect)
+        self._detectors = detectors(self._policy.detect, self._look)
         handlers: dict[type[Event], list[Callable[[Any], Sequence[Finding]]]] = {}
         for detector in self._detectors:
             for kind, handle in detector.handlers.items():
                 handlers.setdefault(kind, []).append(handle)
         self._handlers = handlers
+
+    def _recall(self) -> None:
+        """Tell the detectors which registrations stand from before they were made; it is nothing to find fault with."""
+        handlers = self._handlers.get(Recalled, ())
+        for place, until in self._trusts.places() if handlers else ():
+            for account in sorted(self._trusts.accounts(place)):
+                for handle in handlers:
+                    handle(Recalled(self._now, place.address, account, until))
 
     def _standing(self, _at: Instant, address: Address) -> Standing:
         """Say what a sender is to us now."""
@@ -291,6 +303,7 @@ class Engine:
 
     def _restore(self, state: State) -> None:
         self._trusts.restore(state.trust)
+        self._recall()
         self._tracker.restore(state.trust)
         self._force.ladder.restore(state.offences)
         ledger = self._force.ledger

@@ -94,18 +94,30 @@ class AuthSucceeded(Event):
 
 
 class Registered(Event):
-    """An authenticated REGISTER put a contact in place until `until`. `proven`: its sender holds the address."""
+    """An authenticated REGISTER put a contact in place until `until`. `proven`: its sender holds the address.
 
-    __slots__ = ("account", "contact", "proven", "until")
+    `agent` is the beginning of what the device says it is (User-Agent), empty when it says nothing.
+    """
+
+    __slots__ = ("account", "agent", "contact", "proven", "until")
 
     def __init__(
-        self, at: Instant, source: Address, account: Account, contact: bytes, until: Instant, *, proven: bool
+        self,
+        at: Instant,
+        source: Address,
+        account: Account,
+        contact: bytes,
+        until: Instant,
+        agent: bytes,
+        *,
+        proven: bool,
     ) -> None:
         self.at = at
         self.source = source
         self.account = account
         self.contact = contact
         self.until = until
+        self.agent = agent
         self.proven = proven
 
 
@@ -118,6 +130,18 @@ class Unregistered(Event):
         self.at = at
         self.source = source
         self.account = account
+
+
+class Recalled(Event):
+    """A registration was found to stand from before its hearer was made: before a restart, or a change of policy."""
+
+    __slots__ = ("account", "until")
+
+    def __init__(self, at: Instant, source: Address, account: Account, until: Instant) -> None:
+        self.at = at
+        self.source = source  # an IPv6 one is the first of its /64
+        self.account = account
+        self.until = until
 
 
 class Asked(Event):

@@ -10,7 +10,7 @@ file. On the packet path the classes are plain and slotted (a frozen dataclass c
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from typing import NamedTuple, TypeAlias
@@ -363,5 +363,19 @@ class State:
     trust: Sequence[Trust] = ()
     adopted: Sequence[Held] = ()
 
+
+@dataclass(frozen=True, slots=True)
+class Lookups:
+    """Where an address is, as far as anybody knows; functions that the shell hands in, and that never raise.
+
+    `country` gives two capital letters (ISO 3166-1) or "", `asn` the number of the autonomous system or 0.
+    """
+
+    country: Callable[[Address], str]
+    asn: Callable[[Address], int]
+
+
+NOWHERE = Lookups(lambda _: "", lambda _: 0)
+"""What is known of addresses without a database."""
 
 ACCEPTED = Verdict(VerdictKind.ACCEPT)

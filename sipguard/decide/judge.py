@@ -2,7 +2,8 @@
 
 On a sender, in this order: who is exempt is only reported; who is not proven is throttled, never banned; who is trusted
 is never throttled; where healthy devices are, what fails is put under quarantine, and the place is not banned. On an
-account: it is quarantined or shielded as the policy says. What was said lately is not said again.
+account: it is quarantined or shielded as the policy says; used from one place, it is quarantined there alone. What was
+said lately is not said again.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from sipguard.model import (
     Instant,
     Order,
     OrderVerb,
+    Pair,
     Record,
     SetName,
     Subject,
@@ -65,8 +67,10 @@ class Judge:
             if self._force.ledger.until(SetName.BLOCKED, subject) is not None:
                 return []
             told = self._sender(finding, subject)
+        elif isinstance(subject, Pair):
+            told = self._pair(finding, subject)
         else:
-            told = self._account(finding, subject if isinstance(subject, Account) else subject.account)
+            told = self._account(finding, subject)
         return [Record(finding.at, finding), *told] if told else []
 
     def spared(self, network: Network) -> str:
@@ -125,6 +129,17 @@ class Judge:
             return self._force.shield(at, account, because, rule)
         return [Record(at, self._decision(finding, DecisionVerdict.REPORT, rule))]
 
+    def _pair(self, finding: Finding, pair: Pair) -> list[Action]:
+        """Decide on an account as used from one place: that alone is quarantined, and the owner elsewhere is not."""
+        rule = f"detect.{finding.detector}.then"
+        if self._consequences[finding.detector] not in _AGAINST_PAIRS:
+            return self._once(finding, DecisionVerdict.REPORT, rule)
+        if spared := self.spared(pair.network):
+            return self._once(finding, DecisionVerdict.EXEMPT, spared)
+        if self._said_lately(finding):
+            return []
+        return self._force.quarantine(finding.at, pair, (finding.detector,), rule)
+
     # --- Orders -------------------------------------------------------------------------------------------------------
 
     def order(self, at: Instant, order: Order) -> list[Action]:
@@ -159,6 +174,7 @@ class Judge:
 
 
 _AGAINST_SENDERS = frozenset({Consequence.BLOCK, Consequence.THROTTLE})
+_AGAINST_PAIRS = frozenset({Consequence.BLOCK, Consequence.QUARANTINE})
 _ROLES = {
     "own": "this host's or the PBX's own address",
     "pbx": "the PBX's address",

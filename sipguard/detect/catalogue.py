@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from sipguard.detect import credentials, samekey
 from sipguard.event import Event
-from sipguard.model import Consequence, Finding
+from sipguard.model import NOWHERE, Consequence, Finding, Lookups
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +29,8 @@ class Detector(Protocol):
         ...
 
 
-def detectors(config: Config) -> Sequence[Detector]:
-    """Make the detectors that the policy enables, in the order in which they speak."""
+def detectors(config: Config, look: Lookups = NOWHERE) -> Sequence[Detector]:
+    """Make the detectors that the policy enables, in the order in which they speak; `look` says where addresses are."""
     made: list[Detector] = []
     if config.credentials.enabled:
         made.append(credentials.Detector(config.credentials))

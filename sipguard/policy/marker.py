@@ -1,6 +1,7 @@
 """Markers of the policy's own: how a setting is written, where the file's form differs from the dataclass's.
 
-Plain data, read by `tree.py` and `leaf.py`; nothing here checks anything. Ranges, sizes, counts and patterns are in `constraint.py`.
+Plain data, read by `tree.py` and `leaf.py`; nothing here checks anything. What values may be is said
+with the markers of `constraint.py`.
 """
 
 from __future__ import annotations

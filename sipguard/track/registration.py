@@ -41,7 +41,15 @@ class Registrations:
             self._put(each.account, each.network, each.network.address, each.until)
 
     def registered(
-        self, at: Instant, source: Address, account: Account, contact: bytes, expires: int, *, proven: bool
+        self,
+        at: Instant,
+        source: Address,
+        account: Account,
+        contact: bytes,
+        expires: int,
+        agent: bytes = b"",
+        *,
+        proven: bool,
     ) -> Event:
         """Put a registration in place for `expires` seconds, or take it back with 0; gives the event of it."""
         place = subject_of(source)
@@ -50,7 +58,7 @@ class Registrations:
             return Unregistered(at, source, account)
         until = at + min(expires, LONGEST) * SECOND
         self._put(account, place, source, until)
-        return Registered(at, source, account, contact, until, proven=proven)
+        return Registered(at, source, account, contact, until, agent, proven=proven)
 
     def stands(self, source: Address, account: Account) -> bool:
         """Tell whether an account is registered from a source."""

@@ -28,6 +28,7 @@ _WITHIN_DIALOGS = frozenset({"BYE", "PRACK", "UPDATE", "INFO", "CANCEL", "ACK"})
 _PBX, _FAR = Side.PBX, Side.FAR  # bound once: look-ups of members are slow in Python 3.11
 _DEFAULT_EXPIRES = 3600
 """Seconds; RFC 3261 section 10.2 suggests an hour where neither side says."""
+_AGENT = 64
 
 
 class Tracker:
@@ -108,6 +109,7 @@ class Tracker:
             proven = heard.flow.proven
         attempt = Attempt(at, heard.source_port, chosen, fingerprint(request), excuse, proven=proven)
         if request.method == "REGISTER":
+            attempt.agent = (request.header("user-agent") or b"")[:_AGENT]
             contacts = request.contacts
             if contacts:
                 attempt.contact = contacts[0].uri
@@ -198,7 +200,7 @@ class Tracker:
             return (success,)
         expires = _granted(response, attempt)
         registration = self._registrations.registered(
-            at, heard.target, attempt.account, attempt.contact, expires, proven=proven
+            at, heard.target, attempt.account, attempt.contact, expires, attempt.agent, proven=proven
         )
         return success, registration
 

@@ -29,7 +29,7 @@ Key: TypeAlias = tuple[Address, bytes, int, str, bytes]
 class Attempt:
     """One credential that was sent and waits for its answer. Nothing of the credential is kept but a fingerprint."""
 
-    __slots__ = ("account", "at", "contact", "excuse", "expires", "mark", "nonce", "port", "proven")
+    __slots__ = ("account", "agent", "at", "contact", "excuse", "expires", "mark", "nonce", "port", "proven")
 
     def __init__(
         self, at: Instant, port: int, chosen: Credentials, mark: bytes, excuse: Excuse, *, proven: bool
@@ -41,6 +41,7 @@ class Attempt:
         self.mark = mark
         self.excuse = excuse  # judged as the PBX judges: when the credential arrived, not when it was answered
         self.proven = proven
+        self.agent = b""
         self.contact = b""
         self.expires: int | None = None
 
