@@ -147,12 +147,14 @@ class Recalled(Event):
 class Asked(Event):
     """A request came in that belongs to no dialog (no To-tag): a registration, a call, a probe.
 
-    `request` is there to be looked into; every look costs. `proven`: the sender was shown to hold its address.
+    `request` is there to be looked into; every look costs. `proven`: the sender was shown to hold its address, lately;
+    `shown`: this very message shows it, by a nonce that was sent there alone or over a proven connection. Whoever wants
+    to blame an address for one message alone asks for `shown`: the rest of its holder's proof anybody can borrow.
     `repeated`: the same transaction was asked before, so this is its copy (known of strangers only). `target` and
     `target_port` are the PBX's, as the packet had them.
     """
 
-    __slots__ = ("port", "proven", "repeated", "request", "standing", "target", "target_port", "transport")
+    __slots__ = ("port", "proven", "repeated", "request", "shown", "standing", "target", "target_port", "transport")
 
     def __init__(
         self,
@@ -166,6 +168,7 @@ class Asked(Event):
         target_port: int,
         *,
         proven: bool,
+        shown: bool,
         repeated: bool,
     ) -> None:
         self.at = at
@@ -177,6 +180,7 @@ class Asked(Event):
         self.request = request
         self.standing = standing
         self.proven = proven
+        self.shown = shown
         self.repeated = repeated
 
 
@@ -243,6 +247,19 @@ class Unread(Event):
         self.transport = transport
         self.raw = raw
         self.faults = faults
+        self.standing = standing
+        self.proven = proven
+
+
+class Rewritten(Event):
+    """A TCP sender sent other bytes in the place of some not yet acknowledged: no honest stack does. Once a flow."""
+
+    __slots__ = ("port", "proven", "standing")
+
+    def __init__(self, at: Instant, source: Address, port: int, standing: Standing, *, proven: bool) -> None:
+        self.at = at
+        self.source = source
+        self.port = port
         self.standing = standing
         self.proven = proven
 

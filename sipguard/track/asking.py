@@ -10,11 +10,12 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from sipguard.address import Address
-from sipguard.event import Answered, Asked, Rang, Standing, Unread
+from sipguard.event import Answered, Asked, Rang, Rewritten, Standing, Unread
 from sipguard.intake import Heard
 from sipguard.model import SECOND, Instant, Span
 from sipguard.sip.message import SipRequest, SipResponse, Unparsable
 from sipguard.table import Table
+from sipguard.wire.flow import Flow
 
 PATIENCE: Span = 32 * SECOND
 """64 times T1: past it, the same key is a new transaction (RFC 3261 section 17.1.1.2)."""
@@ -32,7 +33,7 @@ class Asking:
         self._asked: Table[Key, Instant] = Table(most, most // 8)
         self._standing = standing
 
-    def asked(self, at: Instant, heard: Heard, request: SipRequest, *, proven: bool) -> Asked:
+    def asked(self, at: Instant, heard: Heard, request: SipRequest, *, proven: bool, shown: bool) -> Asked:
         """Give the event of a request without To-tag."""
         standing = self._standing(at, heard.source)
         repeated = False
@@ -53,6 +54,7 @@ class Asking:
             heard.target,
             heard.target_port,
             proven=proven,
+            shown=shown,
             repeated=repeated,
         )
 
@@ -64,6 +66,10 @@ class Asking:
     def rang(self, at: Instant, heard: Heard, response: SipResponse, *, proven: bool) -> Rang:
         """Give the event of an INVITE that rings."""
         return Rang(at, heard.target, response, self._standing(at, heard.target), proven=proven)
+
+    def rewritten(self, at: Instant, flow: Flow, far: tuple[Address, int]) -> Rewritten:
+        """Give the event of a stream whose sender changed what it had said."""
+        return Rewritten(at, *far, self._standing(at, far[0]), proven=flow.proven)
 
     def unread(self, at: Instant, heard: Heard, message: Unparsable, *, proven: bool) -> Unread:
         """Give the event of bytes that are no message."""

@@ -25,7 +25,7 @@ from sipguard.track.transaction import Attempt, Key, Transactions, fingerprint
 _NOTHING: tuple[Event, ...] = ()
 _CHALLENGES = frozenset({401, 407})
 _WITHIN_DIALOGS = frozenset({"BYE", "PRACK", "UPDATE", "INFO", "CANCEL", "ACK"})
-_PBX, _FAR = Side.PBX, Side.FAR  # bound once: look-ups of members are slow in Python 3.11
+_PBX, _FAR, _NOBODY = Side.PBX, Side.FAR, Side.NOBODY  # bound once: look-ups of members are slow in Python 3.11
 _DEFAULT_EXPIRES = 3600
 """Seconds; RFC 3261 section 10.2 suggests an hour where neither side says."""
 _AGENT = 64
@@ -50,13 +50,22 @@ class Tracker:
 
     def hear(self, at: Instant, heard: Heard) -> Sequence[Event]:
         """Give what this message makes happen."""
-        message = heard.message
         side = self._sides.sender(heard)
+        flow = heard.flow
+        if flow is not None and flow.conflicts and not flow.told and side is not _NOBODY:
+            flow.told = True
+            far = (heard.source, heard.source_port) if side is _FAR else (heard.target, heard.target_port)
+            return (self._asking.rewritten(at, flow, far), *self._heard(at, heard, side))
+        return self._heard(at, heard, side)
+
+    def _heard(self, at: Instant, heard: Heard, side: Side) -> Sequence[Event]:
+        message = heard.message
         if type(message) is SipRequest:
             if side is _FAR:
-                self._request(at, heard, message)
+                shown = self._request(at, heard, message)
                 if not message.to_tag:
-                    return (self._asking.asked(at, heard, message, proven=self.proven(at, heard)),)
+                    proven = self.proven(at, heard)
+                    return (self._asking.asked(at, heard, message, proven=proven, shown=shown),)
             return _NOTHING
         if type(message) is SipResponse:
             if side is not _PBX or message.code == 100:
@@ -92,15 +101,18 @@ class Tracker:
 
     # --- The far side asks --------------------------------------------------------------------------------------------
 
-    def _request(self, at: Instant, heard: Heard, request: SipRequest) -> None:
+    def _request(self, at: Instant, heard: Heard, request: SipRequest) -> bool:
+        """Take a request; tells whether it shows by itself that its sender holds the address."""
+        shown = heard.flow is not None and heard.flow.proven
         if request.credentials:
-            self._credentialed(at, heard, request)
+            shown = self._credentialed(at, heard, request)
         if request.method != "REGISTER":
             tag = request.to_tag
             if tag:
                 self._proofs.repeated(at, heard.source, request.call_id, tag)
+        return shown
 
-    def _credentialed(self, at: Instant, heard: Heard, request: SipRequest) -> None:
+    def _credentialed(self, at: Instant, heard: Heard, request: SipRequest) -> bool:
         chosen, excuse = self._choose(at, request.credentials)
         proven = self._nonces.proves(chosen.nonce, heard.source)
         if proven:
@@ -118,6 +130,7 @@ class Tracker:
                 attempt.expires = request.expires
         key = (heard.source, request.call_id, request.cseq, request.cseq_method, request.branch)
         self._transactions.asked(key, attempt)
+        return proven
 
     def _choose(self, at: Instant, credentials: Sequence[Credentials]) -> tuple[Credentials, Excuse]:
         """Find the credential that the PBX judges: it can only take a nonce of its own, so a decoy hides nothing."""

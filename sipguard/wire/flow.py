@@ -79,8 +79,8 @@ class Flow:
     exactly what the server had sent, which a blind spoofer cannot. `proven`: handshake, and the server acknowledged at
     least one byte of client data beyond what the SYN carried; a reset proves nothing, nor does a flow picked up
     mid-stream. `conflicts` counts bytes sent anew with another content before they were acknowledged: no honest
-    stack does so. `client_state` and `server_state` are the caller's, for what the client and what the server sends;
-    they die with the flow.
+    stack does so; `told` is the caller's, who has said so. `client_state` and `server_state` are the caller's too, for
+    what the client and what the server sends; they die with the flow.
     """
 
     __slots__ = (
@@ -101,6 +101,7 @@ class Flow:
         "server",
         "server_state",
         "syn_length",
+        "told",
         "waits",
     )
 
@@ -116,6 +117,7 @@ class Flow:
         self.closed = False
         self.rank = UNCONFIRMED
         self.conflicts = 0
+        self.told = False
         self.inward = Half(to_server=True)
         self.outward = Half(to_server=False)
         self.syn_length = 0  # bytes that the SYN carried; that they are acknowledged proves nothing
