@@ -31,6 +31,7 @@ from sipguard.enforce.base import Layout
 from sipguard.enforce.switch import Stance, Switch
 from sipguard.engine import Engine, Input
 from sipguard.errors import AdapterError, PolicyError
+from sipguard.geo.places import Places
 from sipguard.model import (
     MILLISECOND,
     SECOND,
@@ -53,16 +54,11 @@ from sipguard.policy.schema import Mode, Policy, Strangers
 EX_UNAVAILABLE = 69  # sysexits.h
 EX_CONFIG = 78
 
-AT_ONCE = 256
-"""Frames read before the keeper, signals and the clock are looked at again."""
-SLACK: Span = 50 * MILLISECOND
-"""A captured packet reaches us within this: the kernel gathers them for 10 ms at most."""
-PATIENCE: Span = 5 * SECOND
-"""How long the start waits for what the keeper has kept."""
-SHOWN = 10
-"""Elements that the kernel did not take in a large change, each of which is told of."""
-LOOK: Span = 5 * SECOND
-"""Between two looks at whether our table and our tap are still there."""
+AT_ONCE = 256  # frames read before the keeper, signals and the clock are looked at again
+SLACK: Span = 50 * MILLISECOND  # a captured packet reaches us within this: the kernel gathers them for 10 ms at most
+PATIENCE: Span = 5 * SECOND  # how long the start waits for what the keeper has kept
+SHOWN = 10  # elements that the kernel did not take in a large change, each of which is told of
+LOOK: Span = 5 * SECOND  # between two looks at whether our table and our tap are still there
 
 
 def boottime() -> Instant:
@@ -100,6 +96,7 @@ class PacketLoop:
         self._marker = store.with_name("off")  # its being there means: stay open
         self._quarantine = Quarantine(store.with_name("quarantine.pcap"))
         self._ears = Ears()
+        self._places = Places(lambda why: self._link.alert("no-geoip", "", why))
         self._signals = Signals((signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD))
         self._memory = Memory()
         self._override: Mode | None = None
@@ -155,7 +152,8 @@ class PacketLoop:
     def _begin(self) -> None:
         """Build the engine from all that is known, and put in force what it wants. Raises AdapterError."""
         held = self._switch.held()
-        self._engine = Engine(self._policy, self._link.take_state(held))
+        self._places.load(self._policy.shell.geoip.files)
+        self._engine = Engine(self._policy, self._link.take_state(held), self._places.look)
         now = boottime()
         self._feed(now, Clock(self._link.offset))
         self._feed(now, Names(Role.OWN, "host", self._ears.own))
@@ -338,6 +336,7 @@ class PacketLoop:
         earlier = layout_of(self._policy), self._stance()
         self._policy, self._text = policy, message["text"]
         self._override = Mode(message["mode"]) if message["mode"] else None
+        self._places.load(policy.shell.geoip.files)
         try:
             self._feed(boottime(), policy)
             if (layout_of(policy), self._stance()) != earlier:
@@ -377,6 +376,7 @@ class PacketLoop:
             "link": self._link.counters(),
             "tap": self._ears.counters(),
             "kernel": self._switch.counted(),
+            "geo": self._places.counters(),
         }
 
 

@@ -14,7 +14,7 @@ from dataclasses import replace
 from sipguard import report
 from sipguard.address import Network
 from sipguard.engine import Engine
-from sipguard.model import Frame, Hold, Instant, SetName, State
+from sipguard.model import NOWHERE, Frame, Hold, Instant, Lookups, SetName, State
 from sipguard.policy.schema import Policy
 from sipguard.wire.fragments import Fragments
 from sipguard.wire.l4 import decode
@@ -29,13 +29,19 @@ class Replay:
     """One engine and the captures that are fed to it, in the order of their packets.
 
     `pbx` adds to the policy's addresses of the PBX. `ports` takes the place of the policy's; None means those of the
-    policy and whatever other ports are found to carry SIP (`found_ports`).
+    policy and whatever other ports are found to carry SIP (`found_ports`). `look` says where addresses are.
     """
 
-    def __init__(self, policy: Policy, pbx: Sequence[Network] = (), ports: Sequence[int] | None = None) -> None:
+    def __init__(
+        self,
+        policy: Policy,
+        pbx: Sequence[Network] = (),
+        ports: Sequence[int] | None = None,
+        look: Lookups = NOWHERE,
+    ) -> None:
         self._policy = replace(policy, pbx=(*policy.pbx, *pbx), ports=policy.ports if ports is None else tuple(ports))
         self._discover = ports is None
-        self._engine = Engine(self._policy, State())
+        self._engine = Engine(self._policy, State(), look)
         self._base: Instant | None = None
         self.found_ports: tuple[int, ...] = ()
         self.packets = 0

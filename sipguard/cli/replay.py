@@ -16,6 +16,8 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 from sipguard.address import Network, parse_network
 from sipguard.capture import files
 from sipguard.errors import AdapterError, PolicyError
+from sipguard.geo.places import Database, Places
+from sipguard.model import Lookups
 from sipguard.policy.load import load
 from sipguard.policy.schema import Policy
 from sipguard.replay import Replay, dump
@@ -31,13 +33,17 @@ def replay(
     policy: Annotated[Path | None, typer.Option(help="Policy to decide by; without it, the default one.")] = None,
     pbx: Annotated[list[str] | None, typer.Option(help="Address or network of the PBX; may be repeated.")] = None,
     ports: Annotated[str | None, typer.Option(help='SIP ports, as "5060,15060"; without it, also those found.')] = None,
+    geoip: Annotated[
+        list[Path] | None, typer.Option(help="maxminddb file; may be repeated. Without it, those of the policy.")
+    ] = None,
     expect: Annotated[Path | None, typer.Option(help="JSON lines to compare with; exit 1 when they differ.")] = None,
     *,
     json: Annotated[bool, typer.Option("--json", help="JSON lines instead of a table.")] = False,
 ) -> None:
     """Replay captures through the guard and show what it finds, decides and would do."""
     try:
-        run = Replay(_policy(policy), _networks(pbx or []), _ports(ports))
+        chosen = _policy(policy)
+        run = Replay(chosen, _networks(pbx or []), _ports(ports), _look(geoip, chosen))
         expected = None if expect is None else _expected(expect)
         written = []
         for line in _lines(run, captures):
@@ -65,6 +71,16 @@ def _policy(path: Path | None) -> Policy:
         return load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise AdapterError("policy", f"{path}: {getattr(error, 'strerror', None) or error}") from None
+
+
+def _look(files: Sequence[Path] | None, policy: Policy) -> Lookups:
+    """Read the databases: those named must be there, those of the policy may be on another host."""
+    if files:
+        for file in files:
+            Database(file)
+    places = Places(_say)
+    places.load([str(file) for file in files] if files else policy.shell.geoip.files)
+    return places.look
 
 
 def _networks(texts: Sequence[str]) -> tuple[Network, ...]:

@@ -22,6 +22,9 @@ SocketPath: TypeAlias = Annotated[str, Matching(r"/[\x21-\x7e]{1,106}", "an abso
 GroupName: TypeAlias = Annotated[str, Matching(r"[a-z_][a-z0-9_-]{0,31}", "the name of a group")]
 
 
+FilePath: TypeAlias = Annotated[str, Matching(r"(/[^\x00-\x1f\x7f]{1,1000})?", 'an absolute path, or "" for none')]
+
+
 class LogLevel(StrEnum):
     """From which severity on the log gets a line."""
 
@@ -85,6 +88,19 @@ class Names:
 
 
 @dataclass(frozen=True, slots=True)
+class Geoip:
+    """Settings of `[geoip]`; the files are read when the guard starts and when it reads its policy again."""
+
+    country: Annotated[FilePath, Described("A maxminddb file that says the country of an address; empty: none.")] = ""
+    asn: Annotated[FilePath, Described("One that says its autonomous system; it may be the same file.")] = ""
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Give the files, each once."""
+        return tuple(dict.fromkeys(file for file in (self.country, self.asn) if file))
+
+
+@dataclass(frozen=True, slots=True)
 class Log:
     """Settings of `[log]`."""
 
@@ -100,4 +116,5 @@ class Shell:
     control: Control = field(default_factory=Control)
     tap: Tap = field(default_factory=Tap)
     names: Names = field(default_factory=Names)
+    geoip: Geoip = field(default_factory=Geoip)
     log: Log = field(default_factory=Log)

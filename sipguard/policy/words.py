@@ -25,5 +25,6 @@ WORDS: dict[str, str] = {
     "control": "How the commands reach the running guard.",
     "tap": "How packets are read from the kernel.",
     "names": "How host names in this file are kept up to date.",
+    "geoip": "Where addresses are: databases in the maxminddb format, made by `sipguard geoip build` or got elsewhere.",
     "log": "What the guard writes to its log.",
 }
