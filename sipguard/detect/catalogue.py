@@ -6,7 +6,21 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from sipguard.detect import credentials, samekey
+from sipguard.detect import (
+    accounts,
+    canary,
+    credentials,
+    enumeration,
+    flood,
+    ghostcall,
+    identity,
+    networks,
+    passwordfound,
+    samekey,
+    spam,
+    sweep,
+    tdos,
+)
 from sipguard.event import Event
 from sipguard.model import NOWHERE, Consequence, Finding, Lookups
 
@@ -15,8 +29,19 @@ from sipguard.model import NOWHERE, Consequence, Finding, Lookups
 class Config:
     """The tables of `[detect]`, one for each detector."""
 
+    accounts: accounts.Config = field(default_factory=accounts.Config)
+    canary: canary.Config = field(default_factory=canary.Config)
     credentials: credentials.Config = field(default_factory=credentials.Config)
+    enumeration: enumeration.Config = field(default_factory=enumeration.Config)
+    flood: flood.Config = field(default_factory=flood.Config)
+    ghostcall: ghostcall.Config = field(default_factory=ghostcall.Config)
+    identity: identity.Config = field(default_factory=identity.Config)
+    networks: networks.Config = field(default_factory=networks.Config)
+    passwordfound: passwordfound.Config = field(default_factory=passwordfound.Config)
     samekey: samekey.Config = field(default_factory=samekey.Config)
+    spam: spam.Config = field(default_factory=spam.Config)
+    sweep: sweep.Config = field(default_factory=sweep.Config)
+    tdos: tdos.Config = field(default_factory=tdos.Config)
 
 
 class Detector(Protocol):
@@ -31,14 +56,33 @@ class Detector(Protocol):
 
 def detectors(config: Config, look: Lookups = NOWHERE) -> Sequence[Detector]:
     """Make the detectors that the policy enables, in the order in which they speak; `look` says where addresses are."""
-    made: list[Detector] = []
-    if config.credentials.enabled:
-        made.append(credentials.Detector(config.credentials))
-    if config.samekey.enabled:
-        made.append(samekey.Detector(config.samekey))
-    return made
+    offered: Sequence[tuple[bool, Callable[[], Detector]]] = (
+        (config.credentials.enabled, lambda: credentials.Detector(config.credentials)),
+        (config.samekey.enabled, lambda: samekey.Detector(config.samekey)),
+        (config.canary.enabled, lambda: canary.Detector(config.canary)),
+        (config.flood.enabled, lambda: flood.Detector(config.flood)),
+        (config.ghostcall.enabled, lambda: ghostcall.Detector(config.ghostcall)),
+        (config.spam.enabled, lambda: spam.Detector(config.spam)),
+        (config.sweep.enabled, lambda: sweep.Detector(config.sweep)),
+        (config.tdos.enabled, lambda: tdos.Detector(config.tdos)),
+        (config.accounts.enabled, lambda: accounts.Detector(config.accounts)),
+        (config.enumeration.enabled, lambda: enumeration.Detector(config.enumeration)),
+        (config.identity.enabled, lambda: identity.Detector(config.identity)),
+        (config.networks.enabled, lambda: networks.Detector(config.networks, look.asn)),
+        (config.passwordfound.enabled, lambda: passwordfound.Detector(config.passwordfound)),
+    )
+    return [make() for enabled, make in offered if enabled]
 
 
 def consequences(config: Config) -> Mapping[str, Consequence]:
     """Say what the policy attaches to the findings of each detector."""
-    return {credentials.NAME: config.credentials.then, samekey.NAME: config.samekey.then}
+    return {
+        credentials.NAME: config.credentials.then,
+        samekey.NAME: config.samekey.then,
+        canary.NAME: config.canary.then,
+        flood.NAME: config.flood.then,
+        ghostcall.NAME: config.ghostcall.then,
+        spam.NAME: config.spam.then,
+        sweep.NAME: config.sweep.then,
+        tdos.NAME: config.tdos.then,
+    }
