@@ -52,3 +52,12 @@ class Described(NamedTuple):
 
 
 PortNumber: TypeAlias = Annotated[int, Between(1, 65535)]
+
+CountryCode: TypeAlias = Annotated[str, Matching(r"[A-Z]{2}", 'a country as two capital letters, like "DE"')]
+"""ISO 3166-1 alpha-2."""
+
+SystemNumber: TypeAlias = Annotated[int, Between(1, (1 << 32) - 1)]
+"""The number of an autonomous system (RFC 6793)."""
+
+AccountName: TypeAlias = Annotated[str, Matching(r"[^\x00-\x20\x7f]{1,256}", 'an account like "1001" or "1001@realm"')]
+"""A digest username, alone or with its realm."""

@@ -146,11 +146,16 @@ class Clock:
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """A TCP connection to a SIP port was opened or closed, where only the kernel's own account of it is seen (TLS)."""
+    """A TCP connection to a SIP port was opened or closed, where only the kernel's own account of it is seen (TLS).
+
+    `received` counts the bytes of its client, where it is closed.
+    """
 
     source: Address
     port: int
     opened: bool
+    server_port: int = 5061
+    received: int = 0
 
 
 Input: TypeAlias = Frame | Flow | Order | Sensor | Enforced | Names | Clock
@@ -168,6 +173,11 @@ class Account(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.username}@{self.realm}" if self.realm else self.username
+
+    def called(self) -> tuple[str, str, str]:
+        """Give what a list may call it, the most exact first: some PBXs take BOB and bob@example.net for bob."""
+        name = self.username.casefold()
+        return f"{name}@{self.realm.casefold()}", name, name.partition("@")[0]
 
 
 class Pair(NamedTuple):

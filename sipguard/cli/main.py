@@ -22,6 +22,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "on": ("sipguard.cli.switch", "on"),
     "check": ("sipguard.cli.check", "check"),
     "replay": ("sipguard.cli.replay", "replay"),
+    "geoip": ("sipguard.cli.geoip", "geoip"),
     "version": ("sipguard.cli.watch", "version"),
 }
 
@@ -40,7 +41,11 @@ def application(names: Iterable[str]) -> typer.Typer:
     app.callback()(_group)
     for name in names:
         module, function = COMMANDS[name]
-        app.command(name)(getattr(import_module(module), function))
+        found = getattr(import_module(module), function)
+        if isinstance(found, typer.Typer):  # a group of commands
+            app.add_typer(found, name=name)
+        else:
+            app.command(name)(found)
     return app
 
 

@@ -7,18 +7,24 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from sipguard.detect import (
+    accountnets,
     accounts,
     canary,
     credentials,
+    dialplan,
     enumeration,
+    fingerprint,
     flood,
+    geography,
     ghostcall,
     identity,
+    malformed,
     networks,
     passwordfound,
     samekey,
     spam,
     sweep,
+    takeover,
     tdos,
 )
 from sipguard.event import Event
@@ -29,18 +35,24 @@ from sipguard.model import NOWHERE, Consequence, Finding, Lookups
 class Config:
     """The tables of `[detect]`, one for each detector."""
 
+    accountnets: accountnets.Config = field(default_factory=accountnets.Config)
     accounts: accounts.Config = field(default_factory=accounts.Config)
     canary: canary.Config = field(default_factory=canary.Config)
     credentials: credentials.Config = field(default_factory=credentials.Config)
+    dialplan: dialplan.Config = field(default_factory=dialplan.Config)
     enumeration: enumeration.Config = field(default_factory=enumeration.Config)
+    fingerprint: fingerprint.Config = field(default_factory=fingerprint.Config)
     flood: flood.Config = field(default_factory=flood.Config)
+    geography: geography.Config = field(default_factory=geography.Config)
     ghostcall: ghostcall.Config = field(default_factory=ghostcall.Config)
     identity: identity.Config = field(default_factory=identity.Config)
+    malformed: malformed.Config = field(default_factory=malformed.Config)
     networks: networks.Config = field(default_factory=networks.Config)
     passwordfound: passwordfound.Config = field(default_factory=passwordfound.Config)
     samekey: samekey.Config = field(default_factory=samekey.Config)
     spam: spam.Config = field(default_factory=spam.Config)
     sweep: sweep.Config = field(default_factory=sweep.Config)
+    takeover: takeover.Config = field(default_factory=takeover.Config)
     tdos: tdos.Config = field(default_factory=tdos.Config)
 
 
@@ -70,6 +82,9 @@ def detectors(config: Config, look: Lookups = NOWHERE) -> Sequence[Detector]:
         (config.identity.enabled, lambda: identity.Detector(config.identity)),
         (config.networks.enabled, lambda: networks.Detector(config.networks, look.asn)),
         (config.passwordfound.enabled, lambda: passwordfound.Detector(config.passwordfound)),
+        (config.accountnets.enabled, lambda: accountnets.Detector(config.accountnets)),
+        (config.geography.enabled, lambda: geography.Detector(config.geography, look)),
+        (config.takeover.enabled, lambda: takeover.Detector(config.takeover, look)),
     )
     return [make() for enabled, make in offered if enabled]
 
@@ -77,12 +92,20 @@ def detectors(config: Config, look: Lookups = NOWHERE) -> Sequence[Detector]:
 def consequences(config: Config) -> Mapping[str, Consequence]:
     """Say what the policy attaches to the findings of each detector."""
     return {
-        credentials.NAME: config.credentials.then,
-        samekey.NAME: config.samekey.then,
+        accountnets.NAME: config.accountnets.then,
+        accounts.NAME: config.accounts.then,
         canary.NAME: config.canary.then,
+        credentials.NAME: config.credentials.then,
+        enumeration.NAME: config.enumeration.then,
         flood.NAME: config.flood.then,
+        geography.NAME: config.geography.then,
         ghostcall.NAME: config.ghostcall.then,
+        identity.NAME: config.identity.then,
+        networks.NAME: config.networks.then,
+        passwordfound.NAME: config.passwordfound.then,
+        samekey.NAME: config.samekey.then,
         spam.NAME: config.spam.then,
         sweep.NAME: config.sweep.then,
+        takeover.NAME: config.takeover.then,
         tdos.NAME: config.tdos.then,
     }

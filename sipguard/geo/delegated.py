@@ -12,8 +12,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import NoReturn
 
-from sipguard.address import Address, Network, parse_address
+from sipguard.address import Network, parse_address
 from sipguard.errors import AdapterError
+from sipguard.netset import prefixes
 
 _IN_USE = frozenset({"allocated", "assigned"})
 _NOBODY = frozenset({"", "ZZ"})  # ISO 3166-1 leaves ZZ to its users; registries write it for "nowhere"
@@ -88,19 +89,9 @@ def _networks(kind: str, start: str, value: str) -> Iterator[Network]:
         if 1 <= prefix <= 128 and int.from_bytes(address) & ((1 << (128 - prefix)) - 1) == 0:
             yield Network(address, prefix)
     elif kind == "ipv4" and len(address) == 4:
-        yield from _range(address, int(value))
-
-
-def _range(first: Address, count: int) -> Iterator[Network]:
-    """Cover so many addresses from the first on by as few networks as can be."""
-    at = int.from_bytes(first)
-    end = at + count
-    if end > 1 << 32:
-        return
-    while at < end:
-        size = min(at & -at or 1 << 32, 1 << ((end - at).bit_length() - 1))
-        yield Network(at.to_bytes(4), 33 - size.bit_length())
-        at += size
+        last = int.from_bytes(address) + int(value) - 1
+        if last < 1 << 32:
+            yield from prefixes(address, last.to_bytes(4))
 
 
 def _is_number(text: str) -> bool:

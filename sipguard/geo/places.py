@@ -27,7 +27,7 @@ MOST_BYTES = 256 * 1024 * 1024
 REMEMBERED = 20_000
 """Answers kept of each of two generations; one costs a look-up in a dictionary, a new one 30 to 60 µs."""
 
-_DAMAGED = (
+DAMAGED = (
     maxminddb.InvalidDatabaseError,
     ArithmeticError,
     LookupError,
@@ -55,8 +55,8 @@ class Database:
                 raise ValueError("it has no tree")
             for probe in (b"\0\0\0\0", b"\x7f\0\0\1", b"\xff\xff\xff\xff", b"\x20\x01" + bytes(14), b"\xff" * 16):
                 self.record(probe)
-        except _DAMAGED as error:
-            raise AdapterError("geo", f"{path} is no readable maxminddb file: {error}") from None
+        except DAMAGED as error:
+            raise AdapterError("geo", f"{path} is no readable maxminddb file ({type(error).__name__})") from None
 
     @property
     def kind(self) -> str:
@@ -141,7 +141,7 @@ class Places:
         for database in self._databases:
             try:
                 record = database.record(address)
-            except _DAMAGED as error:
+            except DAMAGED as error:
                 if not self.damaged:
                     self._tell(f"{database.path} is damaged: {error}; what it does not know is taken for unknown")
                 self.damaged += 1

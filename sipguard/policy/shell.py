@@ -22,7 +22,8 @@ SocketPath: TypeAlias = Annotated[str, Matching(r"/[\x21-\x7e]{1,106}", "an abso
 GroupName: TypeAlias = Annotated[str, Matching(r"[a-z_][a-z0-9_-]{0,31}", "the name of a group")]
 
 
-FilePath: TypeAlias = Annotated[str, Matching(r"(/[^\x00-\x1f\x7f]{1,1000})?", 'an absolute path, or "" for none')]
+NO_FILE = "none"
+FilePath: TypeAlias = Annotated[str, Matching(r"(none|/[^\x00-\x1f\x7f]{1,1000})", '"none" or an absolute path')]
 
 
 class LogLevel(StrEnum):
@@ -91,13 +92,13 @@ class Names:
 class Geoip:
     """Settings of `[geoip]`; the files are read when the guard starts and when it reads its policy again."""
 
-    country: Annotated[FilePath, Described("A maxminddb file that says the country of an address; empty: none.")] = ""
-    asn: Annotated[FilePath, Described("One that says its autonomous system; it may be the same file.")] = ""
+    country: Annotated[FilePath, Described("A maxminddb file that says the country of an address.")] = NO_FILE
+    asn: Annotated[FilePath, Described("One that says its autonomous system; it may be the same file.")] = NO_FILE
 
     @property
     def files(self) -> tuple[str, ...]:
         """Give the files, each once."""
-        return tuple(dict.fromkeys(file for file in (self.country, self.asn) if file))
+        return tuple(dict.fromkeys(file for file in (self.country, self.asn) if file != NO_FILE))
 
 
 @dataclass(frozen=True, slots=True)
