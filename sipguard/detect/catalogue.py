@@ -85,6 +85,9 @@ def detectors(config: Config, look: Lookups = NOWHERE) -> Sequence[Detector]:
         (config.accountnets.enabled, lambda: accountnets.Detector(config.accountnets)),
         (config.geography.enabled, lambda: geography.Detector(config.geography, look)),
         (config.takeover.enabled, lambda: takeover.Detector(config.takeover, look)),
+        (config.dialplan.enabled, lambda: dialplan.Detector(config.dialplan)),
+        (config.fingerprint.enabled, lambda: fingerprint.Detector(config.fingerprint)),
+        (config.malformed.enabled, lambda: malformed.Detector(config.malformed)),
     )
     return [make() for enabled, make in offered if enabled]
 
@@ -96,11 +99,14 @@ def consequences(config: Config) -> Mapping[str, Consequence]:
         accounts.NAME: config.accounts.then,
         canary.NAME: config.canary.then,
         credentials.NAME: config.credentials.then,
+        dialplan.NAME: config.dialplan.then,
         enumeration.NAME: config.enumeration.then,
+        fingerprint.NAME: config.fingerprint.then,
         flood.NAME: config.flood.then,
         geography.NAME: config.geography.then,
         ghostcall.NAME: config.ghostcall.then,
         identity.NAME: config.identity.then,
+        malformed.NAME: config.malformed.then,
         networks.NAME: config.networks.then,
         passwordfound.NAME: config.passwordfound.then,
         samekey.NAME: config.samekey.then,

@@ -115,6 +115,11 @@ class SipMessage:
         """Give the names of the headers that are there, each once, in the order of their first lines."""
         return tuple(self._headers())
 
+    def repeats(self) -> Sequence[str]:
+        """Give the names of the headers that stand on more than one line, each once."""
+        self._headers()
+        return () if self._more is None else tuple(self._more)
+
     @property
     def head(self) -> bytes:
         """Everything before the body, as sent, the empty line included."""
