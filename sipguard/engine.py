@@ -243,9 +243,12 @@ class Engine:
         self._clock_offset = clock.offset
         return _NOTHING
 
-    def _flow(self, _at: Instant, _flow: Flow) -> Sequence[Action]:
+    def _flow(self, at: Instant, flow: Flow) -> Sequence[Action]:
         self._counts["flows"] += 1
-        return _NOTHING
+        actions: list[Action] = []
+        for event in self._tracker.flow(at, flow):
+            self._happened(event, actions)
+        return actions
 
     def _named(self, at: Instant, names: Sequence[Names]) -> Sequence[Action]:
         self._exempt.say(names)

@@ -1,7 +1,8 @@
 """Frames to messages: the one place that joins `wire` and `sip`. Pure, total: any frame gives a sequence, maybe empty.
 
 Datagrams become messages one to one; TCP segments are put in order per connection and cut into messages by
-Content-Length. Nothing is decided here, except what is not for us: ports that are not SIP's.
+Content-Length, unless both sides speak TLS: of such a connection only its beginning and end are told. Nothing is
+decided here, except what is not for us: ports that are not SIP's.
 """
 
 from __future__ import annotations
@@ -13,13 +14,15 @@ from sipguard.model import Frame, Hook, Instant, Transport
 from sipguard.sip.framing import Framer
 from sipguard.sip.message import SipRequest, SipResponse, Unparsable
 from sipguard.sip.parser import parse
-from sipguard.wire.flow import Flow
+from sipguard.wire import tls
+from sipguard.wire.flow import Delivery, Flow
 from sipguard.wire.fragments import Fragments
 from sipguard.wire.l4 import Segment, decode
 from sipguard.wire.stream import Streams
 
-_NOTHING: tuple[Heard, ...] = ()
+_NOTHING: tuple[Heard | Passage, ...] = ()
 _UNKNOWN = Hook.UNKNOWN
+_OTHER_WAY = {Hook.OUTPUT: Hook.PREROUTING, Hook.PREROUTING: Hook.OUTPUT, Hook.INPUT: Hook.OUTPUT}
 
 
 class Heard:
@@ -51,6 +54,20 @@ class Heard:
         return Transport.UDP if self.flow is None else Transport.TCP
 
 
+class Passage:
+    """A TCP connection got past its handshake and its client spoke (`opened`), or one that did so has ended.
+
+    `tls`: the client began as TLS does; at the end, nothing that the server said speaks against it.
+    """
+
+    __slots__ = ("flow", "opened", "tls")
+
+    def __init__(self, flow: Flow, *, opened: bool, tls: bool) -> None:
+        self.flow = flow
+        self.opened = opened
+        self.tls = tls
+
+
 class Intake:
     """Reads frames; holds what is needed to put packets together again, each part within its own budget.
 
@@ -58,12 +75,13 @@ class Intake:
     unread, as the kernel drops them before anybody could read them.
     """
 
-    __slots__ = ("_fragments", "_ports", "_shut", "_streams", "messages", "other_ports", "shut_out")
+    __slots__ = ("_ended", "_fragments", "_ports", "_shut", "_streams", "messages", "other_ports", "shut_out")
 
     def __init__(self, ports: Sequence[int], shut: Callable[[Address, Hook, bytes], bool]) -> None:
         self._ports = frozenset(ports)
         self._fragments = Fragments()
         self._streams = Streams(server_ports=self._ports)
+        self._ended = self._streams.ended
         self._shut = shut
         self.messages = 0
         self.other_ports = 0
@@ -74,8 +92,8 @@ class Intake:
         self._ports = frozenset(ports)
         self._streams.listen(self._ports)
 
-    def read(self, at: Instant, frame: Frame) -> Sequence[Heard]:
-        """Give the messages that this frame completes, in the order of their bytes."""
+    def read(self, at: Instant, frame: Frame) -> Sequence[Heard | Passage]:
+        """Give the messages that this frame completes, in the order of their bytes, and the connections it ends."""
         # A live tunnel ends where the kernel ends it, and comes here again. Read inside it, one packet of a stranger
         # could hold both sides of a conversation; but in a recording a tunnel may be all there is.
         packet = decode(at, frame.packet, self._fragments, tunnels=frame.hook is _UNKNOWN)
@@ -93,28 +111,66 @@ class Intake:
         message = parse(packet.payload)
         return (Heard(packet.src, packet.sport, packet.dst, packet.dport, message, frame.hook, None),)
 
-    def _read_stream(self, at: Instant, segment: Segment, hook: Hook) -> Sequence[Heard]:
-        found: list[Heard] = []
+    def _read_stream(self, at: Instant, segment: Segment, hook: Hook) -> Sequence[Heard | Passage]:
+        found: list[Heard | Passage] = []
         for delivery in self._streams.feed(at, segment):
-            flow = delivery.flow
             if delivery.to_server:
-                source, target, state = flow.client, flow.server, flow.client_state
+                self._from_client(delivery, hook, found)
             else:
-                source, target, state = flow.server, flow.client, flow.server_state
-            if isinstance(state, Framer):
-                framer = state
-            else:
-                framer = Framer()
-                if delivery.to_server:
-                    flow.client_state = framer
-                else:
-                    flow.server_state = framer
-            if delivery.gap:
-                framer.gap()
-            for raw in framer.feed(delivery.data):
-                self.messages += 1
-                found.append(Heard(*source, *target, parse(raw), hook, flow))
+                self._from_server(delivery, hook, found)
+        while self._ended:
+            flow = self._ended.popleft()
+            if flow.spoken:
+                flow.spoken = False
+                found.append(Passage(flow, opened=False, tls=type(flow.client_state) is tls.Sealed))
         return found
+
+    def _from_client(self, delivery: Delivery, hook: Hook, found: list[Heard | Passage]) -> None:
+        flow, data = delivery.flow, delivery.data
+        state = flow.client_state
+        if state is None:
+            may_be_tls = tls.begins(data) and not delivery.gap
+            state = flow.client_state = tls.Sealed() if may_be_tls else Framer()
+            if flow.handshake and flow.confirmed:
+                flow.spoken = True
+                found.append(Passage(flow, opened=True, tls=may_be_tls))
+        if type(state) is tls.Sealed:
+            if state.sure or (not delivery.gap and state.takes(data)):
+                return
+            state = self._unseal(flow, state, hook, found)
+            if not delivery.gap:
+                return
+        if isinstance(state, Framer):
+            if delivery.gap:
+                state.gap()
+            self._cut(flow, state, data, hook, found, to_server=True)
+
+    def _from_server(self, delivery: Delivery, hook: Hook, found: list[Heard | Passage]) -> None:
+        flow, data = delivery.flow, delivery.data
+        sealed, state = flow.client_state, flow.server_state
+        if type(sealed) is tls.Sealed:
+            if sealed.sure or (state is None and not delivery.gap and sealed.answered(data)):
+                return
+            self._unseal(flow, sealed, _OTHER_WAY.get(hook, hook), found)
+        if not isinstance(state, Framer):
+            state = flow.server_state = Framer()
+        if delivery.gap:
+            state.gap()
+        self._cut(flow, state, data, hook, found, to_server=False)
+
+    def _unseal(self, flow: Flow, sealed: tls.Sealed, hook: Hook, found: list[Heard | Passage]) -> Framer:
+        """Read what was kept while it might have been TLS."""
+        framer = flow.client_state = Framer()
+        self._cut(flow, framer, sealed.held, hook, found, to_server=True)
+        return framer
+
+    def _cut(
+        self, flow: Flow, framer: Framer, data: bytes, hook: Hook, found: list[Heard | Passage], *, to_server: bool
+    ) -> None:
+        source, target = (flow.client, flow.server) if to_server else (flow.server, flow.client)
+        for raw in framer.feed(data):
+            self.messages += 1
+            found.append(Heard(*source, *target, parse(raw), hook, flow))
 
     def counters(self) -> dict[str, int]:
         """Give what was counted, by name."""

@@ -79,6 +79,12 @@ class Sides:
         """Tell whether the address is the PBX's, by name or as far as it was inferred."""
         return address in self._answering if self._pbx is None else self._pbx.covers(address)
 
+    def serves_to(self, client: Address, server: Address) -> bool:
+        """Tell whether a connection is one of somebody else's to the PBX, as far as that is known."""
+        if self._pbx is None:
+            return client not in self._answering
+        return self._pbx.covers(server) and not self._pbx.covers(client)
+
     def _inferred(self, heard: Heard) -> Side:
         message, source, serving = heard.message, (heard.source, heard.source_port), self._serving
         if type(message) is SipResponse:

@@ -10,13 +10,14 @@ from collections.abc import Callable, Sequence
 
 from sipguard.address import Address
 from sipguard.event import AuthFailed, AuthSucceeded, Event, Standing
-from sipguard.intake import Heard
-from sipguard.model import Excuse, Instant, Trust
+from sipguard.intake import Heard, Passage
+from sipguard.model import Excuse, Flow, Instant, Trust
 from sipguard.sip.digest import Challenge, Credentials
 from sipguard.sip.message import MAX_CREDENTIALS, SipRequest, SipResponse, Unparsable
 from sipguard.track.asking import Asking
 from sipguard.track.limits import Config
 from sipguard.track.nonce import Nonces
+from sipguard.track.passage import Passages
 from sipguard.track.proof import Proofs
 from sipguard.track.registration import Registrations
 from sipguard.track.sides import Side, Sides
@@ -34,11 +35,12 @@ _AGENT = 64
 class Tracker:
     """The protocol's memory. `hear` takes messages in the order of their time; events come out in that order too."""
 
-    __slots__ = ("_asking", "_nonces", "_proofs", "_registrations", "_sides", "_transactions")
+    __slots__ = ("_asking", "_nonces", "_passages", "_proofs", "_registrations", "_sides", "_transactions")
 
     def __init__(self, config: Config, sides: Sides, standing: Callable[[Instant, Address], Standing]) -> None:
         self._sides = sides
         self._asking = Asking(config.asked, standing)
+        self._passages = Passages(sides, standing)
         self._nonces = Nonces(config.nonces)
         self._transactions = Transactions(config.transactions)
         self._proofs = Proofs(config.proven, config.dialogs)
@@ -48,8 +50,14 @@ class Tracker:
         """Take up the registrations that were in force before a restart."""
         self._registrations.restore(trust)
 
-    def hear(self, at: Instant, heard: Heard) -> Sequence[Event]:
-        """Give what this message makes happen."""
+    def flow(self, at: Instant, flow: Flow) -> Sequence[Event]:
+        """Give what the kernel's account of a connection tells."""
+        return self._passages.told(at, flow)
+
+    def hear(self, at: Instant, heard: Heard | Passage) -> Sequence[Event]:
+        """Give what this message, or this end of a connection, makes happen."""
+        if isinstance(heard, Passage):
+            return self._passages.passed(at, heard)
         side = self._sides.sender(heard)
         flow = heard.flow
         if flow is not None and flow.conflicts and not flow.told and side is not _NOBODY:
@@ -225,6 +233,7 @@ class Tracker:
             **self._proofs.counters(),
             **self._registrations.counters(),
             **self._asking.counters(),
+            **self._passages.counters(),
         }
 
 

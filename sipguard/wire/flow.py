@@ -79,8 +79,8 @@ class Flow:
     exactly what the server had sent, which a blind spoofer cannot. `proven`: handshake, and the server acknowledged at
     least one byte of client data beyond what the SYN carried; a reset proves nothing, nor does a flow picked up
     mid-stream. `conflicts` counts bytes sent anew with another content before they were acknowledged: no honest
-    stack does so; `told` is the caller's, who has said so. `client_state` and `server_state` are the caller's too, for
-    what the client and what the server sends; they die with the flow.
+    stack does so. `told`, `spoken`, `client_state` and `server_state` are the caller's: whether it has spoken of those
+    conflicts, and of the client's first bytes, and what it makes of either side's bytes; they die with the flow.
     """
 
     __slots__ = (
@@ -100,6 +100,7 @@ class Flow:
         "rank",
         "server",
         "server_state",
+        "spoken",
         "syn_length",
         "told",
         "waits",
@@ -118,6 +119,7 @@ class Flow:
         self.rank = UNCONFIRMED
         self.conflicts = 0
         self.told = False
+        self.spoken = False
         self.inward = Half(to_server=True)
         self.outward = Half(to_server=False)
         self.syn_length = 0  # bytes that the SYN carried; that they are acknowledged proves nothing
@@ -125,6 +127,12 @@ class Flow:
         self.waits = False  # stands in the queue of those whose bytes can be given up
         self.client_state: object | None = None
         self.server_state: object | None = None
+
+    @property
+    def received(self) -> int:
+        """Bytes of the client's that came in order, or were given up; 0 where the handshake was not seen."""
+        half = self.inward
+        return ahead(half.next, half.first) & MASK if half.first >= 0 and half.next >= 0 else 0
 
     def worth(self) -> int:
         """Give the rank that its flags say."""

@@ -7,7 +7,7 @@ traffic are forgotten when new ones come, so that a quiet table shrinks. What is
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from typing import TypeAlias
 
 from sipguard.address import Address
@@ -16,6 +16,9 @@ from sipguard.wire.flow import CONFIRMED, Flow, Half
 
 TOUCH: Span = SECOND
 """How exact "longest without traffic" is; moving a flow with each segment would cost more than reading it."""
+
+ENDED = 64
+"""How many flows that ended are kept for the caller; one segment ends fewer, and he takes them out after each."""
 
 Key: TypeAlias = tuple[Address, int, Address, int]
 
@@ -51,6 +54,7 @@ class FlowTable:
         self.everything = Share(OrderedDict)  # finds its first at once, where a dict steps over all that has left
         self.evicted = 0
         self.expired = 0
+        self.ended: deque[Flow] = deque(maxlen=ENDED)
         self._shares: dict[bytes, Share] = {}
         self._max_flows = max_flows
         self._max_share = max(1, max_flows // share)
@@ -75,6 +79,8 @@ class FlowTable:
 
     def drop(self, flow: Flow) -> None:
         """Forget a flow and all it holds."""
+        if not flow.closed:
+            self.ended.append(flow)
         share = self._shares[flow.network]
         held = flow.inward.held + flow.outward.held
         for kept in (share, self.everything):

@@ -59,6 +59,7 @@ class Streams:
         self._bytes = Reassembly(self._table, self._window, self._max_held, self._max_share, config.patience)
         self._entries = self._table.entries
         self._everything = self._table.everything
+        self.ended = self._table.ended  # flows closed or given up since the caller last emptied it
 
     def __len__(self) -> int:
         return self._everything.count
@@ -238,6 +239,8 @@ class Streams:
             self._bytes.strays += 1
 
     def _close(self, at: Instant, flow: Flow) -> None:
+        if not flow.closed:
+            self.ended.append(flow)
         flow.closed = True
         flow.inward.smooth = flow.outward.smooth = False
         self._table.touch(at, flow)
