@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections import deque
+import hashlib
+from array import array
+from bisect import bisect_right
+from collections import Counter, deque
 
 from sipguard.model import Instant, Span
 
@@ -41,3 +44,68 @@ def paced(due: Instant, at: Instant, budget: int, span: Span) -> Instant:
     may differ from one call to the next.
     """
     return max(due, at) + span // budget
+
+
+class Crowd:
+    """The newest marks that several parties made, with who made each: 16 bytes a mark, at most `most` of them.
+
+    A party is a number below 2^64 (`party`). One party holds at most `each` marks, so that it cannot push out others'.
+    """
+
+    __slots__ = ("_times", "_whos")
+
+    def __init__(self) -> None:
+        self._times = array("Q")
+        self._whos = array("Q")
+
+    def __len__(self) -> int:
+        return len(self._times)
+
+    def mark(self, at: Instant, who: int, most: int, each: int) -> None:
+        """Add one at `at`, which is never before the last; the oldest goes, of the party's own when it holds `each`."""
+        gone = -1
+        if self._whos.count(who) >= each:
+            gone = self._whos.index(who)
+        elif len(self._whos) >= most:
+            gone = 0
+        if gone >= 0:
+            del self._times[gone], self._whos[gone]
+        self._times.append(at)
+        self._whos.append(who)
+
+    def since(self, edge: Instant) -> array[int]:
+        """Give the parties of the marks later than `edge`, in the order of the marks."""
+        return self._whos[bisect_right(self._times, edge) :]
+
+    def shared(self, edge: Instant, marks: int, parties: int, bits: int = 0) -> tuple[int, ...]:
+        """Give the parties of the marks later than `edge`, when they are so many marks of so many parties; else ().
+
+        No party counts for more than half of what is needed: what one does alone is not shared. Parties that differ in
+        their lowest `bits` alone are one.
+        """
+        if len(self._times) < marks:
+            return ()
+        counts = Counter(who >> bits for who in self.since(edge)) if bits else Counter(self.since(edge))
+        if len(counts) < parties or sum(min(count, (marks + 1) // 2) for count in counts.values()) < marks:
+            return ()
+        return tuple(counts)
+
+    def first(self) -> Instant:
+        """Give the oldest mark, 0 when there is none."""
+        return self._times[0] if self._times else 0
+
+    def forget(self, who: int) -> None:
+        """Take out all marks of a party."""
+        if who in self._whos:
+            held = [(at, each) for at, each in zip(self._times, self._whos, strict=True) if each != who]
+            self._times = array("Q", [at for at, _ in held])
+            self._whos = array("Q", [each for _, each in held])
+
+    def clear(self) -> None:
+        """Take out all marks."""
+        del self._times[:], self._whos[:]
+
+
+def party(name: bytes) -> int:
+    """Give the number by which a `Crowd` knows a name: nobody can find a second name for it in practice."""
+    return int.from_bytes(hashlib.blake2b(name, digest_size=8).digest())

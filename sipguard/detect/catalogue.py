@@ -26,6 +26,7 @@ from sipguard.detect import (
     sweep,
     takeover,
     tdos,
+    tlsprobe,
 )
 from sipguard.event import Event
 from sipguard.model import NOWHERE, Consequence, Finding, Lookups
@@ -54,6 +55,7 @@ class Config:
     sweep: sweep.Config = field(default_factory=sweep.Config)
     takeover: takeover.Config = field(default_factory=takeover.Config)
     tdos: tdos.Config = field(default_factory=tdos.Config)
+    tlsprobe: tlsprobe.Config = field(default_factory=tlsprobe.Config)
 
 
 class Detector(Protocol):
@@ -77,6 +79,7 @@ def detectors(config: Config, look: Lookups = NOWHERE) -> Sequence[Detector]:
         (config.spam.enabled, lambda: spam.Detector(config.spam)),
         (config.sweep.enabled, lambda: sweep.Detector(config.sweep)),
         (config.tdos.enabled, lambda: tdos.Detector(config.tdos)),
+        (config.tlsprobe.enabled, lambda: tlsprobe.Detector(config.tlsprobe)),
         (config.accounts.enabled, lambda: accounts.Detector(config.accounts)),
         (config.enumeration.enabled, lambda: enumeration.Detector(config.enumeration)),
         (config.identity.enabled, lambda: identity.Detector(config.identity)),
@@ -114,4 +117,5 @@ def consequences(config: Config) -> Mapping[str, Consequence]:
         sweep.NAME: config.sweep.then,
         takeover.NAME: config.takeover.then,
         tdos.NAME: config.tdos.then,
+        tlsprobe.NAME: config.tlsprobe.then,
     }

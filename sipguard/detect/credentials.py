@@ -3,7 +3,8 @@
 What it sees
     Rejected credentials (401 or 407 to a request that carried some, 403 to a REGISTER), counted per source address (per
     /64 in IPv6) in a sliding window, over all methods, ports, transports and accounts. A retransmission is not counted
-    twice; another response under an old transaction key is a new guess. A registration that succeeds clears what was
+    twice; another response under an old transaction key is a new guess. Beside the window there is a slow one, in which
+    `slow_failures` are found however evenly they come. A registration that succeeds clears what was
     counted for its account. A rejection that the nonce may explain (older than a minute, accepted before, or never
     seen) is excused `excused` times for an account that stands registered from there, and once for any other account,
     `newcomers` of those per source; beyond, it counts. `stale=true` never counts.
@@ -12,16 +13,17 @@ Why it matters
     A found password is sold within hours and calls expensive numbers at night.
 
 Known false alarms
-    A phone with an old password that retries every few seconds. More than `newcomers` phones behind one address whose
-    nonces the PBX forgets before the guard has seen any of them register.
+    A phone with an old password that retries every few seconds, or all day. More than `newcomers` phones behind one
+    address whose nonces the PBX forgets before the guard has seen any of them register.
 
 Ways around it
-    Fewer than `failures` guesses per `window` from one address; many addresses. Guesses whose nonces prove nothing
+    Fewer than `failures` guesses per `window` and `slow_failures` per `slow_window` from one address; many addresses,
+    which `accounts` and `networks` count. Guesses whose nonces prove nothing
     (shared by several addresses, or fetched where the guard cannot look) are throttled, not banned. `newcomers` guesses
     with old nonces, on as many accounts, go free for each address.
 
 Options
-    enabled, failures, window, excused, newcomers, sources, then
+    enabled, failures, window, slow_failures, slow_window, excused, newcomers, sources, then
 
 References
     RFC 3261 section 22, RFC 7616 section 3.3.
@@ -36,8 +38,9 @@ from typing import Annotated, Any
 from sipguard.address import subject_of
 from sipguard.constraint import Between, Described, DurationBetween
 from sipguard.event import AuthFailed, AuthSucceeded, Event
-from sipguard.model import DAY, MINUTE, SECOND, Account, Consequence, Excuse, Finding, Instant, Span
+from sipguard.model import DAY, EVERY_OTHER, MINUTE, SECOND, Account, Consequence, Excuse, Finding, Instant, Span
 from sipguard.table import Table
+from sipguard.window import Crowd, party
 
 NAME = "credentials"
 _NOTHING: tuple[Finding, ...] = ()
@@ -53,6 +56,10 @@ class Config:
         int, Between(1, 1000), Described("Failed credentials of one source within the window that make a finding")
     ] = 5
     window: Annotated[Span, DurationBetween(10 * SECOND, 7 * DAY), Described("How long a failure counts")] = 10 * MINUTE
+    slow_failures: Annotated[
+        int, Between(1, 1000), Described("Failed credentials of one source within the slow window that do the same")
+    ] = 30
+    slow_window: Annotated[Span, DurationBetween(MINUTE, 30 * DAY), Described("How long a failure counts there")] = DAY
     excused: Annotated[
         int, Between(0, 10_000), Described("Failures of a registered account that an old or unknown nonce may explain")
     ] = 20
@@ -69,20 +76,36 @@ class _Source:
     Excuses are given back by success alone, not by time, or patience would make them endless.
     """
 
-    __slots__ = ("excused", "newcomers", "proven", "unproven")
+    __slots__ = ("excused", "newcomers", "proven", "slow_proven", "slow_unproven", "unproven")
 
     def __init__(self) -> None:
+        self.slow_proven: Crowd | None = None
+        self.slow_unproven: Crowd | None = None
         self.proven: list[tuple[Instant, Account]] = []
         self.unproven: list[tuple[Instant, Account]] = []
         self.excused: dict[Account, int] = {}
-        self.newcomers: set[Account] = set()
+        self.newcomers: dict[Account, None] = {}  # a set, but smaller when empty
 
     def forgive(self, account: Account) -> None:
         """Forget an account's failures: it has succeeded."""
         self.excused.pop(account, None)
-        self.newcomers.discard(account)
+        self.newcomers.pop(account, None)
+        for slow in (self.slow_proven, self.slow_unproven):
+            if slow is not None:
+                slow.forget(_party(account))
         self.proven = [mark for mark in self.proven if mark[1] != account]
         self.unproven = [mark for mark in self.unproven if mark[1] != account]
+
+    def slow(self, *, proven: bool) -> Crowd:
+        """Give the marks of the slow window."""
+        crowd = self.slow_proven if proven else self.slow_unproven
+        if crowd is None:
+            crowd = Crowd()
+            if proven:
+                self.slow_proven = crowd
+            else:
+                self.slow_unproven = crowd
+        return crowd
 
     def excuse(self, event: AuthFailed, config: Config) -> bool:
         """Use up one excuse; False when there is none left."""
@@ -93,7 +116,7 @@ class _Source:
             return used < config.excused
         if account in self.newcomers or len(self.newcomers) >= config.newcomers:
             return False
-        self.newcomers.add(account)
+        self.newcomers[account] = None
         return True
 
 
@@ -128,11 +151,32 @@ class Detector:
         self._sources.touch(key)
         if event.proven:
             self._sources.keep(key)
+        slow = source.slow(proven=event.proven)
+        slow.mark(event.at, _party(event.account), self._config.slow_failures, self._config.slow_failures)
         if len(marks) < self._config.failures:
-            return _NOTHING
+            return self._slowly(event, slow)
         found = self._finding(event, marks)
         marks.clear()
+        slow.clear()  # what was told need not be told again more slowly
         return (found,)
+
+    def _slowly(self, event: AuthFailed, slow: Crowd) -> Sequence[Finding]:
+        tried = slow.since(event.at - self._config.slow_window)
+        if len(tried) < self._config.slow_failures:
+            return _NOTHING
+        accounts = len(dict.fromkeys(tried))
+        evidence: tuple[tuple[str, str | int], ...] = (
+            ("failures", len(tried)),
+            ("within_seconds", (event.at - slow.first()) // SECOND),
+            ("accounts", accounts),
+            ("tried", str(event.account) if accounts == 1 else f"{event.account} and others"),
+            ("method", event.method),
+            ("transport", str(event.transport)),
+            ("code", event.code),
+        )
+        slow.clear()
+        failing = (event.account,) if accounts == 1 else (event.account, EVERY_OTHER)
+        return (Finding(event.at, NAME, subject_of(event.source), "slow", 7, event.proven, evidence, failing),)
 
     def _finding(self, event: AuthFailed, marks: list[tuple[Instant, Account]]) -> Finding:
         accounts = tuple(dict.fromkeys(account for _, account in marks))
@@ -159,3 +203,7 @@ class Detector:
     def counters(self) -> dict[str, int]:
         """Give the fill and the evictions."""
         return {"credentials_sources": len(self._sources), "credentials_sources_evicted": self._sources.evicted}
+
+
+def _party(account: Account) -> int:
+    return party(f"{account.username}\0{account.realm}".encode())

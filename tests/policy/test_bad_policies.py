@@ -24,7 +24,7 @@ OFFICE = '[[site]]\nname = "Office"\naddresses = ["192.0.2.0/24", "office.exampl
 TABLE = [
     Bad("unknown key", "\n[ban]\nfrist = '1h'\n", (("ban.frist", 3, 'did you mean "first"?'),)),
     Bad("unknown table", "[bans]\nfirst = '1h'\n", (("bans", 1, 'did you mean "ban"?'),)),
-    Bad("key of another table", "failures = 3\n", (("failures", 1, "belongs under [detect.credentials]"),)),
+    Bad("key of another table", "newcomers = 3\n", (("newcomers", 1, "belongs under [detect.credentials]"),)),
     Bad("key below a table", "[ban]\nmode = 'enforce'\n", (("ban.mode", 2, "above the first [table]"),)),
     Bad("unknown key of an item", OFFICE + "colour = 1", (("site[0].colour", 4, "known here: name, addresses"),)),
     Bad("unknown word", "mode = 'enforec'\n", (("mode", 1, 'did you mean "enforce"?'),)),

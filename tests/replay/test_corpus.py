@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from sipguard.capture import files
+from sipguard.policy.load import load
 from sipguard.policy.schema import Policy
 from sipguard.replay import Replay
 from tests.replay.replaying import bans, run
@@ -51,10 +52,28 @@ def test_the_guesser_of_the_cesnet_capture_is_banned_at_its_fifth_rejected_guess
 def test_svcrack_on_the_pbxs_own_address_is_found_but_not_banned() -> None:
     _, lines = run(CORPUS / "attack" / "own--svcrack_1001.pcapng")
     assert bans(lines) == []
-    found = [line for line in lines if line["kind"] == "finding"]
+    found = [line for line in lines if line.get("detector") == "credentials"]
     assert found
     assert {line["subject"] for line in found} == {"127.0.0.1"}
-    assert {line["verdict"] for line in lines if line["kind"] == "decision"} == {"exempt"}
+    of_senders = [line for line in lines if line["kind"] == "decision" and line["subject"] == "127.0.0.1"]
+    assert {line["verdict"] for line in of_senders} == {"exempt"}
+
+
+def test_the_password_that_svcrack_found_is_told_and_its_account_may_not_call() -> None:
+    _, lines = run(CORPUS / "attack" / "own--svcrack_1001.pcapng")
+    assert [line["subject"] for line in lines if line.get("detector") == "passwordfound"] == ["1001@asterisk"]
+    assert [line["subject"] for line in lines if line.get("verdict") == "quarantine"] == ["1001@asterisk"]
+
+
+def test_the_password_found_in_the_cesnet_capture_is_told_when_nobody_stopped_the_guesser() -> None:
+    policy = load('[detect.credentials]\nthen = "report"\n')
+    replay = Replay(policy)
+    found = []
+    for count, captured in enumerate(files.read(CORPUS / "attack" / "CESNET__ipfixprobe--inputs-sip.pcap"), start=1):
+        found += [(count, line) for line in replay.feed(captured) if line.get("detector") == "passwordfound"]
+    assert len(found) == 1
+    assert found[0][1]["subject"].startswith("6001@")
+    assert found[0][1]["evidence"]["source"] == "147.32.77.113"
 
 
 @pytest.mark.parametrize("name", ["own--svmap_options", "own--svwar_register", "own--svwar_invite"])
