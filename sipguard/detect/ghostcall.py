@@ -4,7 +4,8 @@ What it sees
     INVITEs of strangers to extensions (users of 2 to 6 digits) for which the PBX asked for no credential. The first one
     that the PBX lets ring (180 to 183) or answers (2xx) is a finding. So are `attempts` of them within `window`,
     whatever becomes of them, as long as none is followed up with a credential that the PBX had asked for. A credential
-    that nobody asked for is no excuse. Copies are not counted.
+    that nobody asked for is no excuse. Copies are not counted, and neither are senders in private networks, unless
+    `private` says so: gateways stand there, and ghosts come from the internet.
 
 Why it matters
     A phone that rings at night from nowhere is how people notice that their PBX, or their phone, answers everybody. The
@@ -20,7 +21,7 @@ Ways around it
     some strangers and not others, being challenged first.
 
 Options
-    enabled, attempts, window, sources, calls, then
+    enabled, attempts, window, private, sources, calls, then
 
 References
     RFC 3261 sections 13 and 22.3.
@@ -32,10 +33,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeAlias
 
-from sipguard.address import Address, sender_key, subject_of
+from sipguard.address import Address, parse_network, sender_key, subject_of
 from sipguard.constraint import Between, Described, DurationBetween
 from sipguard.event import Answered, Asked, Event, Rang, Standing
 from sipguard.model import DAY, MINUTE, SECOND, Consequence, Finding, Instant, Span
+from sipguard.netset import NetSet
 from sipguard.sip.uri import user_of
 from sipguard.table import Table
 
@@ -43,6 +45,21 @@ NAME = "ghostcall"
 _NOTHING: tuple[Finding, ...] = ()
 _STRANGER = Standing.STRANGER
 _LONGEST = 128
+_PRIVATE = NetSet(
+    parse_network(text)
+    for text in (
+        "10.0.0.0/8",
+        "100.64.0.0/10",
+        "127.0.0.0/8",
+        "169.254.0.0/16",
+        "172.16.0.0/12",
+        "192.168.0.0/16",
+        "::1/128",
+        "fc00::/7",
+        "fe80::/10",
+    )
+)
+"""RFC 1918, RFC 6598, RFC 4193, loopback and link-local (RFC 6890)."""
 _CallKey: TypeAlias = tuple[bytes, bytes]
 
 
@@ -57,6 +74,7 @@ class Config:
     window: Annotated[Span, DurationBetween(10 * SECOND, 7 * DAY), Described("How long an attempt counts")] = (
         10 * MINUTE
     )
+    private: Annotated[bool, Described("Whether senders in private networks are strangers too")] = False
     sources: Annotated[int, Between(100, 1_000_000), Described("The most sources remembered at once")] = 10_000
     calls: Annotated[int, Between(100, 1_000_000), Described("The most calls that wait for an answer")] = 10_000
     then: Annotated[Consequence, Described("What becomes of a source that is found")] = Consequence.THROTTLE
@@ -98,6 +116,8 @@ class Detector:
             return _NOTHING
         user = user_of(request.uri)
         if not (2 <= len(user) <= 6 and user.isdigit()):
+            return _NOTHING
+        if not self._config.private and _PRIVATE.covers(event.source):
             return _NOTHING
         key = _key(event.source, request.call_id)
         call = self._calls.get(key)

@@ -29,7 +29,7 @@ class Settings:
 
     `nonce_expire_seconds` is Kamailio's own default. With `unknown_is_404` an unknown user is told so at once, and can
     be told from a known one; without it all are challenged. `symmetric`: answers go to the port that was sent
-    from, even without rport.
+    from, even without rport. `open_calls`: calls need no credential, from whomever they come.
     """
 
     accounts: Mapping[str, str] = field(default_factory=lambda: {**ACCOUNTS, WEAK_ACCOUNT: WEAK_PASSWORD})
@@ -42,6 +42,7 @@ class Settings:
     udp_workers: int = 2
     symmetric: bool = True
     port: int = 5060
+    open_calls: bool = False
 
 
 _MODULES = (
@@ -80,18 +81,20 @@ route[REGISTRATION] {
 
 route[CALL] {
     UNKNOWN_CALLEE
-    if (!pv_proxy_authenticate("REALM", "$sht(accounts=>$au)", "0")) {
-        proxy_challenge("REALM", "QOP");
-        exit;
-    }
-    if ($au != $fU) { sl_send_reply("403", "Forbidden"); exit; }
-    consume_credentials();
+    CALLER
     if (!lookup("location")) { sl_send_reply("404", "Not Found"); exit; }
     record_route();
     if (!t_relay()) { sl_reply_error(); }
     exit;
 }
 """
+
+_CALLER = r"""if (!pv_proxy_authenticate("REALM", "$sht(accounts=>$au)", "0")) {
+        proxy_challenge("REALM", "QOP");
+        exit;
+    }
+    if ($au != $fU) { sl_send_reply("403", "Forbidden"); exit; }
+    consume_credentials();"""
 
 _UNKNOWN = 'if ($sht(accounts=>${user}) == $null) {{ sl_send_reply("404", "Not Found"); exit; }}'
 
@@ -102,6 +105,7 @@ def configuration(settings: Settings, addresses: tuple[str, ...]) -> str:
     routes = (
         _ROUTES.replace("UNKNOWN_REGISTRANT", _UNKNOWN.format(user="tU") if on_404 else "")
         .replace("UNKNOWN_CALLEE", _UNKNOWN.format(user="rU") if on_404 else "")
+        .replace("CALLER\n", f"{'' if settings.open_calls else _CALLER}\n")
         .replace("SYMMETRY", "force_rport();" if settings.symmetric else "")
         .replace("REALM", REALM)
         .replace("QOP", "1" if settings.qop else "0")

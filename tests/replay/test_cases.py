@@ -13,16 +13,21 @@ import pytest
 
 from sipguard.capture import files
 from sipguard.model import SECOND
-from sipguard.replay import Replay, dump
+from sipguard.replay import dump
 from sipguard.wire.captured import Captured
-from tests.replay.replaying import policy_of, run, text
+from tests.replay.replaying import look_of, policy_of, replay_of, run, text
 
 PCAPS = Path(__file__).resolve().parents[2] / "pcaps"
-CASES = sorted(path.parent for path in PCAPS.glob("*/*/traffic.pcap"))
+CASES = sorted(path.parent for path in PCAPS.glob("*/*/traffic.pcap*"))
 
 
 def name(case: Path) -> str:
     return str(case.relative_to(PCAPS))
+
+
+def capture(case: Path) -> Path:
+    """Give the capture of a case, gzipped or not."""
+    return next(iter(case.glob("traffic.pcap*")))
 
 
 def expected(case: Path) -> list[str]:
@@ -41,16 +46,16 @@ def test_a_case_has_all_its_parts(case: Path) -> None:
 
 @pytest.mark.parametrize("case", CASES, ids=name)
 def test_a_case_gives_what_is_expected(case: Path) -> None:
-    _, lines = run(case / "traffic.pcap", policy_of(case))
+    _, lines = run(capture(case), policy_of(case))
     difference = "\n".join(difflib.unified_diff(expected(case), text(lines), "expected", "replayed", lineterm=""))
     assert not difference, f"{name(case)}: look at it, then scripts/golden\n{difference}"
 
 
 @pytest.mark.parametrize("case", CASES, ids=name)
 def test_a_case_is_the_same_at_any_time_of_the_world(case: Path) -> None:
-    replay = Replay(policy_of(case))
+    replay = replay_of(case)
     shifted = []
-    for captured in files.read(case / "traffic.pcap"):
+    for captured in files.read(capture(case)):
         later = Captured(captured.at + 12345 * SECOND, captured.linktype, captured.data, captured.truncated)
         shifted += [dump(line) for line in replay.feed(later)]
     assert shifted == expected(case)
@@ -58,9 +63,9 @@ def test_a_case_is_the_same_at_any_time_of_the_world(case: Path) -> None:
 
 @pytest.mark.parametrize("case", [case for case in CASES if "tcp" in case.name], ids=name)
 def test_a_tcp_case_is_the_same_when_its_segments_are_cut_otherwise(case: Path) -> None:
-    replay = Replay(policy_of(case))
+    replay = replay_of(case)
     cut = []
-    for captured in files.read(case / "traffic.pcap"):
+    for captured in files.read(capture(case)):
         for piece in pieces(captured):
             cut += [dump(line) for line in replay.feed(piece)]
     assert cut == expected(case)

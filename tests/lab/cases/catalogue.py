@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.lab.cases import broken, disguise, evasion, ordinary, register, scan, spoofed
+from tests.lab.cases import broken, disguise, evasion, ordinary, register, scan, spoofed, strangers
 from tests.lab.cases.case import Case
 
 CASES: tuple[Case, ...] = (
@@ -13,4 +13,5 @@ CASES: tuple[Case, ...] = (
     *evasion.CASES,
     *disguise.CASES,
     *broken.CASES,
+    *strangers.CASES,
 )
