@@ -6,6 +6,8 @@ from pathlib import Path
 
 from sipguard.address import parse_network
 from sipguard.capture import files
+from sipguard.geo.places import Places
+from sipguard.model import NOWHERE, Lookups
 from sipguard.policy.load import load
 from sipguard.policy.schema import Policy
 from sipguard.replay import Replay, dump
@@ -18,9 +20,26 @@ def policy_of(case: Path) -> Policy:
     return load(path.read_text(encoding="utf-8")) if path.exists() else Policy()
 
 
-def run(path: Path, policy: Policy | None = None, pbx: tuple[str, ...] = ()) -> tuple[Replay, list[Json]]:
+def look_of(case: Path) -> Lookups:
+    """Read where addresses are in a pcap case, nowhere where it does not say."""
+    path = case / "places.mmdb"
+    if not path.exists():
+        return NOWHERE
+    places = Places(print)
+    places.load((str(path),))
+    return places.look
+
+
+def replay_of(case: Path) -> Replay:
+    """Make ready to replay a pcap case, by its policy and its places."""
+    return Replay(policy_of(case), look=look_of(case))
+
+
+def run(
+    path: Path, policy: Policy | None = None, pbx: tuple[str, ...] = (), look: Lookups = NOWHERE
+) -> tuple[Replay, list[Json]]:
     """Replay one capture; gives the replay, for its counters, and its lines."""
-    replay = Replay(policy or Policy(), tuple(parse_network(each) for each in pbx))
+    replay = Replay(policy or Policy(), tuple(parse_network(each) for each in pbx), look=look)
     return replay, [line for captured in files.read(path) for line in replay.feed(captured)]
 
 

@@ -46,7 +46,7 @@ def test_a_case_has_all_its_parts(case: Path) -> None:
 
 @pytest.mark.parametrize("case", CASES, ids=name)
 def test_a_case_gives_what_is_expected(case: Path) -> None:
-    _, lines = run(capture(case), policy_of(case))
+    _, lines = run(capture(case), policy_of(case), look=look_of(case))
     difference = "\n".join(difflib.unified_diff(expected(case), text(lines), "expected", "replayed", lineterm=""))
     assert not difference, f"{name(case)}: look at it, then scripts/golden\n{difference}"
 
