@@ -11,7 +11,7 @@ Why it matters
     This is the moment at which guessing begins to cost money: the next thing that happens is calls.
 
 Known false alarms
-    A new phone that tries a wrong password many times a second until somebody corrects it. A second phone, in a new
+    A new phone that tries a wrong password every few seconds until somebody corrects it. A second phone, in a new
     place, that tries a wrong one all day before it is corrected.
 
 Ways around it
@@ -53,8 +53,10 @@ class Config:
     enabled: Annotated[bool, Described("Whether success after guessing is looked for")] = True
     failures: Annotated[
         int, Between(2, 1000), Described("Failed credentials for an account within the window that make guessing of it")
-    ] = 8
-    window: Annotated[Span, DurationBetween(SECOND, HOUR), Described("How long a failure counts for that")] = MINUTE
+    ] = 5
+    window: Annotated[Span, DurationBetween(SECOND, HOUR), Described("How long a failure counts for that")] = (
+        20 * SECOND
+    )
     accounts: Annotated[
         int, Between(2, 1000), Described("Different accounts failing within the window that make guessing of it")
     ] = 8

@@ -66,7 +66,7 @@ def test_the_password_that_svcrack_found_is_told_and_its_account_may_not_call() 
 
 
 def test_the_password_found_in_the_cesnet_capture_is_told_when_nobody_stopped_the_guesser() -> None:
-    policy = load('[detect.credentials]\nthen = "report"\n')
+    policy = load('[detect.credentials]\nthen = "report"\n[detect.fingerprint]\nthen = "report"\n')
     replay = Replay(policy)
     found = []
     for count, captured in enumerate(files.read(CORPUS / "attack" / "CESNET__ipfixprobe--inputs-sip.pcap"), start=1):
