@@ -2,8 +2,8 @@
 
 What it sees
     TCP connections that begin with TLS, on any SIP port, from a proven stranger; nothing is decrypted. One that ended
-    within `short` is *empty* when its client sent fewer than `bytes` in all: a handshake alone, or that and one small
-    request. A source may have `handshakes` empty ones within `window`, and `churn` short ones, empty or not; either
+    within `short` is *empty* when its client sent fewer than `bytes` in all: a handshake takes 400 to 700, a phone that
+    registers adds two requests of at least 350. A source may have `handshakes` empty ones within `window`, and `churn` short ones, empty or not; either
     budget may be spent in one burst and comes back evenly. A connection that lasted longer than `short` is taken for a
     device's; each that is open, or was within a day, raises both budgets by `device`. Nothing is counted of trusted and
     exempt addresses.
@@ -67,7 +67,7 @@ class Config:
         DurationBetween(SECOND, HOUR),
         Described("A connection that lasted no longer is short; others are devices'"),
     ] = MINUTE
-    bytes: Annotated[int, ByteSize(100, 65536), Described("A short connection whose client sent fewer is empty")] = 1500
+    bytes: Annotated[int, ByteSize(100, 65536), Described("A short connection whose client sent fewer is empty")] = 1000
     device: Annotated[
         int, Between(0, 1000), Described("By how much each device known behind the address raises the budgets")
     ] = 20

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.lab.cases import broken, disguise, evasion, ordinary, register, scan, spoofed, strangers
+from tests.lab.cases import broken, disguise, evasion, ordinary, register, scan, spoofed, strangers, tlsprobe
 from tests.lab.cases.case import Case
 
 CASES: tuple[Case, ...] = (
@@ -14,4 +14,5 @@ CASES: tuple[Case, ...] = (
     *disguise.CASES,
     *broken.CASES,
     *strangers.CASES,
+    *tlsprobe.CASES,
 )
