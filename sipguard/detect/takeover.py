@@ -4,9 +4,9 @@ What it sees
     Registrations with the right password, per account: the countries and autonomous systems they come from (with a
     database, `[geoip]`; private addresses are a country of their own) and what kind of device the User-Agent names,
     without its version. Something new is told once a day until it has been there for `settles`; then it is the
-    account's own. During its first `learning` an account is only learned. Told at once, also then: a registration from
-    another country less than `travel` after the last (impossible travel), and an account that stands registered from
-    `networks` networks at a time (systems where known, else /24 and /48). Answered calls of proven senders who never
+    account's own. During its first `learning` an account is only learned. Told at once, also then, and once a day: a
+    registration from another country less than `travel` after the last (impossible travel), and an account that stands
+    registered from `networks` networks at a time (systems where known, else /24 and /48). Answered calls of proven senders who never
     register count as use from their place. Only proven registrations are learned: nobody can spoof himself into an
     account's history.
 
@@ -132,7 +132,7 @@ class _Met:
 class _History:
     """What is known of one account."""
 
-    __slots__ = ("countries", "crowded", "devices", "first", "last", "places", "systems")
+    __slots__ = ("countries", "devices", "first", "last", "places", "systems", "told")
 
     def __init__(self, first: Instant | None) -> None:
         self.first = first  # None: from before we looked
@@ -141,11 +141,19 @@ class _History:
         self.devices = _Met()
         self.places: dict[Hashable, Instant] = {}  # networks that it stands registered from, and until when
         self.last: tuple[Instant, str] | None = None  # the last country, and when
-        self.crowded: Instant | None = None  # when it was last told that there are many networks
+        self.told: dict[str, Instant] = {}  # when travel, or many networks, were last told of
 
     def learning(self, at: Instant, span: Span) -> bool:
         """Tell whether the account is still only learned."""
         return self.first is not None and at - self.first < span
+
+    def once(self, at: Instant, what: str) -> bool:
+        """Tell whether to tell of something; once a day, for two who share an account register in turn all day."""
+        told = self.told.get(what)
+        if told is not None and at - told < DAY:
+            return False
+        self.told[what] = at
+        return True
 
     def stand(self, at: Instant, place: Hashable, until: Instant) -> int:
         """Note a registration from a network; gives from how many networks there are some now."""
@@ -186,7 +194,7 @@ class Detector:
         self._accounts.renew(key, history, event.source)
         found: list[Finding] = []
         country = self._country(event.source)
-        if self._travelled(at, country, history):
+        if self._travelled(at, country, history) and history.once(at, "travel"):
             found.append(self._finding(event, account, "travel", 9, ()))
         new = self._meet(at, event.source, country, history, family(event.agent))
         if found and "country" in new:
@@ -194,8 +202,7 @@ class Detector:
         if new:
             found.append(self._novel(event, new, event.agent, proven=True))
         count = history.stand(at, self._network(event.source), event.until)
-        if count >= self._config.networks and (history.crowded is None or at - history.crowded >= DAY):
-            history.crowded = at
+        if count >= self._config.networks and history.once(at, "networks"):
             found.append(self._finding(event, account, "networks", 8, (("networks", count),)))
         if country and country != _HERE:
             history.last = (at, country)

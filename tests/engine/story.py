@@ -15,6 +15,7 @@ from sipguard.address import Network, parse_address
 from sipguard.engine import Engine, Input
 from sipguard.model import (
     MILLISECOND,
+    NOWHERE,
     SECOND,
     Action,
     Decision,
@@ -23,6 +24,7 @@ from sipguard.model import (
     Hold,
     Hook,
     Instant,
+    Lookups,
     Names,
     Origin,
     Record,
@@ -68,9 +70,13 @@ class Story:
     """One engine, one PBX, and a clock that only the story moves."""
 
     def __init__(
-        self, policy: Policy | None = None, state: State | None = None, own: Sequence[str] = (PBX, PBX6)
+        self,
+        policy: Policy | None = None,
+        state: State | None = None,
+        own: Sequence[str] = (PBX, PBX6),
+        look: Lookups = NOWHERE,
     ) -> None:
-        self.engine = Engine(policy or Policy(), state or State())
+        self.engine = Engine(policy or Policy(), state or State(), look)
         self.now = START
         self.actions: list[Action] = []
         self._serial = 0
@@ -176,10 +182,20 @@ class Story:
         self.answer(sent, 407 if sent.method == "INVITE" else 401, nonce=f"next{self._serial}")
         return sent
 
-    def register(self, source: str, *, user: str = "1001", expires: int = 3600, port: int = 5062) -> None:
+    def register(
+        self,
+        source: str,
+        *,
+        user: str = "1001",
+        expires: int = 3600,
+        port: int = 5062,
+        nonce: str = "",
+        agent: str = "",
+    ) -> None:
         """Let a phone register with the right password."""
-        nonce = self.challenge(source, user=user, port=port)
-        sent = self.ask(source, nonce, user=user, port=port, extra=f"Expires: {expires}")
+        nonce = nonce or self.challenge(source, user=user, port=port)
+        extra = f"Expires: {expires}" + (f"\r\nUser-Agent: {agent}" if agent else "")
+        sent = self.ask(source, nonce, user=user, port=port, extra=extra)
         self.answer(sent, 200, extra=f"Contact: <sip:{user}@{source}:{port}>;expires={expires}")
 
     # --- Looking ------------------------------------------------------------------------------------------------------

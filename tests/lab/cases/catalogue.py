@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
-from tests.lab.cases import broken, disguise, evasion, ordinary, register, scan, spoofed, strangers, tlsprobe
+from tests.lab.cases import (
+    accountnets,
+    broken,
+    disguise,
+    evasion,
+    ordinary,
+    probing,
+    register,
+    scan,
+    spoofed,
+    strangers,
+    tlsprobe,
+)
 from tests.lab.cases.case import Case
 
 CASES: tuple[Case, ...] = (
+    *accountnets.CASES,
     *ordinary.CASES,
+    *probing.CASES,
     *register.CASES,
     *scan.CASES,
     *spoofed.CASES,
