@@ -86,10 +86,10 @@ class Judge:
     def _sender(self, finding: Finding, subject: Network) -> list[Action]:
         at, rule, because = finding.at, f"detect.{finding.detector}.then", (finding.detector,)
         consequence = self._consequences[finding.detector]
-        if spared := self.spared(subject):
-            return self._once(finding, DecisionVerdict.EXEMPT, spared)
         if consequence not in _AGAINST_SENDERS:
             return self._once(finding, DecisionVerdict.REPORT, rule)
+        if spared := self.spared(subject):
+            return self._once(finding, DecisionVerdict.EXEMPT, spared)
         if consequence is Consequence.THROTTLE or not finding.proven:
             if self._force.ledger.until(SetName.TRUSTED, subject) is not None:
                 return self._once(finding, DecisionVerdict.REPORT, rule, "trusted")
@@ -100,7 +100,7 @@ class Judge:
         if registered:
             ward = self._collateral.ward(at, subject, finding.accounts, registered)
             if ward is not None:
-                if self._said_lately(finding):
+                if self._force.wards.quarantined(ward) or self._said_lately(finding):
                     return []
                 return self._force.quarantine(at, ward, because, rule, reason="collateral")
             if not finding.accounts:  # not a matter of passwords: a place with devices is reported, not banned
@@ -121,12 +121,15 @@ class Judge:
     def _account(self, finding: Finding, account: Account) -> list[Action]:
         at, rule, because = finding.at, f"detect.{finding.detector}.then", (finding.detector,)
         consequence = self._consequences[finding.detector]
+        wards = self._force.wards
         if self._said_lately(finding):
             return []
+        if not account.realm:  # a name that was called or claimed, not one that anybody has authenticated with
+            return [Record(at, self._decision(finding, DecisionVerdict.REPORT, rule))]
         if consequence is Consequence.QUARANTINE:
-            return self._force.quarantine(at, account, because, rule)
+            return [] if wards.quarantined(account) else self._force.quarantine(at, account, because, rule)
         if consequence is Consequence.SHIELD or consequence is Consequence.BLOCK:
-            return self._force.shield(at, account, because, rule)
+            return [] if wards.shielded(account) else self._force.shield(at, account, because, rule)
         return [Record(at, self._decision(finding, DecisionVerdict.REPORT, rule))]
 
     def _pair(self, finding: Finding, pair: Pair) -> list[Action]:
@@ -136,7 +139,7 @@ class Judge:
             return self._once(finding, DecisionVerdict.REPORT, rule)
         if spared := self.spared(pair.network):
             return self._once(finding, DecisionVerdict.EXEMPT, spared)
-        if self._said_lately(finding):
+        if self._force.wards.quarantined(pair) or self._said_lately(finding):
             return []
         return self._force.quarantine(finding.at, pair, (finding.detector,), rule)
 

@@ -22,6 +22,10 @@ PROBATION: Span = HOUR
 _Failures: TypeAlias = dict[Account, tuple[int, Instant]]
 _ACCOUNTS = 8
 _FAILURES = 2
+_OFFICE = 3
+"""So many accounts that register without a failure make up for each that fails behind the same address."""
+
+_UNTRUSTED = 64
 
 
 def blames(event: AuthFailed) -> bool:
@@ -35,12 +39,14 @@ def blames(event: AuthFailed) -> bool:
 class Trusts:
     """The trusted networks (an address, or a /64) with the registrations that stand behind each."""
 
-    __slots__ = ("_failed", "_suspected", "_trusted", "withheld")
+    __slots__ = ("_failed", "_good", "_suspected", "_trusted", "withheld")
 
     def __init__(self, most: int) -> None:
         self._trusted: Table[Network, dict[Account, Instant]] = Table(most)
         self._failed: Table[Network, _Failures] = Table(most, most // 8)  # proven: the holder's own
         self._suspected: Table[Network, _Failures] = Table(most, most // 8)
+        # Accounts that were kept from trust by others' failures alone: they speak for their place.
+        self._good: Table[Network, dict[Account, Instant]] = Table(most, most // 8)
         self.withheld = 0
 
     def restore(self, trust: Sequence[Trust]) -> None:
@@ -56,10 +62,11 @@ class Trusts:
             return None
         if type(event) is Registered:
             place = subject_of(event.source)
-            doubtful = self._doubtful(self._failed, event.at, place, event.account)
-            if doubtful or (not event.proven and self._doubtful(self._suspected, event.at, place, event.account)):
+            doubtful = self._doubtful(self._failed, event, place)
+            if doubtful or (not event.proven and self._doubtful(self._suspected, event, place)):
                 self.withheld += 1
                 return None
+            self._good_no_more(place, event.account)
             self._grant(place, event.account, event.until)
             return Trust(place, event.account, event.until)
         if type(event) is Unregistered:
@@ -108,16 +115,37 @@ class Trusts:
         if len(accounts) > _ACCOUNTS:
             del accounts[next(iter(accounts))]
 
-    @staticmethod
-    def _doubtful(failed: Table[Network, _Failures], at: Instant, place: Network, account: Account) -> bool:
+    def _doubtful(self, failed: Table[Network, _Failures], event: Registered, place: Network) -> bool:
         accounts = failed.get(place)
         if accounts is None:
             return False
-        recent = {who: count for who, (count, last) in accounts.items() if at - last <= PROBATION}
+        recent = {who: count for who, (count, last) in accounts.items() if event.at - last <= PROBATION}
         if not recent:
             failed.pop(place)
             return False
-        return recent.get(account, 0) >= _FAILURES or any(who != account for who in recent)
+        if recent.get(event.account, 0) >= _FAILURES:
+            return True
+        others = [who for who in recent if who != event.account]
+        trusted = self._trusted.get(place) or {}
+        if not others or event.account in trusted:
+            return False
+        good = self._good.get(place)
+        if good is None:
+            good = {}
+            self._good.put(place, good, event.source)
+        good.pop(event.account, None)
+        if event.account not in recent:
+            good[event.account] = event.until
+        for who in [who for who, until in good.items() if until <= event.at or who in recent]:
+            del good[who]
+        if len(good) > _UNTRUSTED:
+            del good[next(iter(good))]
+        return len(good) + sum(who not in recent for who in trusted) < _OFFICE * len(others)
+
+    def _good_no_more(self, place: Network, account: Account) -> None:
+        good = self._good.get(place)
+        if good is not None and good.pop(account, None) is not None and not good:
+            self._good.pop(place)
 
     def counters(self) -> dict[str, int]:
         """Give the fill, the evictions and how often trust was withheld."""
