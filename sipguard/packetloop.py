@@ -53,14 +53,12 @@ from sipguard.policy.schema import Mode, Policy, Strangers
 EX_UNAVAILABLE = 69  # sysexits.h
 EX_CONFIG = 78
 
-AT_ONCE = 256
-"""Frames read before the keeper, signals and the clock are looked at again."""
+AT_ONCE = 256  # frames read before the keeper, signals and the clock are looked at again
 SLACK: Span = 50 * MILLISECOND
 """A captured packet reaches us within this: the kernel gathers them for 10 ms at most."""
 PATIENCE: Span = 5 * SECOND
 """How long the start waits for what the keeper has kept."""
-SHOWN = 10
-"""Elements that the kernel did not take in a large change, each of which is told of."""
+SHOWN = 10  # elements that the kernel did not take in a large change, each of which is told of
 LOOK: Span = 5 * SECOND
 """Between two looks at whether our table and our tap are still there."""
 
@@ -132,13 +130,15 @@ class PacketLoop:
             while not self._stopping:
                 self._turn()
         finally:
-            self._notify.stopping()
-            self._link.leave()
-            self._ears.close()
-            self._switch.close()
-            self._quarantine.close()
-            self._signals.close()
+            self._close()
         return 0
+
+    def _close(self) -> None:
+        """Take leave. Whatever is in the kernel stays."""
+        self._notify.stopping()
+        self._link.leave()
+        for each in (self._ears, self._switch, self._quarantine, self._signals, self._notify):
+            each.close()
 
     def _await_state(self, deadline: Instant) -> None:
         while not self._stopping and not self._answered:
@@ -280,7 +280,7 @@ class PacketLoop:
         """Take a stance; the tap first, as a second guard is stopped by it. Raises AdapterError."""
         wish = self._policy.shell.tap
         if stance is Stance.OFF:
-            self._ears.close()
+            self._ears.stop()
         else:
             self._ears.listen(wish.group, wish.buffer)
         wanted, never = self._engine.wanted(), self._never()

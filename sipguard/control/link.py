@@ -40,6 +40,9 @@ ALERT_MOST = 1000
 DRIFT: Span = 10 * MILLISECOND
 STUCK: Span = MINUTE
 
+ALERTS_KEPT = 100
+"""The most alerts that wait for a keeper; the oldest go first."""
+
 _LEAVE_SECONDS = 2.0
 _END_SECONDS = 5.0
 
@@ -65,6 +68,7 @@ class Link:
         self._inbox: deque[Message] = deque()
         self._kept: list[Any] = []
         self._fluent: Instant = 0
+        self._unsaid: deque[tuple[str, str, str]] = deque(maxlen=ALERTS_KEPT)
 
     # --- That there is one --------------------------------------------------------------------------------------------
 
@@ -87,6 +91,8 @@ class Link:
         self._kept = []
         self._fluent = now
         self.pair.send({"t": "hello", "offset": self.offset, "state": not self.restored, **self._hello()})
+        while self._unsaid:
+            self.alert(*self._unsaid.popleft())
         self.pair.flush()
 
     def stepped(self, offset: Span) -> bool:
@@ -155,6 +161,9 @@ class Link:
 
     def alert(self, kind: str, subject: str, text: str) -> None:
         """Tell the operator of something; `kind` is a stable name, the text holds nothing secret."""
+        if not self.pair.open:  # there is nobody to tell now; the next keeper will be told
+            self._unsaid.append((kind, subject, text))
+            return
         self.pair.send({"t": "alert", "kind": kind, "subject": subject, "text": text[:ALERT_MOST]})
 
     def reload(self) -> None:

@@ -20,12 +20,12 @@ class Memory:
     __slots__ = ("_next",)
 
     def __init__(self) -> None:
-        gc.disable()
         self._next: Instant = 0
 
     @staticmethod
     def settle() -> None:
-        """Take what is there now for permanent: it is never looked at again."""
+        """Take what is there now for permanent: it is never looked at again. From here on nothing runs by itself."""
+        gc.disable()
         gc.collect()
         gc.freeze()
 
