@@ -56,11 +56,9 @@ EX_CONFIG = 78
 AT_ONCE = 256  # frames read before the keeper, signals and the clock are looked at again
 SLACK: Span = 50 * MILLISECOND
 """A captured packet reaches us within this: the kernel gathers them for 10 ms at most."""
-PATIENCE: Span = 5 * SECOND
-"""How long the start waits for what the keeper has kept."""
+PATIENCE: Span = 5 * SECOND  # for how long the start waits for a keeper that says nothing ...
+LONGEST: Span = 60 * SECOND  # ... and for one that has much to say
 SHOWN = 10  # elements that the kernel did not take in a large change, each of which is told of
-LOOK: Span = 5 * SECOND
-"""Between two looks at whether our table and our tap are still there."""
 
 
 def boottime() -> Instant:
@@ -104,7 +102,7 @@ class PacketLoop:
         self._off = False
         self._answered = self._stopping = False
         self._refused: deque[Enforced] = deque(maxlen=100)  # what the kernel did not take since the last request
-        self._began = self._next_second = self._next_look = self._next_timer = boottime()
+        self._began = self._next_second = self._next_timer = boottime()
         self._verbs: Mapping[str, Callable[[Args], Answer]] = {
             "ban": self._order,
             "unban": self._order,
@@ -120,7 +118,8 @@ class PacketLoop:
     def run(self) -> int:
         """Live until a signal ends us; gives the exit code. Raises AdapterError when the start fails."""
         try:
-            self._await_state(boottime() + PATIENCE)
+            self._memory.pause()
+            self._await_state()
             if not self._stopping:
                 self._begin()
                 self._memory.settle()
@@ -140,25 +139,26 @@ class PacketLoop:
         for each in (self._ears, self._switch, self._quarantine, self._signals, self._notify):
             each.close()
 
-    def _await_state(self, deadline: Instant) -> None:
+    def _await_state(self) -> None:
+        """Wait for what the keeper has kept, as long as it comes."""
+        began = heard = boottime()
         while not self._stopping and not self._answered:
             now = boottime()
-            if now >= deadline:
-                text = "going on with what the kernel holds; what was kept on disk is taken in when the keeper answers"
-                self._link.alert("keeper-late", "", text)
+            if now > min(heard + PATIENCE, began + LONGEST):
+                self._link.alert("keeper-late", "", "going on with what the kernel holds until the keeper answers")
                 self._off = self._marker.exists()
                 return
             self._link.mind(now)
             self._sleep(100 * MILLISECOND)
-            self._mind_keeper(begun=False)
+            if self._mind_keeper(begun=False):
+                heard = boottime()
 
     def _begin(self) -> None:
         """Build the engine from all that is known, and put in force what it wants. Raises AdapterError."""
         held = self._switch.held()
         self._engine = Engine(self._policy, self._link.take_state(held))
-        now = boottime()
-        self._feed(now, Clock(self._link.offset))
-        self._feed(now, Names(Role.OWN, "host", self._ears.own))
+        self._feed(boottime(), Clock(self._link.offset))
+        self._feed(boottime(), Names(Role.OWN, "host", self._ears.own))
         if held and self._stance() is Stance.OBSERVE and not self._link.restored:
             self._override = Mode.ENFORCE  # it did until now, and nobody can be asked
         self._take(self._stance(), adding_only=not self._link.restored)
@@ -206,9 +206,7 @@ class PacketLoop:
             self._feed(now, Clock(self._link.offset))
         for sensor in self._ears.sensors():
             self._feed(now, sensor)
-        if now >= self._next_look:
-            self._next_look = now + LOOK
-            self._look()
+        self._look()
         self._memory.collect(boottime, idle=idle)
 
     def _look(self) -> None:
@@ -291,19 +289,21 @@ class PacketLoop:
 
     # --- The keeper ---------------------------------------------------------------------------------------------------
 
-    def _mind_keeper(self, *, begun: bool = True) -> None:
-        """Take what it has sent; a fault in that is told, and is no reason to stop."""
+    def _mind_keeper(self, *, begun: bool = True) -> bool:
+        """Take what it has sent, and tell whether that was anything; a fault in it is no reason to stop."""
         self._link.pair.flush()
+        before = self._link.heard
         while begun or not self._answered:
             try:
                 message = self._link.next()
                 if message is None:
-                    return
+                    break
                 self._hear(message, begun=begun)
             except (KeyError, TypeError, ValueError) as error:
                 self._link.alert("keeper-misunderstood", "", repr(error))
             except (AdapterError, PolicyError) as error:
                 self._link.alert("not-done", "", str(error))
+        return self._link.heard != before
 
     def _hear(self, message: Message, *, begun: bool) -> None:
         kind = message["t"]

@@ -50,7 +50,8 @@ _END_SECONDS = 5.0
 class Link:
     """Pair and child in one. `offset` is the wall clock minus CLOCK_BOOTTIME, kept right by the caller.
 
-    `hello` makes the first message for each new keeper; `restored` becomes True when all of the state has come.
+    `hello` makes the first message for each new keeper; `restored` becomes True when all of the state has come; `heard`
+    counts messages.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class Link:
         self.pair = Pair()
         self.offset = offset
         self.restored = False
+        self.heard = 0
         self._child = Child(command, environment, self.pair)
         self._hello = hello
         self._inbox: deque[Message] = deque()
@@ -127,6 +129,7 @@ class Link:
         """
         if not self._inbox:
             self._inbox.extend(self.pair.receive())
+            self.heard += len(self._inbox)
         while self._inbox:
             message = self._inbox.popleft()
             if message["t"] != "state":

@@ -15,7 +15,7 @@ SHARE = 200
 
 
 class Memory:
-    """Collects on call: `settle` once after start-up, `collect` each second."""
+    """Collects on call: `pause` before start-up, `settle` after it, `collect` each second."""
 
     __slots__ = ("_next",)
 
@@ -23,9 +23,13 @@ class Memory:
         self._next: Instant = 0
 
     @staticmethod
-    def settle() -> None:
-        """Take what is there now for permanent: it is never looked at again. From here on nothing runs by itself."""
+    def pause() -> None:
+        """Let nothing run by itself from here on: a start makes much that stays."""
         gc.disable()
+
+    @staticmethod
+    def settle() -> None:
+        """Take what is there now for permanent: it is never looked at again."""
         gc.collect()
         gc.freeze()
 
