@@ -24,7 +24,7 @@ from sipguard.capture.quarantine import Quarantine
 from sipguard.control.link import Link
 from sipguard.control.memory import Memory
 from sipguard.control.notify import Notify
-from sipguard.control.orders import Answer, Args, names_of, order_of, outcome, serve
+from sipguard.control.orders import Answer, Args, order_of, outcome, serve
 from sipguard.control.pair import Message
 from sipguard.control.signals import Signals
 from sipguard.enforce.base import Layout
@@ -158,7 +158,8 @@ class PacketLoop:
         held = self._switch.held()
         self._engine = Engine(self._policy, self._link.take_state(held))
         self._feed(boottime(), Clock(self._link.offset))
-        self._feed(boottime(), Names(Role.OWN, "host", self._ears.own))
+        for names in (Names(Role.OWN, "host", self._ears.own), *self._link.names()):
+            self._feed(boottime(), names)
         if held and self._stance() is Stance.OBSERVE and not self._link.restored:
             self._override = Mode.ENFORCE  # it did until now, and nobody can be asked
         self._take(self._stance(), adding_only=not self._link.restored)
@@ -167,8 +168,7 @@ class PacketLoop:
 
     def _turn(self) -> None:
         self._sleep(max(0, min(self._next_second, self._timer()) - boottime()))
-        frames = self._ears.read(AT_ONCE)
-        now = boottime()
+        frames, now = self._ears.read(AT_ONCE), boottime()
         for frame in frames:
             self._feed(now, frame)
         self._mind_keeper()
@@ -311,7 +311,7 @@ class PacketLoop:
             self._refused.clear()
             self._link.pair.send(serve(message, self._verbs))
         elif kind == "names":
-            self._feed(boottime(), names_of(message))
+            self._feed(boottime(), self._link.named(message))
         elif kind == "policy":
             self._adopt(message)
         elif kind == "state-end":

@@ -15,6 +15,7 @@ from typing import Any
 from sipguard import report
 from sipguard.address import Network
 from sipguard.control.child import Child
+from sipguard.control.orders import names_of
 from sipguard.control.pair import Message, Pair
 from sipguard.errors import AdapterError
 from sipguard.model import (
@@ -26,8 +27,10 @@ from sipguard.model import (
     Finding,
     Held,
     Instant,
+    Names,
     Offence,
     Record,
+    Role,
     Span,
     State,
     Trust,
@@ -64,6 +67,7 @@ class Link:
         self.pair = Pair()
         self.offset = offset
         self.restored = False
+        self._names: dict[tuple[Role, str], Names] = {}
         self.heard = 0
         self._child = Child(command, environment, self.pair)
         self._hello = hello
@@ -136,6 +140,16 @@ class Link:
                 return message
             self._kept += [report.unpack(item) for item in message.get("items", ())]
         return None
+
+    def named(self, message: Message) -> Names:
+        """Take the addresses of a name, and keep them for an engine made anew. Raises ValueError, TypeError."""
+        names = names_of(message)
+        self._names[(names.role, names.name)] = names
+        return names
+
+    def names(self) -> list[Names]:
+        """List what every name stands for by now."""
+        return list(self._names.values())
 
     def take_state(self, held: Iterable[Held]) -> State:
         """Give the state that was gathered, and with it what the kernel was found to hold that is no part of it."""
