@@ -17,7 +17,7 @@ from typing import NamedTuple, TypeAlias
 
 from sipguard.address import Address, Network
 
-# --- Time ---------------------------------------------------------------------------------------------------------------
+# --- Time -------------------------------------------------------------------------------------------------------------
 
 Instant: TypeAlias = int
 """Nanoseconds of CLOCK_BOOTTIME (live) or of the capture's own clock (replay). Never a float, never the wall clock."""
