@@ -105,8 +105,13 @@ class Table(Generic[K, V]):
 
     def renew(self, key: K, value: V, owner: Address) -> None:
         """Insert or replace, and make the entry the youngest of its kind."""
+        for kind in (self._common, self._kept):
+            held = kind.pop(key, None)
+            if held is not None:
+                kind[key] = (value, held[1])
+                self._touch_in_crowd(key, held[1])
+                return
         self.put(key, value, owner)
-        self.touch(key)
 
     def keep(self, key: K) -> None:
         """Move an entry among the kept ones; no effect when it is not there."""
@@ -125,12 +130,15 @@ class Table(Generic[K, V]):
             held = kind.pop(key, None)
             if held is not None:
                 kind[key] = held
-                crowd = self._crowds.get(held[1])
-                if crowd is not None:
-                    keys = crowd.common if key in crowd.common else crowd.kept
-                    del keys[key]
-                    keys[key] = None
+                self._touch_in_crowd(key, held[1])
                 return
+
+    def _touch_in_crowd(self, key: K, home: bytes) -> None:
+        crowd = self._crowds.get(home)
+        if crowd is not None:
+            keys = crowd.common if key in crowd.common else crowd.kept
+            del keys[key]
+            keys[key] = None
 
     def pop(self, key: K) -> V | None:
         """Take an entry out and give its value, None when it is not there."""
