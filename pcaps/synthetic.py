@@ -39,10 +39,14 @@ class Capture:
 
 
 class Phone:
-    """Somebody at one address and port who registers, rightly or wrongly, with a PBX that answers."""
+    """Somebody at one address and port who registers, rightly or wrongly, with a PBX that answers.
 
-    def __init__(self, capture: Capture, address: str, port: int, user: str, agent: str) -> None:
+    `name` is what stands in From, To and Contact, where it is not the user whose password is shown.
+    """
+
+    def __init__(self, capture: Capture, address: str, port: int, user: str, agent: str, *, name: str = "") -> None:
         self._capture = capture
+        self._name = name or user
         self._here = (address, port)
         self._user = user
         self._agent = agent
@@ -67,18 +71,18 @@ class Phone:
 
     @property
     def _contact(self) -> str:
-        return f"<sip:{self._user}@{self._here[0]}:{self._here[1]}>"
+        return f"<sip:{self._name}@{self._here[0]}:{self._here[1]}>"
 
     def _exchange(self, at: int, cseq: int, more: list[str], status: str, told: list[str]) -> int:
         """Add a request and its response."""
         token = md5(f"{self._here} {self._count} {cseq}")
         via = f"Via: SIP/2.0/UDP {self._here[0]}:{self._here[1]};branch=z9hG4bK{token[:16]};rport"
         common = [
-            f"From: <sip:{self._user}@{PBX}>;tag={token[16:24]}",
+            f"From: <sip:{self._name}@{PBX}>;tag={token[16:24]}",
             f"Call-ID: {md5(f'{self._here} {self._count}')}",
             f"CSeq: {cseq} REGISTER",
         ]
-        to = f"To: <sip:{self._user}@{PBX}>"
+        to = f"To: <sip:{self._name}@{PBX}>"
         request = [
             f"REGISTER sip:{PBX} SIP/2.0", via, "Max-Forwards: 70", *common, to, f"Contact: {self._contact}",
             "Expires: 3600", f"User-Agent: {self._agent}", *more,

@@ -21,7 +21,7 @@ packages_to_run() { need_packages nftables iproute2; }
 
 packages_to_test() {
     need_packages nftables iproute2 kamailio sip-tester sipsak tcpdump tshark iptables ipset conntrack procps \
-        util-linux systemd systemd-container shellcheck
+        util-linux systemd systemd-container debootstrap shellcheck
 }
 
 # Installs what is missing of the named packages; no service that comes with one is started or enabled. Where it cannot,

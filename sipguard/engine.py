@@ -75,6 +75,7 @@ class Engine:
         self._counts = dict.fromkeys(("frames", "findings", "flows", "enforce_failed", *SensorKind), 0)
         self._alerted: dict[SensorKind, Instant] = {}
         self._clock_offset = 0
+        self._enforce_told: Instant = -MINUTE
         self._exempt = Exempt()
         self._sides = Sides(policy.ports)
         self._intake = Intake(policy.ports, self._shut)
@@ -235,6 +236,9 @@ class Engine:
         if enforced.ok:
             return _NOTHING
         self._counts["enforce_failed"] += 1
+        if at - self._enforce_told < MINUTE:
+            return _NOTHING
+        self._enforce_told = at
         held = enforced.hold
         text = f"the kernel did not take {held.network} into the set {held.set}: {enforced.why}"
         return (Alert(at, "enforce-failed", str(held.network), text),)

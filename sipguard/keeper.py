@@ -227,11 +227,11 @@ class Keeper:
         return found | (self._parts.about() if self._parts else {})
 
     async def _begin(self, parts: _Parts, *, state: bool) -> None:
-        """Send the state first: the packet process waits for it; then open the door, then look names up."""
+        """Send names and state first: the packet process waits for them; then open the door, then look names up."""
         with suppress(AdapterError):
             parts.watch.remember(await parts.writer.ask(Store.names))
+        parts.watch.want(wanted_names(parts.policy))  # before the state: a closed guard opens to its trunks at once
         await self._send_state(parts, state=state)
-        parts.watch.want(wanted_names(parts.policy))
         for work in (parts.writer.run(), parts.watch.run(), self._tidy(parts)):
             self._spawn(work)
         try:
@@ -255,9 +255,9 @@ class Keeper:
             complete = False
         parts.desk.mode = mode or parts.desk.policy_mode
         off = parts.shelf.marker.exists()
-        self._send({"t": "state-end", "mode": mode, "off": off, "complete": complete, "count": count})
         for noun in parts.watch.present():
             self._send({"t": "names", "what": pack(noun)})
+        self._send({"t": "state-end", "mode": mode, "off": off, "complete": complete, "count": count})
 
     def _pages(self, store: Store) -> Iterator[list[Delta]]:
         return store.pages(self._offset, time.time_ns() - self._offset, ITEMS)

@@ -24,7 +24,7 @@ from sipguard.capture.quarantine import Quarantine
 from sipguard.control.link import Link
 from sipguard.control.memory import Memory
 from sipguard.control.notify import Notify
-from sipguard.control.orders import Answer, Args, names_of, order_of, outcome, serve
+from sipguard.control.orders import Answer, Args, order_of, outcome, serve
 from sipguard.control.pair import Message
 from sipguard.control.signals import Signals
 from sipguard.enforce.base import Layout
@@ -56,9 +56,9 @@ EX_CONFIG = 78
 
 AT_ONCE = 256  # frames read before the keeper, signals and the clock are looked at again
 SLACK: Span = 50 * MILLISECOND  # a captured packet reaches us within this: the kernel gathers them for 10 ms at most
-PATIENCE: Span = 5 * SECOND  # how long the start waits for what the keeper has kept
+PATIENCE: Span = 5 * SECOND  # for how long the start waits for a keeper that says nothing ...
+LONGEST: Span = 60 * SECOND  # ... and for one that has much to say
 SHOWN = 10  # elements that the kernel did not take in a large change, each of which is told of
-LOOK: Span = 5 * SECOND  # between two looks at whether our table and our tap are still there
 
 
 def boottime() -> Instant:
@@ -103,7 +103,7 @@ class PacketLoop:
         self._off = False
         self._answered = self._stopping = False
         self._refused: deque[Enforced] = deque(maxlen=100)  # what the kernel did not take since the last request
-        self._began = self._next_second = self._next_look = self._next_timer = boottime()
+        self._began = self._next_second = self._next_timer = boottime()
         self._verbs: Mapping[str, Callable[[Args], Answer]] = {
             "ban": self._order,
             "unban": self._order,
@@ -119,7 +119,8 @@ class PacketLoop:
     def run(self) -> int:
         """Live until a signal ends us; gives the exit code. Raises AdapterError when the start fails."""
         try:
-            self._await_state(boottime() + PATIENCE)
+            self._memory.pause()
+            self._await_state()
             if not self._stopping:
                 self._begin()
                 self._memory.settle()
@@ -129,34 +130,38 @@ class PacketLoop:
             while not self._stopping:
                 self._turn()
         finally:
-            self._notify.stopping()
-            self._link.leave()
-            self._ears.close()
-            self._switch.close()
-            self._quarantine.close()
-            self._signals.close()
+            self._close()
         return 0
 
-    def _await_state(self, deadline: Instant) -> None:
+    def _close(self) -> None:
+        """Take leave. Whatever is in the kernel stays."""
+        self._notify.stopping()
+        self._link.leave()
+        for each in (self._ears, self._switch, self._quarantine, self._signals, self._notify):
+            each.close()
+
+    def _await_state(self) -> None:
+        """Wait for what the keeper has kept, as long as it comes."""
+        began = heard = boottime()
         while not self._stopping and not self._answered:
             now = boottime()
-            if now >= deadline:
-                text = "going on with what the kernel holds; what was kept on disk is taken in when the keeper answers"
-                self._link.alert("keeper-late", "", text)
+            if now > min(heard + PATIENCE, began + LONGEST):
+                self._link.alert("keeper-late", "", "going on with what the kernel holds until the keeper answers")
                 self._off = self._marker.exists()
                 return
             self._link.mind(now)
             self._sleep(100 * MILLISECOND)
-            self._mind_keeper(begun=False)
+            if self._mind_keeper(begun=False):
+                heard = boottime()
 
     def _begin(self) -> None:
         """Build the engine from all that is known, and put in force what it wants. Raises AdapterError."""
         held = self._switch.held()
         self._places.load(self._policy.shell.geoip.files)
         self._engine = Engine(self._policy, self._link.take_state(held), self._places.look)
-        now = boottime()
-        self._feed(now, Clock(self._link.offset))
-        self._feed(now, Names(Role.OWN, "host", self._ears.own))
+        self._feed(boottime(), Clock(self._link.offset))
+        for names in (Names(Role.OWN, "host", self._ears.own), *self._link.names()):
+            self._feed(boottime(), names)
         if held and self._stance() is Stance.OBSERVE and not self._link.restored:
             self._override = Mode.ENFORCE  # it did until now, and nobody can be asked
         self._take(self._stance(), adding_only=not self._link.restored)
@@ -165,8 +170,7 @@ class PacketLoop:
 
     def _turn(self) -> None:
         self._sleep(max(0, min(self._next_second, self._timer()) - boottime()))
-        frames = self._ears.read(AT_ONCE)
-        now = boottime()
+        frames, now = self._ears.read(AT_ONCE), boottime()
         for frame in frames:
             self._feed(now, frame)
         self._mind_keeper()
@@ -204,9 +208,7 @@ class PacketLoop:
             self._feed(now, Clock(self._link.offset))
         for sensor in self._ears.sensors():
             self._feed(now, sensor)
-        if now >= self._next_look:
-            self._next_look = now + LOOK
-            self._look()
+        self._look()
         self._memory.collect(boottime, idle=idle)
 
     def _look(self) -> None:
@@ -278,7 +280,7 @@ class PacketLoop:
         """Take a stance; the tap first, as a second guard is stopped by it. Raises AdapterError."""
         wish = self._policy.shell.tap
         if stance is Stance.OFF:
-            self._ears.close()
+            self._ears.stop()
         else:
             self._ears.listen(wish.group, wish.buffer)
         wanted, never = self._engine.wanted(), self._never()
@@ -289,19 +291,21 @@ class PacketLoop:
 
     # --- The keeper ---------------------------------------------------------------------------------------------------
 
-    def _mind_keeper(self, *, begun: bool = True) -> None:
-        """Take what it has sent; a fault in that is told, and is no reason to stop."""
+    def _mind_keeper(self, *, begun: bool = True) -> bool:
+        """Take what it has sent, and tell whether that was anything; a fault in it is no reason to stop."""
         self._link.pair.flush()
+        before = self._link.heard
         while begun or not self._answered:
             try:
                 message = self._link.next()
                 if message is None:
-                    return
+                    break
                 self._hear(message, begun=begun)
             except (KeyError, TypeError, ValueError) as error:
                 self._link.alert("keeper-misunderstood", "", repr(error))
             except (AdapterError, PolicyError) as error:
                 self._link.alert("not-done", "", str(error))
+        return self._link.heard != before
 
     def _hear(self, message: Message, *, begun: bool) -> None:
         kind = message["t"]
@@ -309,7 +313,7 @@ class PacketLoop:
             self._refused.clear()
             self._link.pair.send(serve(message, self._verbs))
         elif kind == "names":
-            self._feed(boottime(), names_of(message))
+            self._feed(boottime(), self._link.named(message))
         elif kind == "policy":
             self._adopt(message)
         elif kind == "state-end":

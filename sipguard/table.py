@@ -9,6 +9,7 @@ place cannot push out what others have earned.
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator
+from itertools import islice
 from typing import Generic, TypeVar
 
 from sipguard.address import Address
@@ -22,14 +23,29 @@ def neighbourhood(address: Address) -> bytes:
     return address[:3] if len(address) == 4 else address[:6]
 
 
+class _Crowd(Generic[K]):
+    """The keys of one network that has reached its share, common and kept, each eldest first."""
+
+    __slots__ = ("common", "kept")
+
+    def __init__(self, common: dict[K, None], kept: dict[K, None]) -> None:
+        self.common = common
+        self.kept = kept
+
+
 class Table(Generic[K, V]):
     """A mapping of at most `most` entries, of which one neighbourhood holds at most `share`.
 
     `evicted` counts entries that had to go before their time; `crowded` those of them that their own network evicted.
-    Order is that of insertion; `touch` makes an entry the youngest.
+    Order is that of insertion; `touch` makes an entry the youngest. A full table makes room for a few entries at once
+    (one in 512): the first of a dict is found by walking over all that were taken out before it.
+
+    Of most networks only the number of entries is known: a flood from a million networks must not cost a container for
+    each. Which entries a network has is looked up when it reaches its share, and kept until it is down to half of it,
+    so that a look through the table comes after many insertions, whatever the order of events.
     """
 
-    __slots__ = ("_common", "_kept", "_members", "crowded", "evicted", "most", "share")
+    __slots__ = ("_common", "_counts", "_crowds", "_kept", "crowded", "evicted", "most", "share")
 
     def __init__(self, most: int, share: int = 0) -> None:
         self.most = most
@@ -38,7 +54,8 @@ class Table(Generic[K, V]):
         self.crowded = 0
         self._common: dict[K, tuple[V, bytes]] = {}
         self._kept: dict[K, tuple[V, bytes]] = {}
-        self._members: dict[bytes, dict[K, None]] = {}
+        self._counts: dict[bytes, int] = {}
+        self._crowds: dict[bytes, _Crowd[K]] = {}
 
     def __len__(self) -> int:
         return len(self._common) + len(self._kept)
@@ -68,27 +85,23 @@ class Table(Generic[K, V]):
 
     def put(self, key: K, value: V, owner: Address) -> None:
         """Insert or replace; `owner` is the address that the entry's place is counted against."""
-        held = self._kept.get(key)
-        if held is not None:
-            self._kept[key] = (value, held[1])
-            return
-        held = self._common.get(key)
-        if held is not None:
-            self._common[key] = (value, held[1])
-            return
+        for kind in (self._common, self._kept):
+            held = kind.get(key)
+            if held is not None:
+                kind[key] = (value, held[1])
+                return
         home = owner[:3] if len(owner) == 4 else owner[:6]
-        members = self._members.get(home)
-        if members is None:
-            self._members[home] = {key: None}
-        else:
-            if len(members) >= self.share:
-                self.crowded += 1
-                self._evict(self._eldest(members))
-            members = self._members.setdefault(home, members)
-            members[key] = None
+        count = self._counts.get(home, 0)
+        if count >= self.share:
+            self.crowded += 1
+            self._evict(self._eldest(home))
+            count = self._counts.get(home, 0)
+        self._counts[home] = count + 1
         self._common[key] = (value, home)
+        if home in self._crowds:
+            self._crowds[home].common[key] = None
         if len(self._common) + len(self._kept) > self.most:
-            self._evict(next(iter(self._common if len(self._common) > 1 or not self._kept else self._kept)))
+            self._make_room()
 
     def renew(self, key: K, value: V, owner: Address) -> None:
         """Insert or replace, and make the entry the youngest of its kind."""
@@ -96,17 +109,20 @@ class Table(Generic[K, V]):
             held = kind.pop(key, None)
             if held is not None:
                 kind[key] = (value, held[1])
-                members = self._members[held[1]]
-                del members[key]
-                members[key] = None
+                self._touch_in_crowd(key, held[1])
                 return
         self.put(key, value, owner)
 
     def keep(self, key: K) -> None:
         """Move an entry among the kept ones; no effect when it is not there."""
         held = self._common.pop(key, None)
-        if held is not None:
-            self._kept[key] = held
+        if held is None:
+            return
+        self._kept[key] = held
+        crowd = self._crowds.get(held[1])
+        if crowd is not None:
+            del crowd.common[key]
+            crowd.kept[key] = None
 
     def touch(self, key: K) -> None:
         """Make an entry the youngest of its kind; no effect when it is not there."""
@@ -114,10 +130,15 @@ class Table(Generic[K, V]):
             held = kind.pop(key, None)
             if held is not None:
                 kind[key] = held
-                members = self._members[held[1]]
-                del members[key]
-                members[key] = None
+                self._touch_in_crowd(key, held[1])
                 return
+
+    def _touch_in_crowd(self, key: K, home: bytes) -> None:
+        crowd = self._crowds.get(home)
+        if crowd is not None:
+            keys = crowd.common if key in crowd.common else crowd.kept
+            del keys[key]
+            keys[key] = None
 
     def pop(self, key: K) -> V | None:
         """Take an entry out and give its value, None when it is not there."""
@@ -125,10 +146,17 @@ class Table(Generic[K, V]):
         if held is None:
             return None
         value, home = held
-        members = self._members[home]
-        del members[key]
-        if not members:
-            del self._members[home]
+        count = self._counts[home] - 1
+        if count:
+            self._counts[home] = count
+        else:
+            del self._counts[home]
+        crowd = self._crowds.get(home)
+        if crowd is not None:
+            crowd.common.pop(key, None)
+            crowd.kept.pop(key, None)
+            if count <= self.share // 2:
+                del self._crowds[home]
         return value
 
     def eldest(self) -> V | None:
@@ -138,14 +166,22 @@ class Table(Generic[K, V]):
                 return value
         return None
 
-    def _eldest(self, members: dict[K, None]) -> K:
-        """Find the one of a crowded network to go: its oldest common entry among the first few, else its oldest."""
-        for count, key in enumerate(members):
-            if key in self._common:
-                return key
-            if count == 64:  # bounded work: a network full of kept entries gives up its oldest
-                break
-        return next(iter(members))
+    def _eldest(self, home: bytes) -> K:
+        """Find the one of a crowded network to go: its oldest common entry, else its oldest."""
+        crowd = self._crowds.get(home)
+        if crowd is None:
+            common, kept = ({key: None for key, (_, at) in kind.items() if at == home} for kind in self._kinds())
+            crowd = self._crowds[home] = _Crowd(common, kept)
+        return next(iter(crowd.common or crowd.kept))
+
+    def _make_room(self) -> None:
+        """Evict the eldest, common ones first, but never the one that has just come if others are left."""
+        victims = self._common if len(self._common) > 1 or not self._kept else self._kept
+        for key in tuple(islice(victims, min(len(victims) - 1, self.most // 512) or 1)):
+            self._evict(key)
+
+    def _kinds(self) -> tuple[dict[K, tuple[V, bytes]], dict[K, tuple[V, bytes]]]:
+        return self._common, self._kept
 
     def _evict(self, key: K) -> None:
         self.evicted += 1

@@ -34,12 +34,17 @@ class Ears:
     def listen(self, group: int, buffer_bytes: int) -> None:
         """Open the tap on a log group, if it is not. Raises AdapterError; another guard on this host is one reason."""
         if self._tap is not None and self._tap.group != group:
-            self.close()
+            self.stop()
         if self._tap is None:
             self._tap = Tap(group, buffer_bytes)
             self.fault = ""
 
     def close(self) -> None:
+        """Stop listening for good."""
+        self.stop()
+        self._host.close()
+
+    def stop(self) -> None:
         """Stop listening; done twice it is the same."""
         if self._tap is not None:
             self._tap.close()
@@ -58,7 +63,7 @@ class Ears:
             return self._tap.read(limit)
         except AdapterError as error:
             self.fault = error.what
-            self.close()
+            self.stop()
             return ()
 
     def sensors(self) -> Sequence[Sensor]:

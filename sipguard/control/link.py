@@ -15,6 +15,7 @@ from typing import Any
 from sipguard import report
 from sipguard.address import Network
 from sipguard.control.child import Child
+from sipguard.control.orders import names_of
 from sipguard.control.pair import Message, Pair
 from sipguard.errors import AdapterError
 from sipguard.model import (
@@ -26,8 +27,10 @@ from sipguard.model import (
     Finding,
     Held,
     Instant,
+    Names,
     Offence,
     Record,
+    Role,
     Span,
     State,
     Trust,
@@ -40,6 +43,9 @@ ALERT_MOST = 1000
 DRIFT: Span = 10 * MILLISECOND
 STUCK: Span = MINUTE
 
+ALERTS_KEPT = 100
+"""The most alerts that wait for a keeper; the oldest go first."""
+
 _LEAVE_SECONDS = 2.0
 _END_SECONDS = 5.0
 
@@ -47,7 +53,8 @@ _END_SECONDS = 5.0
 class Link:
     """Pair and child in one. `offset` is the wall clock minus CLOCK_BOOTTIME, kept right by the caller.
 
-    `hello` makes the first message for each new keeper; `restored` becomes True when all of the state has come.
+    `hello` makes the first message for each new keeper; `restored` becomes True when all of the state has come; `heard`
+    counts messages.
     """
 
     def __init__(
@@ -60,11 +67,14 @@ class Link:
         self.pair = Pair()
         self.offset = offset
         self.restored = False
+        self._names: dict[tuple[Role, str], Names] = {}
+        self.heard = 0
         self._child = Child(command, environment, self.pair)
         self._hello = hello
         self._inbox: deque[Message] = deque()
         self._kept: list[Any] = []
         self._fluent: Instant = 0
+        self._unsaid: deque[tuple[str, str, str]] = deque(maxlen=ALERTS_KEPT)
 
     # --- That there is one --------------------------------------------------------------------------------------------
 
@@ -87,6 +97,8 @@ class Link:
         self._kept = []
         self._fluent = now
         self.pair.send({"t": "hello", "offset": self.offset, "state": not self.restored, **self._hello()})
+        while self._unsaid:
+            self.alert(*self._unsaid.popleft())
         self.pair.flush()
 
     def stepped(self, offset: Span) -> bool:
@@ -121,12 +133,23 @@ class Link:
         """
         if not self._inbox:
             self._inbox.extend(self.pair.receive())
+            self.heard += len(self._inbox)
         while self._inbox:
             message = self._inbox.popleft()
             if message["t"] != "state":
                 return message
             self._kept += [report.unpack(item) for item in message.get("items", ())]
         return None
+
+    def named(self, message: Message) -> Names:
+        """Take the addresses of a name, and keep them for an engine made anew. Raises ValueError, TypeError."""
+        names = names_of(message)
+        self._names[(names.role, names.name)] = names
+        return names
+
+    def names(self) -> list[Names]:
+        """List what every name stands for by now."""
+        return list(self._names.values())
 
     def take_state(self, held: Iterable[Held]) -> State:
         """Give the state that was gathered, and with it what the kernel was found to hold that is no part of it."""
@@ -155,6 +178,9 @@ class Link:
 
     def alert(self, kind: str, subject: str, text: str) -> None:
         """Tell the operator of something; `kind` is a stable name, the text holds nothing secret."""
+        if not self.pair.open:  # there is nobody to tell now; the next keeper will be told
+            self._unsaid.append((kind, subject, text))
+            return
         self.pair.send({"t": "alert", "kind": kind, "subject": subject, "text": text[:ALERT_MOST]})
 
     def reload(self) -> None:

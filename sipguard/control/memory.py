@@ -15,13 +15,17 @@ SHARE = 200
 
 
 class Memory:
-    """Collects on call: `settle` once after start-up, `collect` each second."""
+    """Collects on call: `pause` before start-up, `settle` after it, `collect` each second."""
 
     __slots__ = ("_next",)
 
     def __init__(self) -> None:
-        gc.disable()
         self._next: Instant = 0
+
+    @staticmethod
+    def pause() -> None:
+        """Let nothing run by itself from here on: a start makes much that stays."""
+        gc.disable()
 
     @staticmethod
     def settle() -> None:

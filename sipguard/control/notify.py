@@ -44,6 +44,12 @@ class Notify:
             self._status = text
             self._say(f"STATUS={text}")
 
+    def close(self) -> None:
+        """Say nothing more."""
+        if self._socket is not None:
+            self._socket.close()
+        self._socket = None
+
     def _say(self, text: str) -> None:
         if self._socket is not None:
             with suppress(OSError):  # systemd is restarting, or its queue is full: there will be a next time

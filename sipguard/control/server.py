@@ -163,7 +163,7 @@ class Server:
             await _send(writer, _error(refusal))
             return
         if verb == "events":
-            writer.writelines(_line({"event": event}) for event in body)
+            writer.write(b"".join(_line({"event": event}) for event in body))
             body = None
         if follow:
             await self._follow(reader, writer)

@@ -159,10 +159,11 @@ class Detector:
     def _finding(
         self, event: Asked, identifier: str, severity: int, tail: bytes, tried: Sequence[_Tried], *, proven: bool
     ) -> Finding:
-        heads = dict.fromkeys(each.head.decode("ascii") or "none" for each in tried)
+        heads = dict.fromkeys(each.head.decode("ascii") for each in tried)
+        common = _common_end(list(heads))
         evidence: tuple[tuple[str, str | int], ...] = (
-            ("number_ends", tail.decode("ascii")),
-            ("prefixes", ", ".join(heads)),
+            ("number", f"...{common}{tail.decode('ascii')}"),
+            ("prefixes", ", ".join(head.removesuffix(common) or "none" for head in heads)),
             ("tried", len(heads)),
             ("within_seconds", (event.at - min(each.at for each in tried)) // SECOND),
         )
@@ -191,6 +192,12 @@ class Detector:
 def _weight(tried: Iterable[_Tried]) -> int:
     """Count prefixes; one that holds a plus anywhere but at its start is dialled by no person, and counts twice."""
     return sum([2 if b"+" in each.head[1:] else 1 for each in tried])
+
+
+def _common_end(heads: Sequence[str]) -> str:
+    """Give what all heads end with: it belongs to the number."""
+    shortest = min(heads, key=len)
+    return next(shortest[at:] for at in range(len(shortest) + 1) if all(head.endswith(shortest[at:]) for head in heads))
 
 
 def _impossible(event: Asked, what: str) -> Finding:

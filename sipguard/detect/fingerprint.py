@@ -47,8 +47,8 @@ NAME = "fingerprint"
 _NOTHING: tuple[Finding, ...] = ()
 _SHOWN = 64
 _CERTAIN = 10
-_REUSED = 3
-"""Different answers to one nonce that make a sign; a phone whose password is being changed sends two."""
+_REUSED = 8
+"""Different answers to one nonce that make a sign: more than a person sends who mistypes a password in one second."""
 
 # createTag of SIPVicious: the hexadecimal form of what it is about, a byte 1, and a random number in decimal.
 _TAG = re.compile(rb"((?:[2-9a-f][0-9a-f])+)01(?:3[0-9]){5,10}")

@@ -17,14 +17,14 @@ Path: TypeAlias = tuple[str | int, ...]
 DEEPEST = 32  # levels of lists and inline tables, and parts of a dotted key; the policy itself needs three
 
 _BLANK = re.compile(r"[ \t]*")
-_BLANKS_AND_COMMENTS = re.compile(r"(?:[ \t\n]+|#[^\n]*)*+")
+_BLANKS_AND_COMMENTS = re.compile(r"(?>(?:[ \t\n]+|#[^\n]*)*)")
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 _BARE_VALUE = re.compile(r"[^,\]}#\n]+")
-_BASIC = re.compile(r'"(?:[^"\\\n]+|\\[^\n])*+"')
+_BASIC = re.compile(r'"(?>(?:[^"\\\n]+|\\[^\n])*)"')
 _LITERAL = re.compile(r"'[^'\n]*'")
 # The closing quotes may be preceded by up to two that belong to the text.
-_LONG_BASIC = re.compile(r'"""(?:[^"\\]+|\\.|"{1,2}(?!"))*+"{3,5}', re.DOTALL)
-_LONG_LITERAL = re.compile(r"'''(?:[^']+|'{1,2}(?!'))*+'{3,5}")
+_LONG_BASIC = re.compile(r'"""(?>(?:[^"\\]+|\\.|"{1,2}(?!"))*)"{3,5}', re.DOTALL)
+_LONG_LITERAL = re.compile(r"'''(?>(?:[^']+|'{1,2}(?!'))*)'{3,5}")
 
 
 class Lines:

@@ -73,9 +73,6 @@ class Enforcement:
     """Settings of `[enforcement]`: what a ban and a throttle mean in the kernel."""
 
     scope: Annotated[Scope, Described("What a ban closes: the SIP ports, or all ports of this host.")] = Scope.SIP
-    blocked_most: Annotated[
-        int, Between(1000, 10_000_000), Described("The most bans that the kernel holds at one time.")
-    ] = 1_000_000
     throttle_rate: Annotated[
         int, Between(1, 1000), Described("Messages a second that a throttled source may still send.")
     ] = 5

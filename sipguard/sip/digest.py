@@ -14,7 +14,7 @@ from sipguard.sip.grammar import MAX_LINE, TOKEN, unquote
 from sipguard.sip.uri import unescape
 
 # auth-param = token EQUAL (token / quoted-string); a token alone is the scheme
-_ITEM = re.compile(rb'([^\s=,"]++)(?:[ \t]*+(=)[ \t]*+("(?:[^"\\]|\\.)*+"?|[^,\s"]*+))?+', re.DOTALL)
+_ITEM = re.compile(rb'([^\s=,"]++)(?:[ \t]*+(=)[ \t]*+("[^"\\]*+(?>(?:\\.[^"\\]*+)*)"?|[^,\s"]*+))?', re.DOTALL)
 
 # Schemes that may follow another one after a comma; an unknown one is read where it stands first.
 _SCHEMES = frozenset((b"digest", b"basic", b"bearer", b"negotiate", b"ntlm", b"kerberos"))

@@ -28,7 +28,7 @@ _BLANK_LINE = re.compile(rb"(?:\r\n|\n|\r(?!\n))(?:\r\n|\n|\r(?=[^\n]))")
 # Content-Length, in full or compact, folded or not; the first one counts, as in `SipMessage.content_length`.
 _CONTENT_LENGTH = re.compile(
     rb"[\r\n](?:[cC][oO][nN][tT][eE][nN][tT]-[lL][eE][nN][gG][tT][hH]|[lL])[ \t]*+:"
-    rb"((?:[^\r\n]|\r\n[ \t]|\r[ \t]|\n[ \t])*+)"
+    rb"((?:[^\r\n]++|\r\n[ \t]|\r[ \t]|\n[ \t])*)"
 )
 
 

@@ -1,6 +1,7 @@
 """RFC 3261 section 25 as far as it is needed: names, methods, and a regular expression for each rule, printed above it.
 
-All expressions are possessive where they repeat, so that each runs in time linear in its input, whatever the input.
+All expressions are possessive or atomic where they repeat and may fail behind it, so that each runs in time linear in
+its input, whatever the input. A possessive group is written as an atomic one, which CPython before 3.11.5 gets right.
 Nothing here knows of messages; no state.
 """
 
@@ -94,7 +95,8 @@ _TOKEN = rb"[A-Za-z0-9\-.!%*_+`'~]++"
 TOKEN = re.compile(_TOKEN)
 
 # quoted-string = SWS DQUOTE *(qdtext / quoted-pair) DQUOTE
-_QUOTED = rb'"(?:[^"\\]|\\.)*+"'
+_QUOTED_OPEN = rb'"[^"\\]*+(?>(?:\\.[^"\\]*+)*)'
+_QUOTED = _QUOTED_OPEN + rb'"'
 QUOTED = re.compile(_QUOTED, re.DOTALL)
 _QUOTED_PAIR = re.compile(rb"\\(.)", re.DOTALL)
 
@@ -106,22 +108,22 @@ BLANK_LINE = re.compile(rb"(?:\r\n|\n|\r(?!\n))(?:\r\n|\n|\r)")
 
 # SEMI name [EQUAL value]; read leniently: an open quote is none
 _PARAMETER = re.compile(
-    rb';[ \t\r\n]*+([^ \t\r\n;="]*+)[ \t\r\n]*+(?:=[ \t\r\n]*+("(?:[^"\\]|\\.)*+"|[^;]*+))?+', re.DOTALL
+    rb';[ \t\r\n]*+([^ \t\r\n;="]*+)[ \t\r\n]*+(?:=[ \t\r\n]*+(' + _QUOTED + rb"|[^;]*+))?", re.DOTALL
 )
 
 # *(SEMI generic-param), generic-param = token [EQUAL gen-value], gen-value = token / host / quoted-string
 PARAMETERS = re.compile(
-    rb"(?:\s*+;\s*+" + _TOKEN + rb"(?:\s*+=\s*+(?:" + _QUOTED + rb'|[^\s;,"<>]++))?+)*+\s*+', re.DOTALL
+    rb"(?>(?:\s*+;\s*+" + _TOKEN + rb"(?:\s*+=\s*+(?:" + _QUOTED + rb'|[^\s;,"<>]++))?)*)\s*+', re.DOTALL
 )
 
 # display-name = *(token LWS) / quoted-string
-DISPLAY_NAME = re.compile(rb"(?:" + _TOKEN + rb"|[ \t])*+|[ \t]*+" + _QUOTED + rb"[ \t]*+", re.DOTALL)
+DISPLAY_NAME = re.compile(rb"[A-Za-z0-9\-.!%*_+`'~ \t]*+|[ \t]*+" + _QUOTED + rb"[ \t]*+", re.DOTALL)
 
 # A URI in outline: scheme ":" 1*(reserved / unreserved / escaped). "#" is let pass: phones dial feature codes with it.
-URI_TEXT = re.compile(rb"[A-Za-z][A-Za-z0-9+.\-]*+:(?:[A-Za-z0-9\-_.!~*'()&=+$,;?/:@\[\]#]|%[0-9A-Fa-f]{2})++")
+URI_TEXT = re.compile(rb"[A-Za-z][A-Za-z0-9+.\-]*+:(?>(?:[A-Za-z0-9\-_.!~*'()&=+$,;?/:@\[\]#]++|%[0-9A-Fa-f]{2})+)")
 
 # host = hostname / IPv4address / IPv6reference; underscores are let pass, as name servers do
-HOST_PORT = re.compile(rb"(?:[A-Za-z0-9\-._]++|\[[0-9A-Fa-f:.]++\])(?:\s*+:\s*+[0-9]{1,5})?+")
+HOST_PORT = re.compile(rb"(?:[A-Za-z0-9\-._]++|\[[0-9A-Fa-f:.]++\])(?:\s*+:\s*+[0-9]{1,5})?")
 
 # via-parm = sent-protocol LWS sent-by *(SEMI via-params), sent-protocol = name SLASH version SLASH transport
 VIA = re.compile(
@@ -131,11 +133,11 @@ VIA = re.compile(
     + _TOKEN
     + rb")\s*+/\s*+("
     + _TOKEN
-    + rb")\s++([^\s;,:\[]++|\[[^\]\s;,]*+\])\s*+(?::\s*+([0-9]{1,5})\s*+)?+(?=;|$)",
+    + rb")\s++([^\s;,:\[]++|\[[^\]\s;,]*+\])\s*+(?::\s*+([0-9]{1,5})\s*+)?(?=;|$)",
 )
 
 # callid = word ["@" word]
-CALL_ID = re.compile(rb"[A-Za-z0-9\-.!%*_+`'~()<>:\\\"/\[\]?{}]++(?:@[A-Za-z0-9\-.!%*_+`'~()<>:\\\"/\[\]?{}]++)?+")
+CALL_ID = re.compile(rb"[A-Za-z0-9\-.!%*_+`'~()<>:\\\"/\[\]?{}]++(?:@[A-Za-z0-9\-.!%*_+`'~()<>:\\\"/\[\]?{}]++)?")
 
 # SIP-date = rfc1123-date, GMT only
 DATE = re.compile(
@@ -144,7 +146,7 @@ DATE = re.compile(
 )
 
 # Items between commas that stand outside quotes and angle brackets.
-_ITEM = re.compile(rb'(?:"(?:[^"\\]|\\.)*+"?|<[^>]*+>?|[^,"<]++)++', re.DOTALL)
+_ITEM = re.compile(rb"(?:" + _QUOTED_OPEN + rb'"?|<[^>]*+>?|[^,"<]++)+', re.DOTALL)
 
 
 def fold_name(name: bytes) -> str | None:

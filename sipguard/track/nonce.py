@@ -28,7 +28,7 @@ class Nonce:
         self.accepted = False
 
 
-def _key(nonce: bytes) -> bytes:
+def bounded(nonce: bytes) -> bytes:
     """Bound the memory that a long nonce takes; two that differ keep differing."""
     return nonce if len(nonce) <= _LONGEST else hashlib.blake2b(nonce, digest_size=32).digest()
 
@@ -43,7 +43,7 @@ class Nonces:
 
     def sent(self, at: Instant, nonce: bytes, address: Address) -> None:
         """Note that the PBX challenged `address` with this nonce. Sent to a second address, it proves nothing."""
-        key = _key(nonce)
+        key = bounded(nonce)
         known = self._table.get(key)
         if known is None:
             self._table.put(key, Nonce(at, address), address)
@@ -52,7 +52,7 @@ class Nonces:
 
     def accepted(self, nonce: bytes) -> None:
         """Note that a credential with this nonce was accepted; the nonce stays known longer than unused ones."""
-        key = _key(nonce)
+        key = bounded(nonce)
         known = self._table.get(key)
         if known is not None:
             known.accepted = True
@@ -60,12 +60,12 @@ class Nonces:
 
     def proves(self, nonce: bytes, address: Address) -> bool:
         """Tell whether using the nonce shows that `address` received it: sent there, and to nobody else."""
-        known = self._table.get(_key(nonce))
+        known = self._table.get(bounded(nonce))
         return known is not None and known.address == address
 
     def excuse(self, at: Instant, nonce: bytes) -> Excuse:
         """Say why a credential with this nonce may be rejected, whatever the password in it."""
-        known = self._table.get(_key(nonce))
+        known = self._table.get(bounded(nonce))
         if known is None:
             return Excuse.UNKNOWN
         if known.accepted:

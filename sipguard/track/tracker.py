@@ -21,7 +21,7 @@ from sipguard.track.passage import Passages
 from sipguard.track.proof import Proofs
 from sipguard.track.registration import Registrations
 from sipguard.track.sides import Side, Sides
-from sipguard.track.transaction import Attempt, Key, Transactions, fingerprint
+from sipguard.track.transaction import Attempt, Key, Transactions, fingerprint, key_of
 
 _NOTHING: tuple[Event, ...] = ()
 _CHALLENGES = frozenset({401, 407})
@@ -131,13 +131,9 @@ class Tracker:
         if request.method == "REGISTER":
             attempt.agent = (request.header("user-agent") or b"")[:_AGENT]
             contacts = request.contacts
-            if contacts:
-                attempt.contact = contacts[0].uri
-                attempt.expires = contacts[0].expires
-            if attempt.expires is None:
-                attempt.expires = request.expires
-        key = (heard.source, request.call_id, request.cseq, request.cseq_method, request.branch)
-        self._transactions.asked(key, attempt)
+            own = contacts[0].expires if contacts else None
+            attempt.registers(contacts[0].uri if contacts else b"", request.expires if own is None else own)
+        self._transactions.asked(heard.source, key_of(heard.source, request), attempt)
         return proven
 
     def _choose(self, at: Instant, credentials: Sequence[Credentials]) -> tuple[Credentials, Excuse]:
@@ -171,7 +167,7 @@ class Tracker:
         self, at: Instant, heard: Heard, response: SipResponse, challenges: Sequence[Challenge]
     ) -> Sequence[Event]:
         code, method = response.code, response.cseq_method
-        key = (heard.target, response.call_id, response.cseq, method, response.branch)
+        key = key_of(heard.target, response)
         found = self._transactions.answered(at, key)
         if found is None:
             return _NOTHING

@@ -13,17 +13,22 @@ from typing import TypeAlias
 from sipguard.address import Address
 from sipguard.model import SECOND, Account, Excuse, Instant, Span
 from sipguard.sip.digest import Credentials
-from sipguard.sip.message import SipRequest
+from sipguard.sip.message import SipMessage, SipRequest
 from sipguard.table import Table
+from sipguard.track.nonce import bounded
 
 PATIENCE: Span = 32 * SECOND
 """64 times T1 (RFC 3261 section 17.1.2.2): past it, an unanswered attempt is given up and never counted."""
 
 _ATTEMPTS = 64
-_LONGEST = 256
+_LONGEST = 64  # characters of a name, or of its start and its hash; RFC 3261 sets no limit, so an attacker would
+_LONGEST_URI = 512  # bytes; a longer contact is not found again in the answer
 
-Key: TypeAlias = tuple[Address, bytes, int, str, bytes]
-"""Sender, Call-ID, CSeq number, CSeq method, branch. No port: a response may go to another one (RFC 3261 18.2.2)."""
+Key: TypeAlias = bytes
+"""A hash of sender, Call-ID, CSeq number and method, and branch: the same size whatever lengths an attacker sends.
+
+No port: a response may go to another one (RFC 3261 section 18.2.2).
+"""
 
 
 class Attempt:
@@ -37,7 +42,7 @@ class Attempt:
         self.at = at
         self.port = port
         self.account = account_of(chosen)
-        self.nonce = chosen.nonce
+        self.nonce = bounded(chosen.nonce)
         self.mark = mark
         self.excuse = excuse  # judged as the PBX judges: when the credential arrived, not when it was answered
         self.proven = proven
@@ -45,13 +50,30 @@ class Attempt:
         self.contact = b""
         self.expires: int | None = None
 
+    def registers(self, contact: bytes, expires: int | None) -> None:
+        """Note what a REGISTER asks for."""
+        self.contact = contact[:_LONGEST_URI]
+        self.expires = expires
+
 
 def account_of(credentials: Credentials) -> Account:
-    """Name the account that a credential claims; long names are cut, for memory's sake."""
-    return Account(
-        credentials.username[:_LONGEST].decode("utf-8", "backslashreplace"),
-        credentials.realm[:_LONGEST].decode("utf-8", "backslashreplace"),
-    )
+    """Name the account that a credential claims; of long names the end is hashed, for memory's sake."""
+    return Account(_short(credentials.username), _short(credentials.realm))
+
+
+def _short(name: bytes) -> str:
+    text = name.decode("utf-8", "backslashreplace")
+    if len(text) <= _LONGEST:
+        return text
+    return f"{text[: _LONGEST - 17]}~{hashlib.blake2b(name, digest_size=8).hexdigest()}"
+
+
+def key_of(far: Address, message: SipMessage) -> Key:
+    """Give the key of the transaction of a request from `far`, or of an answer to it."""
+    call_id, branch = message.call_id, message.branch
+    lengths = b"%d %d %d %d " % (message.cseq, len(far), len(call_id), len(branch))
+    text = b"".join((lengths, far, call_id, branch, message.cseq_method.encode()))
+    return hashlib.blake2b(text, digest_size=16).digest()
 
 
 def fingerprint(request: SipRequest) -> bytes:
@@ -69,13 +91,13 @@ def fingerprint(request: SipRequest) -> bytes:
 
 
 class Transaction:
-    """The attempts under one key: those that wait, oldest first, and the marks of all."""
+    """The attempts under one key: those that wait, oldest first, and the marks of all. Tuples: there is mostly one."""
 
     __slots__ = ("marks", "waiting")
 
     def __init__(self) -> None:
-        self.marks: list[bytes] = []
-        self.waiting: list[Attempt] = []
+        self.marks: tuple[bytes, ...] = ()
+        self.waiting: tuple[Attempt, ...] = ()
 
 
 class Transactions:
@@ -88,22 +110,19 @@ class Transactions:
         self._asking: Table[Address, Instant] = Table(most, most // 8)
         self.retransmissions = 0
 
-    def asked(self, key: Key, attempt: Attempt) -> bool:
-        """Add an attempt; False when it is a retransmission of one already here."""
-        self._asking.renew(key[0], attempt.at, key[0])
+    def asked(self, far: Address, key: Key, attempt: Attempt) -> bool:
+        """Add an attempt from `far`; False when it is a retransmission of one already here."""
+        self._asking.renew(far, attempt.at, far)
         found = self._table.get(key)
         if found is None:
             found = Transaction()
-            self._table.put(key, found, key[0])
+            self._table.put(key, found, far)
         elif attempt.mark in found.marks:
             self.retransmissions += 1
             return False
-        found.marks.append(attempt.mark)
-        found.waiting.append(attempt)
-        if len(found.marks) > _ATTEMPTS:  # nobody sends as many honestly; the oldest is forgotten, not the newest
-            del found.marks[0]
-        if len(found.waiting) > _ATTEMPTS:
-            del found.waiting[0]
+        # nobody sends as many as that honestly; the oldest is forgotten, not the newest
+        found.marks = (*found.marks, attempt.mark)[-_ATTEMPTS:]
+        found.waiting = (*found.waiting, attempt)[-_ATTEMPTS:]
         return True
 
     def awaited(self, at: Instant, address: Address) -> bool:
@@ -120,7 +139,8 @@ class Transactions:
         if found is None:
             return None
         while found.waiting:
-            attempt = found.waiting.pop(0)
+            attempt, *rest = found.waiting
+            found.waiting = tuple(rest)
             if at - attempt.at <= PATIENCE:
                 return attempt, len(found.marks) > 1
         return None
@@ -129,7 +149,7 @@ class Transactions:
         """Let an attempt wait on: what came was not its last answer."""
         found = self._table.get(key)
         if found is not None:
-            found.waiting.insert(0, attempt)
+            found.waiting = (attempt, *found.waiting)
 
     def counters(self) -> dict[str, int]:
         """Give the fill, the evictions and the retransmissions seen."""

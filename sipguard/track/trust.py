@@ -19,8 +19,11 @@ from sipguard.table import Table
 PROBATION: Span = HOUR
 """How long a failure keeps trust away."""
 
-_Failures: TypeAlias = dict[Account, tuple[int, Instant]]
-_ACCOUNTS = 8
+_Failures: TypeAlias = tuple[
+    tuple[Account, int, Instant], ...
+]  # how often, and when last; a tuple is a third of a dict
+_DOUBTED = 20_000  # places whose failures are remembered: the proven ones, and as many of those that anybody can cause
+_ACCOUNTS = 4  # the latest; more need not be told apart
 _FAILURES = 2
 _OFFICE = 3
 """So many accounts that register without a failure make up for each that fails behind the same address."""
@@ -43,8 +46,9 @@ class Trusts:
 
     def __init__(self, most: int) -> None:
         self._trusted: Table[Network, dict[Account, Instant]] = Table(most)
-        self._failed: Table[Network, _Failures] = Table(most, most // 8)  # proven: the holder's own
-        self._suspected: Table[Network, _Failures] = Table(most, most // 8)
+        doubted = min(most, _DOUBTED)
+        self._failed: Table[Network, _Failures] = Table(doubted, doubted // 8)  # proven: the holder's own
+        self._suspected: Table[Network, _Failures] = Table(doubted, doubted // 8)
         # Accounts that were kept from trust by others' failures alone: they speak for their place.
         self._good: Table[Network, dict[Account, Instant]] = Table(most, most // 8)
         self.withheld = 0
@@ -104,22 +108,16 @@ class Trusts:
     def _blame(self, event: AuthFailed) -> None:
         place = subject_of(event.source)
         failed = self._failed if event.proven else self._suspected
-        accounts = failed.get(place)
-        if accounts is None:
-            accounts = {}
-            failed.put(place, accounts, event.source)
-        count, at = accounts.pop(event.account, (0, 0))
-        if event.at - at > PROBATION:
-            count = 0
-        accounts[event.account] = (count + 1, event.at)
-        if len(accounts) > _ACCOUNTS:
-            del accounts[next(iter(accounts))]
+        known = failed.get(place) or ()
+        count = sum(count for who, count, at in known if who == event.account and event.at - at <= PROBATION)
+        others = tuple(each for each in known if each[0] != event.account)[1 - _ACCOUNTS :]
+        failed.put(place, (*others, (event.account, count + 1, event.at)), event.source)
 
     def _doubtful(self, failed: Table[Network, _Failures], event: Registered, place: Network) -> bool:
-        accounts = failed.get(place)
-        if accounts is None:
+        known = failed.get(place)
+        if known is None:
             return False
-        recent = {who: count for who, (count, last) in accounts.items() if event.at - last <= PROBATION}
+        recent = {who: count for who, count, last in known if event.at - last <= PROBATION}
         if not recent:
             failed.pop(place)
             return False
@@ -152,5 +150,7 @@ class Trusts:
         return {
             "trusted": len(self._trusted),
             "trusted_evicted": self._trusted.evicted,
+            "doubted": len(self._failed) + len(self._suspected),
+            "doubted_evicted": self._failed.evicted + self._suspected.evicted,
             "trust_withheld": self.withheld,
         }

@@ -30,7 +30,7 @@ def test_svcrack_gets_no_more_than_six_guesses_answered(stage: Lab, run: int) ->
     world = stage.world
     capture = world.directory / f"svcrack-{run}.pcap"
     with guarding(world, f"svcrack-{run}", more=f"[detect.credentials]\nfailures = {FAILURES}\n"):
-        with recording(world.pbx, capture):
+        with recording(world.pbx, capture, interface="port0"):  # the attacker's own: before any rule
             address = world.attacker.v4
             cracking = world.attacker.start(CRACK, "-x", address, "-u", WEAK_ACCOUNT, "-r", "1200-1999", world.pbx.v4)
             until(lambda: blocked(world.pbx).get(address, {}).get("packets", 0) > 50, "the ban biting")

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from sipguard.control.client import DeniedError
 from tests.lab.cases.case import Lab
 from tests.lab.client import Client
 from tests.lab.wait import until
@@ -60,6 +61,19 @@ def test_the_pbx_itself_cannot_be_banned(stage: Lab) -> None:
         for subject in (world.pbx.v4, "192.0.2.0/24", "::/0", "0.0.0.0/0", "127.0.0.0/8"):
             guard.cli("ban", subject, code=1)
         assert blocked(world.pbx) == {}
+
+
+def test_an_address_that_the_host_gets_later_is_its_own_too(stage: Lab) -> None:
+    world = stage.world
+    with guarding(world, "later") as guard:
+        guard.ban("192.0.3.0/24")
+        world.pbx.run("ip", "address", "add", "192.0.3.9/32", "dev", "br0")
+        try:
+            until(lambda: blocked(world.pbx) == {}, "the ban being lifted")
+            with pytest.raises(DeniedError, match="own"):
+                guard.ban("192.0.3.9")
+        finally:
+            world.pbx.run("ip", "address", "del", "192.0.3.9/32", "dev", "br0")
 
 
 def test_off_opens_everything_and_on_brings_all_bans_back(stage: Lab) -> None:
@@ -124,7 +138,7 @@ def test_a_new_policy_is_taken_in_without_letting_go_of_a_ban(stage: Lab) -> Non
         with Client(world.attacker, world.pbx.v4, address="203.0.113.46") as second:
             assert guess_until_silent(second) < 40
         guard.write(top="ports = [5060]\n", more="[detect.credentials]\nfailures = 0\n")
-        with pytest.raises(Exception, match="failures"):
+        with pytest.raises(DeniedError, match="failures"):
             guard.ask("reload")
         assert "5070" in rules(world.pbx)
         guard.write(top='allowed = ["203.0.113.45"]\n')

@@ -5,6 +5,7 @@ The captures lie beside the project, not in it; without them these tests are ski
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from sipguard.policy.schema import Policy
 from sipguard.replay import Replay
 from tests.replay.replaying import bans, run
 
-CORPUS = Path(__file__).resolve().parents[3] / "shared" / "corpus"
+CORPUS = Path(os.environ.get("SIPGUARD_CORPUS", Path(__file__).resolve().parents[3] / "shared" / "corpus"))
 INNOCENT = sorted(
     path
     for folder in ("benign", "malformed", "not-sip")

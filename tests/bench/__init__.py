@@ -1,0 +1,1 @@
+"""What the guard costs: run by `python -m tests.bench`, never timed by a test."""

@@ -1,0 +1,132 @@
+"""`python -m tests.bench`: what the guard costs on this machine. Nothing here passes or fails.
+
+`--quick` (the default) takes about a minute, `--full` some ten. `--only NAME ...` runs single parts, `--json` prints
+one JSON document instead of tables. Without root, what needs the kernel is left out and named.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tests.bench.outcome import Section, skipped
+from tests.bench.pipeline import race
+from tests.bench.speed import kind_section, mix_section, race_section, stage_section
+from tests.bench.spoof import memory_section
+from tests.bench.traffic import mix
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How much of everything."""
+
+    messages: int
+    rounds: int
+    kind_rounds: int
+    sources: int
+    sources_automatic: int
+    rates: Sequence[int]
+    seconds: float
+    lone: int
+    trials: int
+    spoofed_live: int
+
+
+QUICK = Size(10_000, 5, 3, 100_000, 20_000, (5_000, 20_000), 1.0, 200, 20, 0)
+FULL = Size(100_000, 9, 5, 1_000_000, 200_000, (5_000, 10_000, 20_000, 50_000, 100_000), 5.0, 1_000, 90, 200_000)
+TINY = Size(300, 1, 1, 500, 200, (1_000,), 0.1, 10, 2, 0)
+
+
+def speed(size: Size) -> Iterator[Section]:
+    """Measure the pipeline: whole, by stage, by kind."""
+    made = mix(size.messages)
+    yield mix_section(made)
+    measured = race(made, size.rounds)
+    yield race_section(made, measured)
+    yield stage_section(made, measured)
+    yield kind_section(made, size.kind_rounds)
+
+
+def memory(size: Size) -> Iterator[Section]:
+    """Measure memory and the collector."""
+    yield memory_section(size.sources, size.sources_automatic)
+
+
+def tap(size: Size) -> Iterator[Section]:
+    """Measure the tap in a namespace."""
+    why = _lack()
+    if why:
+        yield skipped("tap", "The tap", why)
+        return
+    from tests.bench.tapping import tap_section  # noqa: PLC0415 - only where there is a kernel for it
+
+    yield tap_section(size.rates, size.seconds, size.lone)
+
+
+def ban(size: Size) -> Iterator[Section]:
+    """Measure the way from a deciding packet to the kernel's drop."""
+    why = _lack()
+    if why:
+        yield skipped("ban", "From the deciding packet to the kernel dropping the next one", why)
+        return
+    from tests.bench.banning import ban_section  # noqa: PLC0415 - only where there is a kernel for it
+
+    yield ban_section(size.trials, size.spoofed_live)
+
+
+PARTS: Mapping[str, Callable[[Size], Iterator[Section]]] = {"speed": speed, "memory": memory, "tap": tap, "ban": ban}
+
+
+def _lack() -> str:
+    if os.geteuid() != 0:
+        return "needs root"
+    path = os.environ.get("PATH", os.defpath) + ":/usr/local/sbin:/usr/sbin:/sbin"
+    missing = [command for command in ("ip", "nft") if shutil.which(command, path=path) is None]
+    return f"needs {', '.join(missing)}" if missing else ""
+
+
+def machine() -> dict[str, Any]:
+    """Say what this was measured on, without a name or a path."""
+    return {
+        "python": platform.python_version(),
+        "kernel": platform.release(),
+        "machine": platform.machine(),
+        "cores": os.cpu_count(),
+        "load": round(os.getloadavg()[0], 2),
+    }
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the parts asked for and print what they found."""
+    parser = argparse.ArgumentParser(prog="scripts/bench", description="What the guard costs on this machine.")
+    sizes = parser.add_mutually_exclusive_group()
+    sizes.add_argument("--quick", dest="size", action="store_const", const=QUICK, default=QUICK, help="about a minute")
+    sizes.add_argument("--full", dest="size", action="store_const", const=FULL, help="some ten minutes")
+    sizes.add_argument("--tiny", dest="size", action="store_const", const=TINY, help="to see that it runs at all")
+    parser.add_argument("--only", nargs="+", choices=list(PARTS), default=list(PARTS), help="these parts alone")
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
+    args = parser.parse_args(argv)
+    found = machine()
+    if not args.json:
+        sys.stdout.write(", ".join(f"{name} {value}" for name, value in found.items()) + "\n\n")
+    sections: dict[str, Any] = {}
+    for name in args.only:
+        for section in PARTS[name](args.size):
+            sections[section.name] = section.data
+            if not args.json:
+                sys.stdout.write(section.text() + "\n")
+                sys.stdout.flush()
+    if args.json:
+        sys.stdout.write(json.dumps({"machine": found, **sections}, indent=2) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,70 @@
+"""The bench measures what it says: its messages are SIP without a fault, and every part runs. Nothing is timed."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from sipguard.engine import Engine
+from sipguard.model import Frame, State
+from sipguard.policy.schema import Policy
+from sipguard.sip.fault import Fault
+from sipguard.sip.message import SipMessage, Unparsable
+from sipguard.sip.parser import parse
+from tests.bench import memory
+from tests.bench.__main__ import PARTS, main
+from tests.bench.pipeline import parse_by_dpkt
+from tests.bench.traffic import mix
+
+
+def test_every_message_of_the_mix_is_sip_without_a_fault() -> None:
+    for sent in mix(2_000).sent:
+        message = parse(sent.payload)
+        if sent.kind == "CRLF keep-alive":
+            assert isinstance(message, Unparsable)
+            assert message.faults == (Fault.KEEPALIVE,)
+            continue
+        assert isinstance(message, SipMessage)
+        assert message.faults == ()
+        assert parse_by_dpkt(sent.frame)
+
+
+def test_the_same_seed_gives_the_same_bytes() -> None:
+    assert mix(500).file == mix(500).file
+    assert mix(500).file != mix(500, seed=2).file
+
+
+def test_the_engine_reads_all_of_the_mix_and_bans_only_guessers() -> None:
+    made = mix(3_000)
+    engine = Engine(Policy(), State())
+    for sent in made.sent:
+        engine.feed(sent.at, Frame(sent.packet))
+    counters = engine.counters()
+    assert counters["messages"] == len(made.sent)
+    assert counters["retransmissions"] == 0
+    assert counters["shut_out"] == 0
+    assert 0 < counters["held_blocked"] < made.kinds()["REGISTER, guesser's"]
+    assert counters["registrations"] > 0
+
+
+def test_spoofed_sources_are_all_different() -> None:
+    assert len({memory.spoofed(number) for number in range(100_000)}) == 100_000
+
+
+@pytest.mark.parametrize("part", ["speed", "memory"])
+def test_a_part_that_needs_no_kernel_runs(part: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--tiny", "--json", "--only", part]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["machine"]["cores"]
+    assert "whole" in found if part == "speed" else found["memory"]["packet_process"]["packets"] > 1_000
+    assert part in PARTS
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("part", ["tap", "ban"])
+def test_a_part_that_needs_a_kernel_runs(part: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--tiny", "--only", part]) == 0
+    said = capsys.readouterr().out
+    assert "median" in said
+    assert "skipped" not in said

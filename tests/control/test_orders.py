@@ -1,0 +1,81 @@
+"""Requests are answered once each, whatever is in them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from sipguard.address import parse_network
+from sipguard.control.orders import Answer, Args, names_of, order_of, outcome, serve
+from sipguard.errors import AdapterError
+from sipguard.model import (
+    SECOND,
+    Account,
+    Decision,
+    DecisionVerdict,
+    Enforced,
+    Held,
+    Names,
+    Order,
+    OrderVerb,
+    Record,
+    Role,
+    SetName,
+    Trust,
+)
+from sipguard.report import pack
+
+NETWORK = parse_network("192.0.2.7")
+ORDER = Order(OrderVerb.BAN, NETWORK, SECOND, "why", "root")
+
+
+def broken(_args: Args) -> Answer:
+    raise AdapterError("nft", "no such file")
+
+
+VERBS = {"broken": broken, "order": lambda args: (True, str(order_of(args)))}
+
+
+@pytest.mark.parametrize(
+    ("message", "ok"),
+    [
+        ({"id": 1, "verb": "order", "args": {"order": pack(ORDER)}}, True),
+        ({"id": 1, "verb": "order", "args": {"order": {"noun": "order"}}}, False),
+        ({"id": 1, "verb": "order", "args": {"order": pack(Trust(NETWORK, Account("a", "b"), 1))}}, False),
+        ({"id": 1, "verb": "order", "args": None}, False),
+        ({"id": 1, "verb": "order"}, False),
+        ({"id": 1, "verb": [], "args": {}}, False),
+        ({"id": 1, "verb": "unheard of", "args": {}}, False),
+        ({"id": 1, "verb": "broken", "args": {}}, False),
+        ({}, False),
+    ],
+)
+def test_every_request_gets_one_reply(message: dict[str, Any], ok: bool) -> None:  # noqa: FBT001 - a table's column
+    reply = serve({"t": "request", **message}, VERBS)
+    assert (reply["t"], reply["id"], reply["ok"]) == ("reply", message.get("id", 0), ok)
+    assert ("body" in reply) is ok
+    assert ("error" in reply) is not ok
+
+
+def test_names_are_names() -> None:
+    names = Names(Role.TRUNK, "trunk a", (NETWORK,))
+    assert names_of({"t": "names", "what": pack(names)}) == names
+    with pytest.raises(TypeError):
+        names_of({"t": "names", "what": pack(ORDER)})
+
+
+def decided(verdict: DecisionVerdict, reason: str = "") -> list[Record]:
+    return [Record(5, Decision(5, verdict, NETWORK, 9, ("order",), "allowed", reason))]
+
+
+def test_an_order_is_done_only_when_engine_and_kernel_say_so() -> None:
+    refused = [Enforced(Held(SetName.BLOCKED, NETWORK, 9), ok=False, why="the set is full")]
+    assert outcome(ORDER, decided(DecisionVerdict.BLOCK), [], 0)[0] is True
+    assert outcome(ORDER, decided(DecisionVerdict.BLOCK), refused, 0) == (
+        False,
+        "the kernel did not take it: the set is full",
+    )
+    assert outcome(ORDER, decided(DecisionVerdict.EXEMPT), [], 0) == (False, "it is exempt by allowed")
+    assert outcome(ORDER, decided(DecisionVerdict.EXEMPT, "a trunk"), [], 0) == (False, "a trunk")
+    assert outcome(ORDER, [], [], 0) == (False, "192.0.2.7 is not banned")
