@@ -7,6 +7,7 @@ from tests.lab.cases import (
     broken,
     disguise,
     evasion,
+    looking,
     ordinary,
     probing,
     register,
@@ -19,6 +20,7 @@ from tests.lab.cases.case import Case
 
 CASES: tuple[Case, ...] = (
     *accountnets.CASES,
+    *looking.CASES,
     *ordinary.CASES,
     *probing.CASES,
     *register.CASES,
