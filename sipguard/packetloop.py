@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from sipguard.address import Network
+from sipguard.capture.clock import boottime
 from sipguard.capture.ears import Ears
 from sipguard.capture.quarantine import Quarantine
 from sipguard.control.link import Link
@@ -61,11 +62,6 @@ LONGEST: Span = 60 * SECOND  # ... and for one that has much to say
 SHOWN = 10  # elements that the kernel did not take in a large change, each of which is told of
 
 
-def boottime() -> Instant:
-    """Read the one clock."""
-    return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
-
-
 def layout_of(policy: Policy) -> Layout:
     """Give the policy's part in the rules, as plain values."""
     return Layout(
@@ -100,8 +96,7 @@ class PacketLoop:
         self._signals = Signals((signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD))
         self._memory = Memory()
         self._override: Mode | None = None
-        self._off = False
-        self._answered = self._stopping = False
+        self._off = self._answered = self._stopping = False
         self._refused: deque[Enforced] = deque(maxlen=100)  # what the kernel did not take since the last request
         self._began = self._next_second = self._next_timer = boottime()
         self._verbs: Mapping[str, Callable[[Args], Answer]] = {

@@ -16,6 +16,7 @@ from statistics import median
 import dpkt  # type: ignore[import-untyped]
 
 from sipguard.engine import Engine
+from sipguard.event import Standing
 from sipguard.intake import Intake
 from sipguard.model import Frame, State
 from sipguard.policy.schema import Policy
@@ -89,7 +90,10 @@ def _intake(file: bytes) -> Mapping[str, int]:
 
 def _track(file: bytes) -> Mapping[str, int]:
     policy = Policy()
-    intake, tracker = Intake(policy.ports, _never), Tracker(policy.track, Sides(policy.ports))
+    intake, tracker = (
+        Intake(policy.ports, _never),
+        Tracker(policy.track, Sides(policy.ports), lambda _at, _address: Standing.STRANGER),
+    )
     for captured in _captured(file):
         packet = strip(captured.linktype, captured.data)
         if packet is not None:

@@ -59,7 +59,7 @@ def page(name: str) -> str:
 def _row(config: type, field: dataclasses.Field[object]) -> str:
     hint = inspect.get_annotations(config, eval_str=True)[field.name]
     said = [mark.text for mark in getattr(hint, "__metadata__", ()) if hasattr(mark, "text")]
-    default = field.default if field.default is not dataclasses.MISSING else field.default_factory()  # type: ignore[misc]
+    default = getattr(config(), field.name)
     spans = any(type(mark).__name__ == "DurationBetween" for mark in getattr(hint, "__metadata__", ()))
     shown = _duration(default) if spans and isinstance(default, int) else str(default)
     return f"| `{field.name}` | {shown} | {said[0] if said else ''} |"

@@ -1,0 +1,12 @@
+"""The one clock that is read: everything else is told the time. Adapter."""
+
+from __future__ import annotations
+
+import time
+
+from sipguard.model import Instant
+
+
+def boottime() -> Instant:
+    """Give CLOCK_BOOTTIME (clock_gettime(2)) in nanoseconds: it never steps, and goes on while the host sleeps."""
+    return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
