@@ -6,9 +6,9 @@ What it sees
     without its version. Something new is told once a day until it has been there for `settles`; then it is the
     account's own. During its first `learning` an account is only learned. Told at once, also then, and once a day: a
     registration from another country less than `travel` after the last (impossible travel), and an account that stands
-    registered from `networks` networks at a time (systems where known, else /24 and /48). Answered calls of proven senders who never
-    register count as use from their place. Only proven registrations are learned: nobody can spoof himself into an
-    account's history.
+    registered from `networks` networks at a time (systems where known, else /24 and /48). Answered calls of proven
+    senders who never register count as use from their place. Only what is proven is learned: nobody can spoof himself
+    into an account's history.
 
 Why it matters
     Who has the password passes every other check. The thief seldom sits in the owner's network, or buys his phone.

@@ -10,7 +10,7 @@ from sipguard.address import Address, show
 from sipguard.detect import takeover
 from sipguard.detect.takeover import family
 from sipguard.event import Registered
-from sipguard.model import DAY, HOUR, SECOND, Account, Consequence, DecisionVerdict, Lookups, State
+from sipguard.model import DAY, HOUR, SECOND, Account, Consequence, DecisionVerdict, Lookups, Record, State, Trust
 from sipguard.policy.schema import Policy
 from tests.engine.story import Story
 
@@ -246,11 +246,8 @@ def test_quarantine_takes_the_new_place_and_not_the_home() -> None:
 def test_after_a_restart_the_places_of_registrations_in_force_are_known() -> None:
     told = settled()
     told.register(HOME, agent=DESK, expires=7 * 24 * 3600)
-    trust = [
-        each.what for each in told.actions if type(each).__name__ == "Record" and type(each.what).__name__ == "Trust"
-    ]  # type: ignore[union-attr]
-    policy = replace(Policy(), detect=replace(Policy().detect, takeover=takeover.Config()))
-    again = Story(policy, State(trust=[trust[-1]]), look=LOOK)  # type: ignore[list-item]
+    trust = [each.what for each in told.actions if isinstance(each, Record) and isinstance(each.what, Trust)]
+    again = Story(state=State(trust=trust[-1:]), look=LOOK)
     again.register(HOME, agent=DESK)
     assert found(again) == []
     again.register(ABROAD, agent=DESK)
