@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from sipguard.capture import files
+from sipguard.capture.clock import boottime
 from sipguard.engine import Engine, Input
 from sipguard.model import Action, Frame, Instant, State
-from sipguard.packetloop import PacketLoop, boottime
+from sipguard.packetloop import PacketLoop
 from sipguard.policy.schema import Policy
 from sipguard.policy.shell import Shell, Store
 
