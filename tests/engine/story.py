@@ -123,12 +123,13 @@ class Story:
         again: Sent | None = None,
         extra: str = "",
         contact: bool = True,
+        uri: str = f"sip:{PBX}",
     ) -> Sent:
         """Let a request arrive, with a credential when a nonce is given; `again` repeats the key of an earlier one."""
         self._serial += 1
         sent = again or Sent(source, port, method, f"call{self._serial}", self._serial, f"z9hG4bK{self._serial}", user)
         head = [
-            f"{method} sip:{PBX} SIP/2.0",
+            f"{method} {uri} SIP/2.0",
             f"Via: SIP/2.0/UDP {source}:{port};branch={sent.branch};rport",
             f"From: <sip:{user}@{PBX}>;tag=f{sent.cseq}",
             f"To: <sip:{user}@{PBX}>",
