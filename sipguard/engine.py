@@ -15,11 +15,12 @@ from typing import Any, TypeAlias
 from sipguard import model
 from sipguard.address import Address, Network, subject_of
 from sipguard.decide.exempt import Exempt
+from sipguard.decide.feeds import Feeds
 from sipguard.decide.force import Config as ForceConfig
 from sipguard.decide.force import Force
 from sipguard.decide.judge import Judge
 from sipguard.detect.catalogue import Detector, consequences, detectors
-from sipguard.event import AuthFailed, Event, Recalled, Registered, Standing, Unregistered
+from sipguard.event import Asked, AuthFailed, Event, Recalled, Registered, Standing, Unregistered
 from sipguard.intake import Intake
 from sipguard.model import (
     ACCEPTED,
@@ -32,6 +33,7 @@ from sipguard.model import (
     Decision,
     DecisionVerdict,
     Enforced,
+    Feed,
     Finding,
     Flow,
     Frame,
@@ -83,6 +85,7 @@ class Engine:
         self._trusts = Trusts(policy.track.registrations)
         self._force = Force(_force_of(policy), _HELD_MOST)
         self._judge = Judge(self._force, consequences(policy.detect), self._exempt, self._is_own, self._trusts.accounts)
+        self._feeds = Feeds(self._force, self._judge.spared)
         self._detectors: Sequence[Detector] = ()
         self._handlers: Mapping[type[Event], Sequence[Callable[[Any], Sequence[Finding]]]] = {}
         self._set_detectors()
@@ -94,6 +97,7 @@ class Engine:
             Policy: self._adopt,
             Clock: self._clock,
             Flow: self._flow,
+            Feed: self._feeds.say,
         }
         self._pending: list[Action] = []  # what a restored state calls for; told at the first instant that is fed
         self._next: Instant = 0  # no deadline lies before it; kept here so that a frame costs one comparison
@@ -127,6 +131,7 @@ class Engine:
         for event in self._tracker.advance(now):
             self._happened(event, actions)
         self._force.advance(now)
+        actions += self._feeds.advance(now)
         if self._pending:
             actions = [*(_at(self._now, action) for action in self._pending), *actions]
             self._pending = []
@@ -136,7 +141,9 @@ class Engine:
         """Give the instant at which `advance` has something to do; None when nothing waits."""
         if self._pending:
             return self._now
-        tracker, force = self._tracker.next_deadline(), self._force.next_deadline()
+        tracker, force, feeds = (part.next_deadline() for part in (self._tracker, self._force, self._feeds))
+        if feeds is not None and (force is None or feeds < force):
+            force = feeds
         if tracker is None:
             return force
         return tracker if force is None or tracker < force else force
@@ -154,7 +161,7 @@ class Engine:
     def counters(self) -> dict[str, int]:
         """Give what was counted, by name."""
         counts = dict(self._counts)
-        for part in (self._intake, self._tracker, self._trusts, self._force):
+        for part in (self._intake, self._tracker, self._trusts, self._force, self._feeds):
             counts.update(part.counters())
         for detector in self._detectors:
             counts.update(detector.counters())
@@ -183,6 +190,7 @@ class Engine:
         if hook is Hook.PREROUTING and self._sides.is_pbx(source):
             return True  # comes from outside in the PBX's own name; the kernel drops it later (ip-sysctl, log_martians)
         if self._force.ledger.blocked(source):
+            self._feeds.met(source)
             return not self._exempt.passes(source)
         if self._policy.strangers is Strangers.CLOSED:
             answer = payload[:4] == b"SIP/"  # stands for `ct direction reply`: answers to what the PBX itself asked
@@ -193,6 +201,8 @@ class Engine:
         kind = type(event)
         if kind is AuthFailed or kind is Registered or kind is Unregistered:
             self._trust(event, actions)
+        elif isinstance(event, Asked) and self._feeds:
+            actions.extend(self._feeds.asked(event))
         for handle in self._handlers.get(kind, ()):
             for finding in handle(event):
                 self._counts["findings"] += 1
@@ -313,6 +323,7 @@ class Engine:
         self._recall()
         self._tracker.restore(state.trust)
         self._force.ladder.restore(state.offences)
+        self._feeds.restore(state.feeds)
         ledger = self._force.ledger
         for decision in state.decisions:
             subject = decision.subject
@@ -326,7 +337,11 @@ class Engine:
         for place, until in self._trusts.places():
             ledger.hold(Held(SetName.TRUSTED, place, until))
         for held in state.adopted:
-            if held.set is SetName.BLOCKED and ledger.until(SetName.BLOCKED, held.network) is None:
+            if (
+                held.set is SetName.BLOCKED
+                and ledger.until(SetName.BLOCKED, held.network) is None
+                and not self._feeds.holds(held.network)
+            ):
                 ledger.hold(held)
                 decision = Decision(0, DecisionVerdict.BLOCK, held.network, held.until, ("adopted",), "adopted")
                 self._pending.append(Record(0, decision))

@@ -146,10 +146,7 @@ class Clock:
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """A TCP connection to a SIP port was opened or closed, where only the kernel's own account of it is seen (TLS).
-
-    `received` counts the bytes of its client, where it is closed.
-    """
+    """A TCP connection to a SIP port was opened or closed, by the kernel's own account; `received` from its client."""
 
     source: Address
     port: int
@@ -158,7 +155,16 @@ class Flow:
     received: int = 0
 
 
-Input: TypeAlias = Frame | Flow | Order | Sensor | Enforced | Names | Clock
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """A list of addresses that others keep, all of it; empty: it is gone. `block`: ban them, else only report them."""
+
+    name: str
+    networks: tuple[Network, ...]
+    block: bool = False
+
+
+Input: TypeAlias = Frame | Flow | Order | Sensor | Enforced | Names | Clock | Feed
 """All but `Policy`, which stands in `policy/schema.py`: the engine takes `Input | Policy`."""
 
 
@@ -372,6 +378,7 @@ class State:
     offences: Sequence[Offence] = ()
     trust: Sequence[Trust] = ()
     adopted: Sequence[Held] = ()
+    feeds: Sequence[Feed] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,10 +6,11 @@ An end that has passed is forgotten without a word: the kernel lets its own elem
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from sipguard.address import Address, Network, subject_of
 from sipguard.model import Held, Instant, SetName
+from sipguard.netset import NetSet
 
 
 def is_host(network: Network) -> bool:
@@ -20,12 +21,13 @@ def is_host(network: Network) -> bool:
 class Ledger:
     """The holds in force, by set and network; at most `most`, of which those with the nearest end go first."""
 
-    __slots__ = ("_blocked_nets", "_due", "_ends", "_most", "evicted")
+    __slots__ = ("_blocked_nets", "_due", "_ends", "_most", "_wide", "evicted")
 
     def __init__(self, most: int) -> None:
         self._ends: dict[SetName, dict[Network, Instant]] = {name: {} for name in SetName}
         self._due: list[tuple[Instant, SetName, Network]] = []
-        self._blocked_nets: tuple[Network, ...] = ()
+        self._wide: dict[Network, None] = {}  # the blocked networks that are no hosts, and the set of them
+        self._blocked_nets: NetSet | None = NetSet()  # None: to be made anew
         self._most = most
         self.evicted = 0
 
@@ -37,7 +39,8 @@ class Ledger:
         if held.until:
             heapq.heappush(self._due, (held.until, held.set, held.network))
         if held.set is SetName.BLOCKED and new and not is_host(held.network):
-            self._nets_changed()
+            self._wide[held.network] = None
+            self._blocked_nets = None
         gone = self._make_room() if new else []
         if len(self._due) > 1024 and len(self._due) > 4 * sum(map(len, self._ends.values())):
             self._due = [(held.until, held.set, held.network) for held in self.wanted() if held.until]
@@ -49,7 +52,8 @@ class Ledger:
         if self._ends[name].pop(network, None) is None:
             return False
         if name is SetName.BLOCKED and not is_host(network):
-            self._nets_changed()
+            del self._wide[network]
+            self._blocked_nets = None
         return True
 
     def until(self, name: SetName, network: Network) -> Instant | None:
@@ -63,10 +67,21 @@ class Ledger:
             return False
         if subject_of(address) in hosts:
             return True
-        return any(net.covers(address) for net in self._blocked_nets)
+        nets = self._blocked_nets
+        if nets is None:
+            nets = self._blocked_nets = NetSet(self._wide)
+        return nets.covers(address)
+
+    def held(self, name: SetName) -> Iterable[Network]:
+        """Go through the elements of one set, in the order they came."""
+        return self._ends[name].keys()
 
     def overlapping(self, name: SetName, network: Network) -> list[Network]:
         """List the elements of a set that share an address with a network."""
+        if name is SetName.BLOCKED and network.prefix >= (32 if network.version == 4 else 64):
+            sender = subject_of(network.address)
+            found = [sender] if sender in self._ends[name] else []
+            return found + [held for held in self._wide if held.covers(network.address)]
         return [held for held in self._ends[name] if held.covers(network.address) or network.covers(held.address)]
 
     def wanted(self) -> Iterator[Held]:
@@ -102,6 +117,3 @@ class Ledger:
                 self.evicted += 1
                 gone.append(Held(name, network, until))
         return gone
-
-    def _nets_changed(self) -> None:
-        self._blocked_nets = tuple(net for net in self._ends[SetName.BLOCKED] if not is_host(net))
