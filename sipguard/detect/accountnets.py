@@ -2,8 +2,9 @@
 
 What it sees
     A credential that the PBX accepted, of an account for which the policy lists networks, from an address outside them.
-    One finding for each account and place an hour. The account is judged as used from there and is untouched elsewhere:
-    under "quarantine" it may not place calls from there, and its phone at home goes on.
+    Told once an hour for each account and place, and not while it is under quarantine there. The account is judged as
+    used from there and is untouched elsewhere: under "quarantine" it may not place calls from there, and its phone at
+    home goes on.
 
 Why it matters
     The password is right, so nothing else will stop whoever has it. A desk phone never moves: its account, used from

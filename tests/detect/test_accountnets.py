@@ -81,14 +81,22 @@ def test_capitals_and_a_domain_behind_the_name_hide_nothing() -> None:
     assert len(pairs(told)) == 2
 
 
-def test_another_port_is_the_same_place_and_is_told_once_an_hour() -> None:
-    told = Story(load(TEXT))
+def test_another_port_is_the_same_place_and_is_told_once_an_hour_where_it_is_only_reported() -> None:
+    told = Story(load(f'[detect.accountnets]\nthen = "report"\n{TEXT}'))
     for number in range(10):
         told.register(ELSEWHERE, port=5060 + number)
         told.wait(300)
     assert len(pairs(told)) == 1
     told.wait(3600)
     told.register(ELSEWHERE)
+    assert len(pairs(told)) == 2
+
+
+def test_a_quarantine_that_has_run_out_is_laid_on_again_and_not_before() -> None:
+    told = Story(load(TEXT))
+    for _ in range(25):
+        told.register(ELSEWHERE)
+        told.wait(3601)
     assert len(pairs(told)) == 2
 
 
