@@ -11,7 +11,7 @@ from tests.detect.render import PAGES, SECTIONS, module_of, names, options, page
 PCAPS = Path(__file__).resolve().parents[2] / "pcaps"
 # Recorded before there was one folder for each detector.
 ELSEWHERE = {
-    "credentials": ("register/guessing-fast", "register/guessing-below", "evasion/compact-odd-case"),
+    "credentials": ("register/guessing-port-hopping", "register/guessing-below", "evasion/compact-odd-case"),
     "samekey": ("register/four-under-one-key", "register/retransmission-storm", "evasion/leading-bytes"),
 }
 

@@ -12,7 +12,6 @@ import pytest
 
 from sipguard.capture import files
 from sipguard.policy.load import load
-from sipguard.policy.schema import Policy
 from sipguard.replay import Replay
 from tests.replay.replaying import bans, run
 
@@ -21,8 +20,9 @@ INNOCENT = sorted(
     path
     for folder in ("benign", "malformed", "not-sip")
     for path in (CORPUS / folder).glob("*")
-    if path.suffix in {".pcap", ".pcapng", ".fuzzed"}
+    if path.suffix in {".pcap", ".pcapng", ".fuzzed"} and "fuzz-2006" not in path.name
 )
+"""Without the capture of a fuzzer at work, which is found, and rightly so: `test_corpus_tools.py`."""
 
 pytestmark = pytest.mark.skipif(not CORPUS.is_dir(), reason="the corpus of captures is not beside the project")
 
@@ -42,7 +42,7 @@ def test_the_webex_phone_that_nobody_answers_leaves_no_finding() -> None:
 
 def test_the_guesser_of_the_cesnet_capture_is_banned_at_its_fifth_rejected_guess() -> None:
     path = CORPUS / "attack" / "CESNET__ipfixprobe--inputs-sip.pcap"
-    replay = Replay(Policy())
+    replay = Replay(load("[detect.fingerprint]\nenabled = false\n"))  # its tool is known before it guesses
     banned_at = []
     for count, captured in enumerate(files.read(path), start=1):
         banned_at += [(count, line["subject"]) for line in replay.feed(captured) if line.get("action") == "block"]
@@ -80,4 +80,5 @@ def test_the_password_found_in_the_cesnet_capture_is_told_when_nobody_stopped_th
 @pytest.mark.parametrize("name", ["own--svmap_options", "own--svwar_register", "own--svwar_invite"])
 def test_scans_without_credentials_are_no_guessing(name: str) -> None:
     _, lines = run(CORPUS / "attack" / f"{name}.pcapng")
-    assert lines == []
+    assert not [line for line in lines if line.get("detector") in {"credentials", "passwordfound"}]
+    assert bans(lines) == []
