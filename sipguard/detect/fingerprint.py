@@ -24,7 +24,7 @@ Options
     enabled, certainty, agents, ignored, sources, then
 
 References
-    FIELD reports of SIPVicious, sippts, sipcli and nmap probes; RFC 3261 section 20.41 (User-Agent).
+    The tools' own sources and public captures of them; RFC 3261 sections 20.41 (User-Agent) and 19.3 (tags).
 """
 
 from __future__ import annotations
