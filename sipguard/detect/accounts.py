@@ -129,6 +129,18 @@ class Detector:
             self._accounts.keep(event.account)
         return _NOTHING
 
+    def explain_account(self, at: Instant, name: str) -> Sequence[tuple[str, int, int]]:
+        """Give the options that count, what the accounts of that name have by now, and how much makes a finding."""
+        config, found = self._config, []
+        for account in self._accounts:
+            attacked = self._accounts.get(account) if name in account.called() else None
+            if attacked is not None:
+                fast, slow = (attacked.crowd.since(at - span) for span in (config.window, config.slow_window))
+                found.append(("failures", len(fast), config.failures))
+                found.append(("slow_failures", len(slow), config.slow_failures))
+                found.append(("sources", len(frozenset(slow)), config.sources))
+        return found
+
     def counters(self) -> dict[str, int]:
         """Give the fill and the evictions."""
         return {"accounts_attacked": len(self._accounts), "accounts_attacked_evicted": self._accounts.evicted}

@@ -35,7 +35,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from sipguard.address import subject_of
+from sipguard.address import Address, sender_key, subject_of
 from sipguard.constraint import Between, Described, DurationBetween
 from sipguard.event import AuthFailed, AuthSucceeded, Event
 from sipguard.model import DAY, EVERY_OTHER, MINUTE, SECOND, Account, Consequence, Excuse, Finding, Instant, Span
@@ -199,6 +199,17 @@ class Detector:
         if source is not None:
             source.forgive(event.account)
         return _NOTHING
+
+    def explain(self, at: Instant, source: Address) -> Sequence[tuple[str, int, int]]:
+        """Give the options that count, what a source has by now, and how much makes a finding."""
+        known, config = self._sources.get(sender_key(source)), self._config
+        if known is None:
+            return ()
+        marks = (known.proven, known.unproven)
+        fast = max(sum(mark[0] > at - config.window for mark in each) for each in marks)
+        crowds = [crowd for crowd in (known.slow_proven, known.slow_unproven) if crowd is not None]
+        slow = max((len(crowd.since(at - config.slow_window)) for crowd in crowds), default=0)
+        return (("failures", fast, config.failures), ("slow_failures", slow, config.slow_failures))
 
     def counters(self) -> dict[str, int]:
         """Give the fill and the evictions."""

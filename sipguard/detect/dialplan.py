@@ -33,7 +33,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from sipguard.address import sender_key, subject_of
+from sipguard.address import Address, sender_key, subject_of
 from sipguard.constraint import Between, Described, DurationBetween
 from sipguard.event import Answered, Asked, Event, Standing
 from sipguard.model import DAY, MINUTE, SECOND, Consequence, Finding, Instant, Span
@@ -176,6 +176,13 @@ class Detector:
         if event.standing is Standing.STRANGER and response.code < 300 and response.cseq_method == "INVITE":
             self._answered.renew(sender_key(event.source), event.at, event.source)
         return _NOTHING
+
+    def explain(self, at: Instant, source: Address) -> Sequence[tuple[str, int, int]]:
+        """Give the option that counts, the most prefixes that a source has tried of one number, and how many do."""
+        key, edge = sender_key(source), at - self._config.window
+        own = [self._own.get(each) or {} for each in self._own if each.startswith(key)]
+        most = max((_weight(each for each in heads.values() if each.at > edge) for heads in own), default=0)
+        return (("heads", most, self._config.heads),)
 
     def counters(self) -> dict[str, int]:
         """Give the fill and the evictions."""

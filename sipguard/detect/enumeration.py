@@ -248,6 +248,20 @@ class Detector:
         evidence: tuple[tuple[str, str | int], ...] = ((what, count), ("within_seconds", span // SECOND))
         return Finding(at, NAME, subject_of(source.home), identifier, 6, proven, evidence)
 
+    def explain(self, at: Instant, source: Address) -> Sequence[tuple[str, int, int]]:
+        """Give the options that count, what a source and its network have by now, and how much makes a finding."""
+        config, found = self._config, []
+        known, near = self._sources.get(sender_key(source)), self._networks.get(neighbourhood(source))
+        fast, slow = at - config.window, at - config.slow_window
+        if known is not None:
+            found.append(("accounts", len(known.tried.since(fast)), config.accounts))
+            found.append(("slow_accounts", len(known.tried.since(slow)), config.slow_accounts))
+            if known.left is not None:
+                found.append(("unanswered", len(known.left.since(fast)), config.unanswered))
+        if near is not None:
+            found.append(("neighbours", len(near[0].since(slow)), config.neighbours))
+        return found
+
     def counters(self) -> dict[str, int]:
         """Give the fill and the evictions."""
         return {

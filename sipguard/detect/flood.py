@@ -165,6 +165,16 @@ class Detector:
             self._sources.put(key, source, address)
         return source
 
+    def explain(self, at: Instant, source: Address) -> Sequence[tuple[str, int, int]]:
+        """Give the option that counts, the most that a source has spent of a method's budget, and the budget."""
+        known, config = self._sources.get(sender_key(source)), self._config
+        if known is None:
+            return ()
+        budget = config.base + config.device * len(known.devices or ())
+        dues = [due for dues in (known.due, known.shown) for method, due in dues.items() if method is not _ALL]
+        spent = max((-((at - due) * budget // config.window) for due in dues), default=0)
+        return (("base", spent, budget),)
+
     def counters(self) -> dict[str, int]:
         """Give the fill and the evictions."""
         return {"flood_sources": len(self._sources), "flood_sources_evicted": self._sources.evicted}

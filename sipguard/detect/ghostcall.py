@@ -188,6 +188,12 @@ class Detector:
         evidence: tuple[tuple[str, str | int], ...] = (("called", call.user.decode()), ("code", response.code))
         return (Finding(event.at, NAME, subject_of(event.source), "rang", 8, call.proven, evidence),)
 
+    def explain(self, at: Instant, source: Address) -> Sequence[tuple[str, int, int]]:
+        """Give the option that counts, a source's attempts by now, and how many make a finding."""
+        edge = at - self._config.window
+        marks = self._attempts.get(sender_key(source)) or ()
+        return (("attempts", sum([mark[0] > edge for mark in marks]), self._config.attempts),)
+
     def counters(self) -> dict[str, int]:
         """Give the fill and the evictions."""
         return {

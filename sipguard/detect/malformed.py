@@ -170,6 +170,12 @@ class Detector:
         self._sources.pop(key)
         return (found,)
 
+    def explain(self, at: Instant, source: Address) -> Sequence[tuple[str, int, int]]:
+        """Give the option that counts, the points that a source has by now, and how many make a finding."""
+        edge = at - self._config.window
+        marks = self._sources.get(sender_key(source)) or ()
+        return (("points", sum([mark[2] for mark in marks if mark[0] > edge]), self._config.points),)
+
     def counters(self) -> dict[str, int]:
         """Give the fill and the evictions."""
         return {"malformed_sources": len(self._sources), "malformed_sources_evicted": self._sources.evicted}

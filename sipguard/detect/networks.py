@@ -34,7 +34,7 @@ from typing import Annotated, Any, TypeVar
 from sipguard.address import Address, Network, sender_key, subject_of
 from sipguard.constraint import Between, Described, DurationBetween
 from sipguard.event import AuthFailed, AuthSucceeded, Event
-from sipguard.model import DAY, MINUTE, NOWHERE, SECOND, Account, Consequence, Excuse, Finding, Span
+from sipguard.model import DAY, MINUTE, NOWHERE, SECOND, Account, Consequence, Excuse, Finding, Instant, Span
 from sipguard.table import Table, neighbourhood
 from sipguard.window import Crowd, party
 
@@ -125,6 +125,20 @@ class Detector:
         if system is not None:
             system.forget(_who(event.source, event.account))
         return _NOTHING
+
+    def explain(self, at: Instant, source: Address) -> Sequence[tuple[str, int, int]]:
+        """Give the options that count, what the networks of a source have by now, and how much makes a finding."""
+        config, found = self._config, []
+        crowd = self._networks.get(neighbourhood(source))
+        if crowd is not None:
+            slow = crowd.since(at - config.slow_window)
+            found.append(("failures", len(crowd.since(at - config.window)), config.failures))
+            found.append(("slow_failures", len(slow), config.slow_failures))
+            found.append(("sources", len({each >> _BITS for each in slow}), config.sources))
+        system = self._systems.get(self._asn(source))
+        if system is not None:
+            found.append(("as_failures", len(system.since(at - config.slow_window)), config.as_failures))
+        return found
 
     def counters(self) -> dict[str, int]:
         """Give the fill and the evictions."""

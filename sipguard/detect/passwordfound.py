@@ -153,6 +153,15 @@ class Detector:
         if key not in self._healthy:
             self._healthy.put(key, None, source)
 
+    def explain_account(self, at: Instant, name: str) -> Sequence[tuple[str, int, int]]:
+        """Give the options that count, what the accounts of that name have by now, and how much makes a finding."""
+        found = []
+        for account in self._attacked:
+            attacked = self._attacked.get(account) if name in account.called() else None
+            if attacked is not None:
+                found.append(("spread", len(attacked.since(at - self._config.slow_window)), self._config.spread))
+        return found
+
     def counters(self) -> dict[str, int]:
         """Give the fill and the evictions."""
         return {

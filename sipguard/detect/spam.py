@@ -30,7 +30,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from sipguard.address import sender_key, subject_of
+from sipguard.address import Address, sender_key, subject_of
 from sipguard.constraint import Between, Described, DurationBetween
 from sipguard.event import Asked, Event, Standing
 from sipguard.model import DAY, MINUTE, SECOND, Consequence, Finding, Instant, Span
@@ -93,6 +93,13 @@ class Detector:
         proven = all(mark[2] for mark in marks)
         marks.clear()
         return (Finding(event.at, NAME, subject_of(event.source), "messages", 5, proven, evidence),)
+
+    def explain(self, at: Instant, source: Address) -> Sequence[tuple[str, int, int]]:
+        """Give the options that count, what a source has sent by now, and how much makes a finding."""
+        edge = at - self._config.window
+        users = [mark[1] for mark in self._sources.get(sender_key(source)) or () if mark[0] > edge]
+        recipients, messages = len(frozenset(users)), len(users)
+        return (("recipients", recipients, self._config.recipients), ("messages", messages, self._config.messages))
 
     def counters(self) -> dict[str, int]:
         """Give the fill and the evictions."""

@@ -33,7 +33,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeAlias
 
-from sipguard.address import sender_key, subject_of
+from sipguard.address import Address, sender_key, subject_of
 from sipguard.constraint import Between, Described, DurationBetween
 from sipguard.event import Answered, Asked, Event, Rang, Registered, Standing
 from sipguard.model import DAY, MINUTE, SECOND, Consequence, Finding, Instant, Span
@@ -190,6 +190,16 @@ class Detector:
         knocks.clear()
         what = "users" if users >= config.users else "places"
         return (Finding(event.at, NAME, subject_of(event.source), what, 5, proven, evidence),)
+
+    def explain(self, at: Instant, source: Address) -> Sequence[tuple[str, int, int]]:
+        """Give the options that count, what a source has asked in vain by now, and how much makes a finding."""
+        config, knocks = self._config, self._sources.get(sender_key(source)) or {}
+        settled = at - config.patience
+        recent = {door: knock for door, knock in knocks.items() if knock.at > at - config.window}
+        vain = [door for door, knock in recent.items() if knock.in_vain(settled)]
+        unheard = [door for door, knock in recent.items() if knock.unheard(settled)]
+        users, places = {user for _, user in vain}, {place for place, _ in (*vain, *unheard)}
+        return (("users", len(users), config.users), ("places", len(places), config.places))
 
     def counters(self) -> dict[str, int]:
         """Give the fill and the evictions."""

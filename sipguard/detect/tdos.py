@@ -156,6 +156,18 @@ class Detector:
         if held is not None and call is not None and event.at - call[0] <= _SOON:
             held.given_up += 1
 
+    def explain(self, at: Instant, source: Address) -> Sequence[tuple[str, int, int]]:
+        """Give the option that counts, the calls from a source by now, and how many make a finding."""
+        return (("trunk_calls", self._calls(at, self._trunks.get(sender_key(source))), self._config.trunk_calls),)
+
+    def explain_account(self, at: Instant, name: str) -> Sequence[tuple[str, int, int]]:
+        """Give the option that counts, the calls to a number of that name by now, and how many make a finding."""
+        held = self._numbers.get(name.encode("utf-8", "backslashreplace"))
+        return (("number_calls", self._calls(at, held), self._config.number_calls),)
+
+    def _calls(self, at: Instant, held: _Calls | None) -> int:
+        return 0 if held is None else sum(since > at - self._config.window for since, _ in held.calls.values())
+
     def counters(self) -> dict[str, int]:
         """Give the fill and the evictions."""
         return {
