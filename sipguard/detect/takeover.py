@@ -105,6 +105,10 @@ class _Met:
         known = self._met.get(value)
         return known is not None and known[2]
 
+    def is_all(self, value: Hashable) -> bool:
+        """Tell whether a value is the account's own and the only one: the usual case, with nothing to do."""
+        return len(self._met) == 1 and self.owns(value)
+
     def own(self, at: Instant, value: Hashable) -> None:
         """Take a value for the account's own."""
         self._put(value, (at, None, True))
@@ -158,7 +162,8 @@ class _History:
     def stand(self, at: Instant, place: Hashable, until: Instant) -> int:
         """Note a registration from a network; gives from how many networks there are some now."""
         self.places.pop(place, None)
-        self.places = {each: end for each, end in self.places.items() if end > at}
+        if self.places:
+            self.places = {each: end for each, end in self.places.items() if end > at}
         if len(self.places) >= _PLACES:
             del self.places[next(iter(self.places))]
         self.places[place] = until
@@ -264,7 +269,7 @@ class Detector:
             ("system", self._look.asn(source) or None, history.systems, config.systems),
             ("device", device, history.devices, config.devices),
         ):
-            if value is None:
+            if value is None or met.is_all(value):
                 continue
             if learning:
                 met.own(at, value)
@@ -312,6 +317,15 @@ class Detector:
             *more,
         )
         return Finding(event.at, NAME, subject, identifier, severity, proven, evidence, (event.account,))
+
+    def explain_account(self, at: Instant, name: str) -> Sequence[tuple[str, int, int]]:
+        """Give the option that counts, the networks that accounts of that name are registered from, and how many do."""
+        histories = [self._accounts.get(account) for account in self._accounts if name in account.called()]
+        return [
+            ("networks", sum(until > at for until in history.places.values()), self._config.networks)
+            for history in histories
+            if history is not None
+        ]
 
     def counters(self) -> dict[str, int]:
         """Give the fill and the evictions."""
