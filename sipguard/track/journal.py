@@ -1,0 +1,134 @@
+"""The last few messages of strangers, and of whoever fails: what an operator wants to see when he asks why.
+
+Heads only, as they came, in memory only; whoever shows them has them made harmless first (`sip/redact.py`). Nothing is
+parsed, counted or judged here. Whoever is banned is not read any more, so what is kept of him is what led to the ban;
+what anybody could have sent goes before what its sender holds the address of, and no network has more than its share.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from sipguard.address import Address, Network, sender_key
+from sipguard.event import Answered, Asked, AuthFailed, Event, Standing, Unread
+from sipguard.model import MINUTE, Finding, Instant, Span, Transport
+from sipguard.table import Table
+
+LONGEST = 1024
+"""Bytes of a message that are kept."""
+
+EACH = 6
+"""Messages of a source that are kept, the latest."""
+
+SOURCES = 2000
+FOLLOWED: Span = 10 * MINUTE
+"""How long a device or an office is listened to after a credential of its own failed."""
+
+_NOTHING: tuple[Finding, ...] = ()
+_STRANGER = Standing.STRANGER
+
+
+class Entry(NamedTuple):
+    """One message. `sent`: by the PBX, else to it. `port` is the far side's; `length` that of the whole message."""
+
+    at: Instant
+    source: Address
+    port: int
+    transport: Transport
+    sent: bool
+    length: int
+    head: bytes
+
+
+class _Source:
+    __slots__ = ("entries", "followed")
+
+    def __init__(self) -> None:
+        self.entries: list[Entry] = []
+        self.followed: Instant = 0
+
+
+class Journal:
+    """Listens as detectors do, and finds nothing."""
+
+    __slots__ = ("_sources", "handlers")
+
+    def __init__(self, most: int = SOURCES) -> None:
+        self._sources: Table[bytes, _Source] = Table(most, most // 8)
+        self.handlers: Mapping[type[Event], Callable[[Any], Sequence[Finding]]] = {
+            Asked: self._asked,
+            Answered: self._answered,
+            Unread: self._unread,
+            AuthFailed: self._failed,
+        }
+
+    def of(self, network: Network) -> list[Entry]:
+        """Give what is kept of a network, a source after the other, each source's oldest first."""
+        return [entry for source in self._within(network) for entry in source.entries]
+
+    def sources(self, network: Network) -> int:
+        """Say of how many senders of a network anything is kept."""
+        return sum(1 for _ in self._within(network))
+
+    def _within(self, network: Network) -> Iterator[_Source]:
+        if network.prefix == (32 if network.version == 4 else 64):
+            found = self._sources.get(sender_key(network.address))
+            if found is not None and found.entries:
+                yield found
+            return
+        for source in self._sources.values():
+            if source.entries and network.covers(source.entries[0].source):
+                yield source
+
+    def _asked(self, event: Asked) -> Sequence[Finding]:
+        if event.standing is _STRANGER:
+            if not event.repeated:
+                self._note(event, event.request.raw, sent=False, proven=event.shown)
+        elif self._follows(event):
+            self._note(event, event.request.raw, sent=False, proven=False)
+        return _NOTHING
+
+    def _answered(self, event: Answered) -> Sequence[Finding]:
+        if event.standing is _STRANGER or self._follows(event):
+            self._note(event, event.response.raw, sent=True, proven=False)
+        return _NOTHING
+
+    def _unread(self, event: Unread) -> Sequence[Finding]:
+        if event.standing is _STRANGER:
+            self._note(event, event.raw, sent=False, proven=False)
+        return _NOTHING
+
+    def _failed(self, event: AuthFailed) -> Sequence[Finding]:
+        source = self._source(event.source)
+        source.followed = event.at + FOLLOWED
+        if event.proven:
+            self._sources.keep(sender_key(event.source))
+        return _NOTHING
+
+    def _follows(self, event: Asked | Answered) -> bool:
+        source = self._sources.get(sender_key(event.source))
+        return source is not None and event.at < source.followed
+
+    def _note(self, event: Asked | Answered | Unread, raw: bytes, *, sent: bool, proven: bool) -> None:
+        source = self._source(event.source)
+        entries = source.entries
+        if len(entries) >= EACH:
+            del entries[0]
+        entries.append(Entry(event.at, event.source, event.port, event.transport, sent, len(raw), raw[:LONGEST]))
+        if proven:
+            self._sources.keep(sender_key(event.source))
+
+    def _source(self, address: Address) -> _Source:
+        key = sender_key(address)
+        source = self._sources.get(key)
+        if source is None:
+            source = _Source()
+            self._sources.put(key, source, address)
+        else:
+            self._sources.touch(key)
+        return source
+
+    def counters(self) -> dict[str, int]:
+        """Give the fill and the evictions."""
+        return {"journal_sources": len(self._sources), "journal_sources_evicted": self._sources.evicted}
