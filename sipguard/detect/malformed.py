@@ -95,7 +95,7 @@ _ESSENTIAL = (
 # ' OR 1=1, 'or''=', ' AND 'x'='x; '--; UNION SELECT; '; DROP; look-ups of log4j. Not: O'Brien, Cote d'Or.
 _SQL = re.compile(
     rb"'\s*+(?:or|and)\s*+\(?+['0-9][^\r\n<>;\"]{0,20}=|'\s*+--\s*+[\r\n\"<>@;]|'\s*+\)?+\s*+;\s*+(?:drop|insert|update"
-    rb"|delete|select|exec)\s|\bunion\s++(?:all\s++)?+select\s|\$\{jndi:",
+    rb"|delete|select|exec)\s|\bunion\s++(?:all\s++)?select\s|\$\{jndi:",
     re.IGNORECASE,
 )
 
