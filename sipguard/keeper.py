@@ -28,13 +28,18 @@ import structlog
 from sipguard.control import journal, privilege
 from sipguard.control.desk import Desk
 from sipguard.control.lines import event_text
+from sipguard.control.lists import pieces
 from sipguard.control.pair import Message, Pair
+from sipguard.control.policyfile import read_policy
 from sipguard.control.requests import Requests
 from sipguard.control.server import RefusedError, Server
-from sipguard.errors import AdapterError, PolicyError, Problem
-from sipguard.model import SECOND, Decision, Delta, Names, Offence, Role, Trust
+from sipguard.engine import host_names
+from sipguard.errors import AdapterError, PolicyError
+from sipguard.feeds import shelf as feeds
+from sipguard.feeds.watch import Watch as FeedWatch
+from sipguard.model import SECOND, Decision, Delta, Feed, Names, Offence, Trust
 from sipguard.names.lookup import Lookup
-from sipguard.names.watch import Key, Watch
+from sipguard.names.watch import Watch
 from sipguard.policy.load import load
 from sipguard.policy.schema import Policy
 from sipguard.report import pack, subject_text, unpack
@@ -45,7 +50,6 @@ from sipguard.store.writer import Writer
 Json: TypeAlias = dict[str, Any]
 
 EX_NOPERM = 77  # sysexits.h
-POLICY_BYTES = 1024 * 1024
 ITEMS = 200
 """Items in one message of the state: the packet process reads them between two packets."""
 AHEAD = 1024 * 1024
@@ -230,9 +234,10 @@ class Keeper:
         """Send names and state first: the packet process waits for them; then open the door, then look names up."""
         with suppress(AdapterError):
             parts.watch.remember(await parts.writer.ask(Store.names))
-        parts.watch.want(wanted_names(parts.policy))  # before the state: a closed guard opens to its trunks at once
+        parts.watch.want(host_names(parts.policy))  # before the state: a closed guard opens to its trunks at once
+        await parts.feeds.want(parts.policy.feeds)
         await self._send_state(parts, state=state)
-        for work in (parts.writer.run(), parts.watch.run(), self._tidy(parts)):
+        for work in (parts.writer.run(), parts.watch.run(), parts.feeds.run(), self._tidy(parts)):
             self._spawn(work)
         try:
             warning = await parts.server.start()
@@ -257,6 +262,8 @@ class Keeper:
         off = parts.shelf.marker.exists()
         for noun in parts.watch.present():
             self._send({"t": "names", "what": pack(noun)})
+        for feed in parts.feeds.present():
+            self.feed_changed(feed)
         self._send({"t": "state-end", "mode": mode, "off": off, "complete": complete, "count": count})
 
     def _pages(self, store: Store) -> Iterator[list[Delta]]:
@@ -297,6 +304,11 @@ class Keeper:
         if self._parts is not None and noun.networks:
             self._spawn(self._keep_names(self._parts.writer, noun))
 
+    def feed_changed(self, noun: Feed) -> None:
+        """Pass a list on, piece by piece."""
+        for message in pieces(noun):
+            self._send(message)
+
     @staticmethod
     async def _keep_names(writer: Writer, noun: Names) -> None:
         with suppress(AdapterError):
@@ -314,8 +326,9 @@ class _Parts:
         self.writer = Writer(path, keeper.written, lambda kind, text: keeper.alert(kind, str(path), text))
         self.shelf = Shelf(self.writer)
         self.watch = Watch(Lookup().look, keeper.names_changed, keeper.alert, shell.names.refresh / SECOND)
+        self.feeds = FeedWatch(feeds.Shelf(path.with_name("feeds")), keeper.feed_changed, keeper.alert)
         self.desk = Desk(keeper.requests.ask, self.shelf, keeper.about, keeper.reload)
-        self.desk.policy_mode = str(policy.mode)
+        self.desk.policy_mode, self.desk.accept = str(policy.mode), self.feeds.accept
         self.server = Server(Path(shell.control.socket), shell.control.group, self.desk.handle)
 
     async def adopt(self, policy: Policy) -> str | None:
@@ -325,7 +338,8 @@ class _Parts:
             self._keeper.alert("policy-restart", "policy", "[store] and [control] change when the guard is restarted")
         self.desk.policy_mode = str(policy.mode)
         self.watch.refresh = policy.shell.names.refresh / SECOND
-        self.watch.want(wanted_names(policy))
+        self.watch.want(host_names(policy))
+        await self.feeds.want(policy.feeds)
         self._keeper.configure_log(policy)
         with suppress(AdapterError):
             return await self.shelf.kept_mode(str(policy.mode))
@@ -344,33 +358,13 @@ class _Parts:
             "clients": server.clients,
             "slow_readers": server.slow,
             "unresolved": self.watch.unresolved()[:20],
+            "feeds": self.feeds.about(),
         }
 
     async def close(self) -> None:
         """Write everything out; the disk first, nobody is told until it is there."""
         await self.writer.close()
         await self.server.close()
-
-
-def wanted_names(policy: Policy) -> list[Key]:
-    """Give each host name of a policy with what its addresses are to us."""
-    allowed = [*policy.allowed_names, *(name for site in policy.sites for name in site.names)]
-    trunks = [name for trunk in policy.trunks for name in trunk.names]
-    return list(dict.fromkeys([*((Role.ALLOWED, name) for name in allowed), *((Role.TRUNK, name) for name in trunks)]))
-
-
-def read_policy(path: Path) -> str:
-    """Read a policy's text. Raises PolicyError when the file cannot be read, is no text or is far too large."""
-    try:
-        with path.open("rb") as file:
-            data = file.read(POLICY_BYTES + 1)
-        if len(data) > POLICY_BYTES:
-            raise PolicyError([Problem("", 0, f"{path} is larger than 1 MiB")])
-        return data.decode()
-    except OSError as error:
-        raise PolicyError([Problem("", 0, f"{path} cannot be read: {error.strerror}")]) from error
-    except UnicodeDecodeError as error:
-        raise PolicyError([Problem("", 0, f"{path} is not UTF-8")]) from error
 
 
 def main(argv: Sequence[str] | None = None) -> int:

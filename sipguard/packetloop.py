@@ -307,7 +307,7 @@ class PacketLoop:
         if kind == "request":
             self._refused.clear()
             self._link.pair.send(serve(message, self._verbs))
-        elif kind == "names":
+        elif kind in {"names", "feed"}:
             self._feed(boottime(), self._link.named(message))
         elif kind == "policy":
             self._adopt(message)

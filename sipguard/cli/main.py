@@ -16,6 +16,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "bans": ("sipguard.cli.bans", "bans"),
     "ban": ("sipguard.cli.bans", "ban"),
     "unban": ("sipguard.cli.bans", "unban"),
+    "feeds": ("sipguard.cli.feeds", "feeds"),
     "enforce": ("sipguard.cli.switch", "enforce"),
     "observe": ("sipguard.cli.switch", "observe"),
     "off": ("sipguard.cli.switch", "off"),

@@ -51,7 +51,8 @@ class Shelf(Protocol):
 class Desk:
     """Serves verbs. `ask` puts a request to the packet process, `about` tells the keeper's own state.
 
-    `policy_mode` is what the policy says, `mode` what holds; the keeper sets both.
+    `policy_mode` is what the policy says, `mode` what holds, `accept` fetches a list that was refused; the keeper sets
+    all three.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class Desk:
         self._shelf = shelf
         self._about = about
         self._reload = reload
+        self.accept: Callable[[str], bool] = lambda _name: False  # the keeper sets it
         self.policy_mode = self.mode = "observe"
         self._verbs: Mapping[str, Callable[[Args, str], Awaitable[Any]]] = {
             "status": self._status,
@@ -74,6 +76,7 @@ class Desk:
             "enforce": partial(self._mode, "enforce"),
             "observe": partial(self._mode, "observe"),
             "reload": self._reload_policy,
+            "feeds": self._feeds,
         }
 
     async def handle(self, verb: str, args: Args, by: str) -> Any:
@@ -109,6 +112,20 @@ class Desk:
 
     async def _events(self, args: Args, _by: str) -> list[Json]:
         return await self._shelf.events(_number(args, "last", 50))
+
+    async def _feeds(self, args: Args, _by: str) -> list[Json]:
+        """Tell of each list what the keeper knows, and what the packet process made of it; or fetch one anew."""
+        accept = args.get("accept", "")
+        if accept and not (isinstance(accept, str) and self.accept(accept)):
+            raise RefusedError("the policy names no such list", "usage")
+        counters = (await self._ask("status", {})).get("counters", {})
+        return [
+            {
+                **each,
+                **{key: counters.get(f"feed {key} {each['name']}", 0) for key in ("held", "hits", "overlap", "spared")},
+            }
+            for each in self._about().get("feeds", [])
+        ]
 
     # --- Orders -------------------------------------------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ from typing import Any
 from sipguard import report
 from sipguard.address import Network
 from sipguard.control.child import Child
+from sipguard.control.lists import Gathering
 from sipguard.control.orders import names_of
 from sipguard.control.pair import Message, Pair
 from sipguard.errors import AdapterError
@@ -24,12 +25,15 @@ from sipguard.model import (
     Action,
     Alert,
     Decision,
+    Feed,
     Finding,
     Held,
+    Hold,
     Instant,
     Names,
     Offence,
     Record,
+    Release,
     Role,
     Span,
     State,
@@ -68,6 +72,9 @@ class Link:
         self.offset = offset
         self.restored = False
         self._names: dict[tuple[Role, str], Names] = {}
+        self._lists: dict[str, Feed] = {}
+        self._gathering = Gathering()
+        self._taken = False  # the state was taken by an engine
         self.heard = 0
         self._child = Child(command, environment, self.pair)
         self._hello = hello
@@ -141,11 +148,25 @@ class Link:
             self._kept += [report.unpack(item) for item in message.get("items", ())]
         return None
 
-    def named(self, message: Message) -> Names:
-        """Take the addresses of a name, and keep them for an engine made anew. Raises ValueError, TypeError."""
+    def named(self, message: Message) -> Names | Feed | None:
+        """Take addresses of a name, or of a list, and keep them for an engine made anew. Raises ValueError, TypeError.
+
+        None where a list is not yet whole, or where no engine is there that it could concern: `take_state` gives it.
+        """
+        if message["t"] == "feed":
+            return self._listed(message)
         names = names_of(message)
         self._names[(names.role, names.name)] = names
         return names
+
+    def _listed(self, message: Message) -> Feed | None:
+        feed = self._gathering.take(message)
+        if feed is None:
+            return None
+        self._lists.pop(feed.name, None)
+        if feed.networks:
+            self._lists[feed.name] = feed
+        return feed if self._taken else None
 
     def names(self) -> list[Names]:
         """List what every name stands for by now."""
@@ -154,6 +175,7 @@ class Link:
     def take_state(self, held: Iterable[Held]) -> State:
         """Give the state that was gathered, and with it what the kernel was found to hold that is no part of it."""
         kept, self._kept = self._kept, []
+        self._taken = True
         decisions = [noun for noun in kept if isinstance(noun, Decision)]
         known = NetSet(noun.subject for noun in decisions if isinstance(noun.subject, Network))
         return State(
@@ -161,6 +183,7 @@ class Link:
             [noun for noun in kept if isinstance(noun, Offence)],
             [noun for noun in kept if isinstance(noun, Trust)],
             sorted((each for each in held if known.subtract_from(each.network)), key=lambda each: each[:2]),
+            list(self._lists.values()),
         )
 
     # --- What it is told ----------------------------------------------------------------------------------------------
@@ -170,6 +193,8 @@ class Link:
         if isinstance(action, Alert):
             self.alert(action.kind, action.subject, action.text)
             return
+        if isinstance(action, Hold | Release) and action.because[:1] == ("feed",):
+            return  # a hundred thousand lines would drown the rest; an alert tells how many there were
         if isinstance(action, Record) and not isinstance(action.what, Finding):
             self.pair.send({"t": "delta", "what": report.pack(action.what), "offset": self.offset})
         line = report.line(action, -self.offset)

@@ -31,6 +31,7 @@ state-end      `mode` ("observe", "enforce" or null: as the policy says), `off` 
 request        `id`, `verb`, `args`; verbs: ban, unban (`args.order`: packed Order), status, preview, observe, enforce,
                off, on
 names          `what`: packed Names
+feed           `name`, `block`, `networks` (some hundreds, as text), `first`, `last`: a piece of a list (`lists.py`)
 policy         `text`: a policy that has been found valid
 ack            `n`: all deltas up to this one are on disk (taken in here, `receive` does not give it)
 =============  =====================================================================================================

@@ -3,10 +3,10 @@
 What it sees
     TCP connections that begin with TLS, on any SIP port, from a proven stranger; nothing is decrypted. One that ended
     within `short` is *empty* when its client sent fewer than `bytes` in all: a handshake takes 400 to 700, a phone that
-    registers adds two requests of at least 350. A source may have `handshakes` empty ones within `window`, and `churn` short ones, empty or not; either
-    budget may be spent in one burst and comes back evenly. A connection that lasted longer than `short` is taken for a
-    device's; each that is open, or was within a day, raises both budgets by `device`. Nothing is counted of trusted and
-    exempt addresses.
+    registers adds two requests of at least 350. A source may have `handshakes` empty ones within `window`, and `churn`
+    short ones, empty or not; either budget may be spent in one burst and comes back evenly. A connection that lasted
+    longer than `short` is taken for a device's; each that is open, or was within a day, raises both budgets by
+    `device`. Nothing is counted of trusted and exempt addresses.
 
 Why it matters
     Scanners look for PBXs behind TLS as well, guessers try one password for each connection, and a handshake costs the
@@ -165,6 +165,15 @@ class Detector:
         )
         source.empty, source.short = _Spent(), _Spent()
         return (Finding(event.at, NAME, subject_of(event.source), identifier, 5, event.proven, evidence),)
+
+    def explain(self, at: Instant, source: Address) -> Sequence[tuple[str, int, int]]:
+        """Give the options that count, what a source has connected for by now, and how much is let pass."""
+        known, config = self._sources.get(sender_key(source)), self._config
+        if known is None:
+            return ()
+        more = known.known(at, config) * config.device
+        empty, short = (spent.count if spent.due > at else 0 for spent in (known.empty, known.short))
+        return (("handshakes", empty, config.handshakes + more), ("churn", short, config.churn + more))
 
     def counters(self) -> dict[str, int]:
         """Give the fill and the evictions."""

@@ -107,8 +107,13 @@ def _repeated_in(value: object, entry: Entry, path: Path) -> Iterator[Complaint]
 
 
 def _same_labels(document: dict[str, Any]) -> Iterator[Complaint]:
+    yield from _same_labels_of(document, ("site", "trunk"))
+    yield from _same_labels_of(document, ("feed",))
+
+
+def _same_labels_of(document: dict[str, Any], keys: tuple[str, ...]) -> Iterator[Complaint]:
     seen: dict[str, Path] = {}
-    for key in ("site", "trunk"):
+    for key in keys:
         for position, item in enumerate(_items(document.get(key))):
             label = item.get("name") if isinstance(item, dict) else None
             if isinstance(label, str):

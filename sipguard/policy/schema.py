@@ -12,9 +12,10 @@ from enum import StrEnum
 from typing import Annotated, TypeAlias
 
 from sipguard.address import Network
-from sipguard.constraint import Between, Count, Described, Matching, PortNumber
+from sipguard.constraint import Between, Count, Described, DurationBetween, Matching, PortNumber
 from sipguard.decide import force, ladder
 from sipguard.detect import catalogue
+from sipguard.model import DAY, HOUR, MINUTE, Span
 from sipguard.policy.marker import Inlined, Key, NamesOf, NetworksOf
 from sipguard.policy.shell import Shell
 from sipguard.track import limits
@@ -68,6 +69,42 @@ class Trunk:
     names: Annotated[tuple[str, ...], NamesOf("addresses")] = ()
 
 
+class FeedMode(StrEnum):
+    """What becomes of who is on a list."""
+
+    SHADOW = "shadow"
+    BLOCK = "block"
+
+
+class FeedFormat(StrEnum):
+    """How a list is written."""
+
+    TEXT = "text"
+    CSV = "csv"
+    JSON = "json"
+
+
+FeedSource: TypeAlias = Annotated[
+    str,
+    Matching(r"(https://[\x21-\x7e]{4,1000}|/[^\x00-\x1f\x7f]{1,1000})", 'an "https://" address or an absolute path'),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class FeedList:
+    """A list of addresses that others keep; allowed addresses are never banned by it. One `[[feed]]`."""
+
+    name: Annotated[Label, Described("What reports call it; no other list has the same.")]
+    source: Annotated[FeedSource, Described("Where it comes from; never shown or logged, as it may hold a key.")]
+    format: Annotated[
+        FeedFormat, Described("One address or network a line (text, also DROP's), a table (csv), or json.")
+    ] = FeedFormat.TEXT
+    refresh: Annotated[Span, DurationBetween(MINUTE, DAY), Described("How often it is fetched.")] = HOUR
+    mode: Annotated[
+        FeedMode, Described("Only report who comes from it (shadow), or ban all of it (block). Begin with shadow.")
+    ] = FeedMode.SHADOW
+
+
 @dataclass(frozen=True, slots=True)
 class Enforcement:
     """Settings of `[enforcement]`: what a ban and a throttle mean in the kernel."""
@@ -112,6 +149,12 @@ class Policy:
         Key("trunk"),
         Count(0, 1000),
         Described("A carrier that you exchange calls with: never banned, and called by its name in reports."),
+    ] = ()
+    feeds: Annotated[
+        tuple[FeedList, ...],
+        Key("feed"),
+        Count(0, 16),
+        Described("A list of addresses that others keep: watched, or banned."),
     ] = ()
     ban: ladder.Config = field(default_factory=ladder.Config)
     ward: force.Wardship = field(default_factory=force.Wardship)
