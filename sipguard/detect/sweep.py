@@ -168,7 +168,9 @@ class Detector:
 
     def _judge(self, event: Asked | Answered, knocks: dict[_Door, _Knock]) -> Sequence[Finding]:
         config = self._config
-        if len(knocks) < config.users and len(knocks) < config.places:
+        if len(knocks) < config.users and (
+            len(knocks) < config.places or len({place for place, _ in knocks}) < config.places
+        ):
             return _NOTHING
         edge, settled = event.at - config.window, event.at - config.patience
         for door in [door for door, knock in knocks.items() if knock.at <= edge]:

@@ -107,7 +107,10 @@ class Detector:
         if method == "CANCEL":
             self._cancelled(event, number)
             return _NOTHING
-        call, caller = zlib.crc32(request.call_id), zlib.crc32(request.from_user)
+        call, caller = (
+            zlib.crc32(request.call_id),
+            zlib.crc32((request.header("from") or b"").partition(b";")[0]),
+        )  # without the tag
         found = list(self._count(event, self._numbers, number, call, caller))
         found += self._count(event, self._trunks, sender_key(event.source), call, caller)
         return found
@@ -147,7 +150,7 @@ class Detector:
             ("given_up_soon", held.given_up),
             ("within_seconds", (event.at - first) // SECOND),
         )
-        return Finding(event.at, NAME, subject, what, 6, event.proven, evidence)
+        return Finding(event.at, NAME, subject, what, 6, event.shown, evidence)
 
     def _cancelled(self, event: Asked, number: bytes) -> None:
         """Note that a call was given up before long: ringing and hanging up is how a line is kept busy for nothing."""

@@ -17,7 +17,7 @@ from sipguard.sip.fields import Contact, Via, read_branch, read_contacts, read_c
 from sipguard.sip.grammar import MAX_ENTRIES, number, split_list
 from sipguard.sip.head import Sorted, read_carefully, sort_plainly
 from sipguard.sip.sdp import Sdp, parse_sdp
-from sipguard.sip.uri import address_of, parse_uri
+from sipguard.sip.uri import user_in
 
 __all__ = ["BENIGN", "MAX_CREDENTIALS", "Fault", "SipMessage", "SipRequest", "SipResponse", "Unparsable"]
 
@@ -211,8 +211,7 @@ class SipMessage:
         return self._user("to")
 
     def _user(self, name: str) -> bytes:
-        uri = parse_uri(address_of(self._headers().get(name, b""))[1])
-        return uri.user if uri is not None else b""
+        return user_in(self._headers().get(name, b""))
 
     @property
     def via(self) -> Via | None:

@@ -15,6 +15,7 @@ Parameters: TypeAlias = tuple[tuple[bytes, bytes], ...]
 
 _ESCAPED = re.compile(rb"%([0-9A-Fa-f]{2})")
 _SCHEME = re.compile(rb"[A-Za-z][A-Za-z0-9+.\-]*+:")
+_ODD = frozenset(b'";')
 MAX_SCHEME = 32
 """Characters of a scheme; the longest in use has about 20."""
 
@@ -139,6 +140,12 @@ def _uri_params(tail: bytes) -> Parameters:
 
 def user_of(uri: bytes) -> bytes:
     """Give whom a request URI names: its user, unescaped, without the user's own parameters; b"" when nobody."""
+    if uri[:4] == b"sip:" and b"%" not in uri:  # nearly every one, in a fifth of the time
+        user, at, host = uri[4:].partition(b"@")
+        if not at:
+            return b""
+        if user.isalnum() and host.replace(b".", b"").isalnum():
+            return user
     read = parse_uri(uri)
     return b"" if read is None else read.user.partition(b";")[0]
 
@@ -187,3 +194,14 @@ def address_of(header_value: bytes) -> tuple[bytes, bytes, Parameters]:
     """Read a From, To or Contact: display name without quotes and escapes, URI as sent, the header's parameters."""
     display, uri, tail, _ = split_address(header_value)
     return unquote(display), uri, tuple(parameters(tail)) if tail else ()
+
+
+def user_in(header_value: bytes) -> bytes:
+    """Give the user of the URI in a From or To, unescaped; for tel: the number; b"" when there is none."""
+    left, right = header_value.find(b"<"), header_value.find(b">")
+    if left < right and header_value[left : left + 5] == b"<sip:" and not _ODD.intersection(header_value[:left]):
+        user, _, host = header_value[left + 5 : right].partition(b"@")
+        if user.isalnum() and host.replace(b".", b"").isalnum():  # nearly every one, in a fifth of the time
+            return user
+    uri = parse_uri(address_of(header_value)[1])
+    return uri.user if uri is not None else b""

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sipguard.sip.uri import address_of, parse_uri
+from sipguard.sip.uri import address_of, parse_uri, user_in, user_of
 
 
 @pytest.mark.parametrize(
@@ -114,3 +114,27 @@ def test_any_bytes_are_read(data: bytes) -> None:
         uri = parse_uri(scheme + data)
         assert uri is None or uri.scheme
     address_of(data)
+
+
+@given(
+    st.one_of(
+        st.binary(max_size=40),
+        st.from_regex(rb"sips?:[a-z0-9%;:@.\[\]-]{0,20}", fullmatch=True),
+        st.from_regex(rb"sip:[a-z0-9]{0,5}@[a-z0-9.]{0,9}(:[0-9]{0,6})?", fullmatch=True),
+    )
+)
+def test_the_short_way_to_the_user_finds_what_the_long_way_finds(uri: bytes) -> None:
+    read = parse_uri(uri)
+    assert user_of(uri) == (b"" if read is None else read.user.partition(b";")[0])
+
+
+@given(
+    st.one_of(
+        st.binary(max_size=40),
+        st.from_regex(rb'[a-z" ]{0,3}[ ;<]{0,3}sips?:[a-z0-9%;:@.>-]{0,14}[>; a-z=<"]{0,5}', fullmatch=True),
+        st.from_regex(rb"(A )?<sip:[a-z0-9]{0,5}@[a-z0-9.]{0,9}(:[0-9]{0,6})?>?(;tag=1)?", fullmatch=True),
+    )
+)
+def test_the_short_way_to_the_user_of_a_header_finds_what_the_long_way_finds(value: bytes) -> None:
+    read = parse_uri(address_of(value)[1])
+    assert user_in(value) == (b"" if read is None else read.user)
