@@ -101,14 +101,14 @@ class Detector:
             return _NOTHING
         key = sender_key(event.source)
         told = self._sources.get(key)
-        if told is not None and event.at - told[0] < HOUR and (told[1] or not event.proven):
+        if told is not None and event.at - told[0] < HOUR and (told[1] or not event.shown):
             return _NOTHING
         why = self._unwanted(event.source)
         if not why:
             return _NOTHING
-        self._sources.renew(key, (event.at, event.proven), event.source)
+        self._sources.renew(key, (event.at, event.shown), event.source)
         evidence = (*self._place(event.source), ("why", why), ("method", event.request.method))
-        return (Finding(event.at, NAME, subject_of(event.source), "place", 4, event.proven, evidence),)
+        return (Finding(event.at, NAME, subject_of(event.source), "place", 4, event.shown, evidence),)
 
     def _succeeded(self, event: AuthSucceeded) -> Sequence[Finding]:
         listed = self._of(event.account)
