@@ -21,6 +21,7 @@ from sipguard.decide.force import Force
 from sipguard.decide.judge import Judge
 from sipguard.detect.catalogue import Detector, consequences, detectors
 from sipguard.event import Asked, AuthFailed, Event, Recalled, Registered, Standing, Unregistered
+from sipguard.explain import Parts, why
 from sipguard.intake import Intake
 from sipguard.model import (
     ACCEPTED,
@@ -54,6 +55,7 @@ from sipguard.model import (
     VerdictKind,
 )
 from sipguard.policy.schema import Policy, Strangers
+from sipguard.track.journal import Journal
 from sipguard.track.sides import Sides
 from sipguard.track.tracker import Tracker
 from sipguard.track.trust import Trusts, blames
@@ -86,6 +88,7 @@ class Engine:
         self._force = Force(_force_of(policy), _HELD_MOST)
         self._judge = Judge(self._force, consequences(policy.detect), self._exempt, self._is_own, self._trusts.accounts)
         self._feeds = Feeds(self._force, self._judge.spared)
+        self._journal = Journal()
         self._detectors: Sequence[Detector] = ()
         self._handlers: Mapping[type[Event], Sequence[Callable[[Any], Sequence[Finding]]]] = {}
         self._set_detectors()
@@ -158,10 +161,15 @@ class Engine:
         """Say which role keeps a network from any ban; empty when none does."""
         return self._judge.spared(network)
 
+    def why(self, subject: Network | str) -> dict[str, Any]:
+        """Say what is known of an address, a network or the accounts of a name: see `explain.py`."""
+        parts = self._judge, self._exempt, self._force, self._tracker, self._journal, self._detectors
+        return why(subject, self._now, Parts(*parts, base=-self._clock_offset))
+
     def counters(self) -> dict[str, int]:
         """Give what was counted, by name."""
         counts = dict(self._counts)
-        for part in (self._intake, self._tracker, self._trusts, self._force, self._feeds):
+        for part in (self._intake, self._tracker, self._trusts, self._force, self._feeds, self._journal):
             counts.update(part.counters())
         for detector in self._detectors:
             counts.update(detector.counters())
@@ -295,8 +303,8 @@ class Engine:
     def _set_detectors(self) -> None:
         self._detectors = detectors(self._policy.detect, self._look)
         handlers: dict[type[Event], list[Callable[[Any], Sequence[Finding]]]] = {}
-        for detector in self._detectors:
-            for kind, handle in detector.handlers.items():
+        for listener in (self._journal, *self._detectors):
+            for kind, handle in listener.handlers.items():
                 handlers.setdefault(kind, []).append(handle)
         self._handlers = handlers
 

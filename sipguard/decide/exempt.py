@@ -58,3 +58,7 @@ class Exempt:
             if nets.overlaps(network):
                 return str(role)
         return ""
+
+    def lists(self, network: Network) -> list[tuple[Role, str]]:
+        """Name the lists that a network, or a part of it, is on."""
+        return [said for said, nets in self._said.items() if NetSet(nets).overlaps(network)]

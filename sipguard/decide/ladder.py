@@ -48,18 +48,24 @@ class Ladder:
 
     def climb(self, at: Instant, network: Network) -> tuple[Offence, Instant]:
         """Count one more offence; gives it, and when its ban ends."""
-        known = self._offences.get(network)
-        count = known.count + 1 if known is not None and at < known.until else 1
-        span = self._config.first
-        for _ in range(count - 1):
-            span *= self._config.factor
-            if span >= self._config.maximum:
-                break
-        until = at + min(span, self._config.maximum)
+        count, _, span = self.ahead(at, network)
+        count += 1
+        until = at + span
         offence = Offence(network, count, until + self._config.memory)
         self._offences.put(network, offence, network.address)
         self._offences.touch(network)
         return offence, until
+
+    def ahead(self, at: Instant, network: Network) -> tuple[int, Instant, Span]:
+        """Give how many offences are remembered, until when (0: none), and how long the next ban would last."""
+        known = self._offences.get(network)
+        count, until = (known.count, known.until) if known is not None and at < known.until else (0, 0)
+        span = self._config.first
+        for _ in range(count):
+            span *= self._config.factor
+            if span >= self._config.maximum:
+                break
+        return count, until, min(span, self._config.maximum)
 
     def forgive(self, network: Network) -> Offence | None:
         """Forget an offender; gives the record of it, None when nothing was remembered."""

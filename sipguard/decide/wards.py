@@ -7,10 +7,11 @@ A shield takes an account away from everybody but the places it has registered f
 from __future__ import annotations
 
 import heapq
+from collections.abc import Iterator
 from typing import TypeAlias
 
 from sipguard.address import Network
-from sipguard.model import EVERY_OTHER, Account, Instant, Pair
+from sipguard.model import EVERY_OTHER, Account, DecisionVerdict, Instant, Pair
 from sipguard.table import Table
 
 Ward: TypeAlias = Account | Pair
@@ -56,6 +57,13 @@ class Wards:
     def shielded(self, account: Account) -> bool:
         """Tell whether an account is under a shield."""
         return account in self._shielded
+
+    def all(self) -> Iterator[tuple[DecisionVerdict, Ward, Instant]]:
+        """Go through all that is in force, with its ends."""
+        for ward in self._quarantined:
+            yield DecisionVerdict.QUARANTINE, ward, self._quarantined.get(ward) or 0
+        for account in self._shielded:
+            yield DecisionVerdict.SHIELD, account, self._shielded.get(account) or 0
 
     def next_deadline(self) -> Instant | None:
         """Give the next instant at which one may end."""

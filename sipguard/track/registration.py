@@ -7,7 +7,7 @@ re-registers from the same place moves the end of its entry, whatever port or co
 from __future__ import annotations
 
 import heapq
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from sipguard.address import Address, Network, subject_of
 from sipguard.event import Event, Registered, Unregistered
@@ -63,6 +63,13 @@ class Registrations:
     def stands(self, source: Address, account: Account) -> bool:
         """Tell whether an account is registered from a source."""
         return (account, subject_of(source)) in self._table
+
+    def all(self) -> Iterator[tuple[Account, Network, Instant]]:
+        """Go through the registrations in force, each with the instant at which it runs out."""
+        for account, place in self._table:
+            entry = self._table.get((account, place))
+            if entry is not None:
+                yield account, place, entry.until
 
     def _put(self, account: Account, place: Network, source: Address, until: Instant) -> None:
         key = (account, place)

@@ -6,12 +6,12 @@ the answers to them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
-from sipguard.address import Address
+from sipguard.address import Address, Network
 from sipguard.event import AuthFailed, AuthSucceeded, Event, Standing
 from sipguard.intake import Heard, Passage
-from sipguard.model import Excuse, Flow, Instant, Trust
+from sipguard.model import Account, Excuse, Flow, Instant, Trust
 from sipguard.sip.digest import Challenge, Credentials
 from sipguard.sip.message import MAX_CREDENTIALS, SipRequest, SipResponse, Unparsable
 from sipguard.track.asking import Asking
@@ -93,6 +93,14 @@ class Tracker:
         if heard.flow is not None:
             return heard.flow.proven
         return self._proofs.proven(at, heard.source)
+
+    def held(self, at: Instant, address: Address) -> bool:
+        """Tell whether an address was shown lately to be held by whoever sends from it, in datagrams."""
+        return self._proofs.proven(at, address)
+
+    def registrations(self) -> Iterator[tuple[Account, Network, Instant]]:
+        """Go through the registrations in force, each with the instant at which it runs out."""
+        return self._registrations.all()
 
     def _target_proven(self, at: Instant, heard: Heard) -> bool:
         if heard.flow is not None:
