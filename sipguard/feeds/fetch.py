@@ -13,7 +13,7 @@ import zlib
 from pathlib import Path
 from typing import NamedTuple
 
-import urllib3
+from urllib3 import BaseHTTPResponse, PoolManager, Timeout
 from urllib3.exceptions import HTTPError
 
 from sipguard.errors import AdapterError
@@ -25,7 +25,7 @@ UNPACKED = 32 * 1024 * 1024
 """The most bytes that they may become."""
 DEADLINE = 60.0
 """Seconds for all of it; single reads and the connection have 10."""
-_PATIENCE = urllib3.Timeout(connect=10.0, read=10.0)
+_PATIENCE = Timeout(connect=10.0, read=10.0)
 _PIECE = 64 * 1024
 _LONGEST_TAG = 512
 _GZIP = b"\x1f\x8b"
@@ -87,18 +87,21 @@ def _over_https(url: str, tags: Tags, deadline: float) -> Fetched | None:
     if tags.modified:
         headers["If-Modified-Since"] = tags.modified
     try:
-        with urllib3.PoolManager(
+        with PoolManager(
             num_pools=1, ssl_context=ssl.create_default_context(), timeout=_PATIENCE, retries=False
         ) as pool:
             answer = pool.request(
                 "GET", url, headers=headers, preload_content=False, decode_content=False, redirect=False
             )
-            return _answered(answer, end)
+            try:
+                return _answered(answer, end)
+            finally:
+                answer.close()
     except (HTTPError, OSError) as error:
         raise AdapterError(ADAPTER, _words(error)) from None
 
 
-def _answered(answer: urllib3.BaseHTTPResponse, end: float) -> Fetched | None:
+def _answered(answer: BaseHTTPResponse, end: float) -> Fetched | None:
     if answer.status == 304:
         return None
     if 300 <= answer.status < 400:

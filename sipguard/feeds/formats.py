@@ -14,8 +14,10 @@ from typing import Any, NamedTuple
 
 from sipguard.address import Network, parse_network
 
-LINES = 1_000_000
+LINES = 250_000
 """The most lines, or values, of a list."""
+ENOUGH = 1000
+"""Entries that are no addresses, after which a list that has had fewer addresses so far is not read on."""
 
 _LONGEST_LINE = 4096
 _COMMENT = re.compile(r"[;#].*|//.*")
@@ -50,8 +52,10 @@ def parse(data: bytes, form: str) -> Parsed:
             networks.append(parse_network(word))
         except ValueError:
             unread += 1
+            if unread > max(ENOUGH, len(networks)):
+                break
     if unread > len(networks):
-        raise ListError(f"is no list in the format {form}: {unread} of its entries are no addresses")
+        raise ListError(f"is no list in the format {form}: {unread:,} entries or more are no addresses")
     return Parsed(tuple(networks), unread)
 
 
