@@ -10,6 +10,7 @@ import json
 import socket
 import time
 from collections.abc import Generator, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,8 @@ def _talk(
 ) -> Generator[dict[str, Any], None, Any]:
     with _connect(path, timeout) as sock, sock.makefile("rb") as stream:
         try:
-            sock.sendall(json.dumps({"verb": verb, "args": args}).encode() + b"\n")
+            with suppress(ConnectionError):  # turned away before it was said: why, waits to be read
+                sock.sendall(json.dumps({"verb": verb, "args": args}).encode() + b"\n")
             while "event" in (message := _read(stream.readline(REPLY))):
                 yield message["event"]
         except TimeoutError:

@@ -43,7 +43,8 @@ def _who(policy: Policy) -> Iterator[str]:
     if policy.strangers is Strangers.OPEN:
         yield "Any address may send SIP, until it is found attacking."
     else:
-        yield "Only the addresses named here may send SIP; everybody else is shut out."
+        verb = "is" if policy.mode is Mode.ENFORCE else "would be"
+        yield f"Only the addresses named here may send SIP; everybody else {verb} shut out."
         if not (policy.sites or policy.allowed or policy.allowed_names):
             yield "Only trunks are named: no phone outside this host can register or call."
     if policy.allowed or policy.allowed_names:
@@ -93,8 +94,12 @@ def _bans(policy: Policy) -> Iterator[str]:
         )
     yield f"A ban lasts {length}."
     closed = "the SIP ports" if policy.enforcement.scope is Scope.SIP else "all ports of this host"
+    if policy.mode is Mode.ENFORCE:
+        yield f"It closes {closed} to the banned address, and to nobody else."
+    else:
+        yield f"It would close {closed} to the banned address; while the guard only watches, it is announced, no more."
     rate = policy.enforcement.throttle_rate
-    yield f"It closes {closed}. Who is slowed down may send {rate} message{_plural(range(rate))} a second."
+    yield f"Who is slowed down may send {rate} message{_plural(range(rate))} a second."
 
 
 def _places(networks: Sequence[Network], names: Sequence[str]) -> str:

@@ -12,7 +12,7 @@ from enum import Enum
 from sipguard.address import Address, Network
 from sipguard.intake import Heard
 from sipguard.model import Hook
-from sipguard.netset import NetSet
+from sipguard.netset import NetSet, plain
 from sipguard.sip.message import SipResponse
 from sipguard.table import Table
 
@@ -36,11 +36,13 @@ _PBX, _FAR, _NOBODY = Side.PBX, Side.FAR, Side.NOBODY
 class Sides:
     """Tells the sides apart; `pbx` are the PBX's addresses, empty where nobody named them."""
 
-    __slots__ = ("_answering", "_pbx", "_ports", "_serving")
+    __slots__ = ("_answering", "_hosts", "_named", "_ports", "_serving", "_wider")
 
     def __init__(self, ports: Sequence[int]) -> None:
         self._ports = frozenset(ports)
-        self._pbx: NetSet | None = None
+        self._named = False
+        self._hosts: frozenset[Address] = frozenset()  # looked up in a tenth of the time of a network set
+        self._wider: NetSet | None = None
         self._answering: Table[Address, None] = Table(_ANSWERING, _ANSWERING // 4)
         self._serving: Table[tuple[Address, int], None] = Table(_ANSWERING, _ANSWERING // 4)
 
@@ -50,8 +52,11 @@ class Sides:
 
     def name(self, networks: Iterable[Network]) -> None:
         """Take these for the PBX's addresses from now on; none at all means that they have to be inferred."""
-        pbx = tuple(networks)
-        self._pbx = NetSet(pbx) if pbx else None
+        pbx = tuple(map(plain, networks))
+        self._named = bool(pbx)
+        self._hosts = frozenset(net.address for net in pbx if net.prefix == 8 * len(net.address))
+        wider = [net for net in pbx if net.prefix < 8 * len(net.address)]
+        self._wider = NetSet(wider) if wider else None
 
     def sender(self, heard: Heard) -> Side:
         """Tell who sent a message."""
@@ -60,24 +65,26 @@ class Sides:
             return _FAR
         if hook is _OUTPUT:
             return _PBX
-        pbx = self._pbx
-        if pbx is None:
+        if not self._named:
             return self._inferred(heard)
-        from_pbx = pbx.covers(heard.source)
-        if from_pbx and pbx.covers(heard.target):  # both on one host: the server is where the SIP port is
+        to_pbx = self._covers(heard.target)
+        if not self._covers(heard.source):
+            return _FAR if to_pbx else _NOBODY
+        if to_pbx:  # both on one host: the server is where the SIP port is
             return _PBX if self._serves(heard) else _FAR
-        if from_pbx:
-            return _PBX
-        return _FAR if pbx.covers(heard.target) else _NOBODY
+        return _PBX
 
     def answered(self, address: Address) -> None:
         """Note that an address answered a credential that was sent to it, where nobody named the PBX."""
-        if self._pbx is None and address not in self._answering:
+        if not self._named and address not in self._answering:
             self._answering.put(address, None, address)
 
     def is_pbx(self, address: Address) -> bool:
         """Tell whether the address is the PBX's, by name or as far as it was inferred."""
-        return address in self._answering if self._pbx is None else self._pbx.covers(address)
+        return self._covers(address) if self._named else address in self._answering
+
+    def _covers(self, address: Address) -> bool:
+        return address in self._hosts or (self._wider is not None and self._wider.covers(address))
 
     def serves_to(self, client: Address, server: Address) -> bool:
         """Tell whether a connection is one of somebody else's to the PBX, as far as that is known."""

@@ -22,10 +22,11 @@ PATIENCE: Span = 32 * SECOND
 
 _ATTEMPTS = 64
 _LONGEST = 64  # characters of a name, or of its start and its hash; RFC 3261 sets no limit, so an attacker would
+_LONGEST_KEY = 160  # bytes
 _LONGEST_URI = 512  # bytes; a longer contact is not found again in the answer
 
 Key: TypeAlias = bytes
-"""A hash of sender, Call-ID, CSeq number and method, and branch: the same size whatever lengths an attacker sends.
+"""Sender, Call-ID, CSeq number and method, and branch, or a hash of them: bounded whatever lengths an attacker sends.
 
 No port: a response may go to another one (RFC 3261 section 18.2.2).
 """
@@ -70,10 +71,10 @@ def _short(name: bytes) -> str:
 
 def key_of(far: Address, message: SipMessage) -> Key:
     """Give the key of the transaction of a request from `far`, or of an answer to it."""
-    call_id, branch = message.call_id, message.branch
-    lengths = b"%d %d %d %d " % (message.cseq, len(far), len(call_id), len(branch))
-    text = b"".join((lengths, far, call_id, branch, message.cseq_method.encode()))
-    return hashlib.blake2b(text, digest_size=16).digest()
+    call_id, branch, method = message.call_id, message.branch, message.cseq_method.encode()
+    # a method holds no blank, so what follows it stands where its length says
+    key = b"%d %b %d %d %b%b%b" % (message.cseq, method, len(call_id), len(branch), call_id, branch, far)
+    return key if len(key) <= _LONGEST_KEY else hashlib.blake2b(key, digest_size=32).digest()
 
 
 def fingerprint(request: SipRequest) -> bytes:
@@ -82,12 +83,9 @@ def fingerprint(request: SipRequest) -> bytes:
     As sent, because a true retransmission is the same to the byte (RFC 3261 section 17.1.1.2), and all, because what is
     left out of a fingerprint is where a guess could hide.
     """
-    digest = hashlib.blake2b(digest_size=12)
-    for name in ("authorization", "proxy-authorization"):
-        for value in request.headers(name):
-            digest.update(len(value).to_bytes(4))
-            digest.update(value)
-    return digest.digest()
+    values = (*request.headers("authorization"), *request.headers("proxy-authorization"))
+    text = b"1" + values[0] if len(values) == 1 else b"".join(b",%d,%b" % (len(value), value) for value in values)
+    return hashlib.blake2b(text, digest_size=12).digest()
 
 
 class Transaction:

@@ -130,18 +130,35 @@ async def test_what_is_no_request_is_refused(running: tuple[Server, Path], data:
     assert (await ask(running[1], "still"))["verb"] == "still"
 
 
-async def test_no_more_clients_than_stated_and_the_place_comes_free(running: tuple[Server, Path]) -> None:
+@pytest.fixture
+async def held(running: tuple[Server, Path]) -> AsyncIterator[list[asyncio.StreamWriter]]:
+    """As many clients as there may be."""
     made, path = running
-    held = [await asyncio.open_unix_connection(str(path)) for _ in range(4)]
+    writers = [(await asyncio.open_unix_connection(str(path)))[1] for _ in range(4)]
     await until(lambda: made.clients == 4)
+    yield writers
+    for writer in writers:
+        writer.close()
+
+
+async def test_no_more_clients_than_stated_and_the_place_comes_free(
+    running: tuple[Server, Path], held: list[asyncio.StreamWriter]
+) -> None:
+    made, path = running
     with pytest.raises(client.DeniedError, match="try again"):
         await ask(path, "x")
     assert made.turned_away == 1
-    held[0][1].close()
+    held[0].close()
     await until(lambda: made.clients == 3)
     assert await ask(path, "x")
-    for _, writer in held:
-        writer.close()
+
+
+async def test_who_is_turned_away_while_still_speaking_learns_why(
+    running: tuple[Server, Path], held: list[asyncio.StreamWriter]
+) -> None:
+    with pytest.raises(client.DeniedError, match="try again") as caught:
+        await ask(running[1], "x", more_than_a_socket_holds="x" * 5_000_000)
+    assert caught.value.kind == "busy"
 
 
 async def test_a_silent_client_loses_its_place(running: tuple[Server, Path], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ from tests.lab.cases.ordinary import calls
 from tests.lab.client import Client
 from tests.lab.kamailio import WEAK_ACCOUNT
 from tests.lab.wait import until
-from tests.live.guard import blocked, elements, guarding
+from tests.live.guard import Guard, blocked, elements, guarding
 from tests.live.traffic import VICTIM, answered, guess_until_silent, guesses, registers
 
 pytestmark = [pytest.mark.root, pytest.mark.lab]
@@ -76,9 +76,12 @@ def test_an_allowed_address_is_never_banned(stage: Lab) -> None:
         refusal = guard.cli("ban", address, code=1)
         assert "allow" in refusal
         assert blocked(world.pbx) == {}
-        verdicts = [line["verdict"] for line in guard.events() if line["kind"] == "decision"]
-    assert "exempt" in verdicts
-    assert "block" not in verdicts
+        until(lambda: "exempt" in verdicts(guard), "the exemption being told")
+        assert "block" not in verdicts(guard)
+
+
+def verdicts(guard: Guard) -> list[str]:
+    return [line["verdict"] for line in guard.events() if line["kind"] == "decision"]
 
 
 def test_guessing_from_ever_new_addresses_of_one_ipv6_network_bans_the_network(stage: Lab) -> None:
@@ -129,8 +132,7 @@ def test_observing_touches_no_packet_and_no_set(stage: Lab) -> None:
     ):
         assert guess_until_silent(client, most=12) == 12
         assert registers(client, "1001")
-        known = {ban["subject"] for ban in guard.ask("bans")["bans"]}
-        assert address in known
+        until(lambda: address in {ban["subject"] for ban in guard.ask("bans")["bans"]}, "the ban being announced")
         for name in ("allowed", "trusted", "watched", "throttled", "blocked", "blocked_nets"):
             assert elements(world.pbx, f"{name}4") == []
         assert guard.packet["kernel"]["dropped"] == 0

@@ -9,14 +9,15 @@ from sipguard.policy.schema import Policy
 FORGOTTEN = "an old ban is forgotten after 30 days"
 
 
-def test_the_default_is_told_in_six_lines() -> None:
+def test_the_default_is_told_in_seven_lines() -> None:
     assert describe(Policy()) == [
         "The guard only watches: it says what it would do and blocks nothing.",
         "It reads SIP on ports 5060, 5061, 5080 and 50600 of this host.",
         "Any address may send SIP, until it is found attacking.",
         "Who fails with 5 passwords within 10 minutes is banned.",
         f"A ban lasts 1 hour at first, 4 times as long each further time, 30 days at most; {FORGOTTEN}.",
-        "It closes the SIP ports. Who is slowed down may send 5 messages a second.",
+        "It would close the SIP ports to the banned address; while the guard only watches, it is announced, no more.",
+        "Who is slowed down may send 5 messages a second.",
     ]
 
 
@@ -46,8 +47,21 @@ def test_what_is_switched_off_or_bent_is_told() -> None:
     assert "Switched off: samekey." in lines
     assert "Who fails with 1 password within 10 minutes is reported, no more." in lines
     assert "A ban lasts 1 hour." in lines
-    assert "It closes all ports of this host. Who is slowed down may send 1 message a second." in lines
+    assert "Who is slowed down may send 1 message a second." in lines
     assert lines[1].endswith("of this host, and of 192.0.2.1.")
+
+
+def test_a_ban_is_not_told_as_if_everybody_were_shut_out() -> None:
+    said = describe(load("mode='enforce'"))
+    assert "It closes the SIP ports to the banned address, and to nobody else." in said
+    said = describe(load("mode='enforce'\n[enforcement]\nscope='all'\n"))
+    assert "It closes all ports of this host to the banned address, and to nobody else." in said
+
+
+def test_a_guard_that_only_watches_is_not_told_as_if_it_shut_anybody_out() -> None:
+    lines = describe(load("strangers='closed'\nallowed=['192.0.2.1']\n[enforcement]\nscope='all'\n"))
+    assert "Only the addresses named here may send SIP; everybody else would be shut out." in lines
+    assert not any("closes" in line or "is shut out" in line for line in lines)
 
 
 def test_guessing_that_is_not_looked_for_is_not_said_to_be_banned() -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
+from typing import TypeAlias
 
 import pytest
 from hypothesis import given, settings
@@ -27,6 +30,8 @@ from sipguard.model import (
 from sipguard.store import questions, rows, schema
 from sipguard.store.database import Store
 
+Open: TypeAlias = Callable[..., Store]
+
 OFFSET = 1_700_000_000 * SECOND
 HOST = parse_network("203.0.113.9")
 SIX = parse_network("2001:db8:1:2::/64")
@@ -39,7 +44,7 @@ def ban(
     return Decision(at, verdict, subject, until, ("credentials",), "ban.first", "why", 1)
 
 
-def test_what_is_in_force_comes_back_exactly(tmp_path: Path) -> None:
+def test_what_is_in_force_comes_back_exactly(tmp_path: Path, opened: Open) -> None:
     nouns: list[Delta] = [
         ban(HOST),
         ban(SIX),
@@ -48,15 +53,15 @@ def test_what_is_in_force_comes_back_exactly(tmp_path: Path) -> None:
         Offence(HOST, 3, HOUR),
         Trust(SIX, WILD, HOUR),
     ]
-    store = Store(tmp_path / "a.db")
+    store = opened(tmp_path / "a.db")
     store.apply(nouns, OFFSET)
     store.close()
-    state = Store(tmp_path / "a.db").state(OFFSET, 2 * SECOND)
+    state = opened(tmp_path / "a.db").state(OFFSET, 2 * SECOND)
     assert {*state.decisions, *state.offences, *state.trust} == set(nouns)
 
 
-def test_a_reboot_moves_instants_but_not_the_end_of_a_ban(tmp_path: Path) -> None:
-    store = Store(tmp_path / "a.db")
+def test_a_reboot_moves_instants_but_not_the_end_of_a_ban(tmp_path: Path, opened: Open) -> None:
+    store = opened(tmp_path / "a.db")
     store.apply([ban(at=5000 * SECOND, until=8600 * SECOND)], OFFSET)
     after = OFFSET + 6000 * SECOND  # booted 1000 s after the ban: BOOTTIME starts again
     (found,) = store.state(after, 0).decisions
@@ -64,8 +69,8 @@ def test_a_reboot_moves_instants_but_not_the_end_of_a_ban(tmp_path: Path) -> Non
     assert store.state(after, 2600 * SECOND).decisions == []
 
 
-def test_only_what_is_in_force_is_given_back(tmp_path: Path) -> None:
-    store = Store(tmp_path / "a.db")
+def test_only_what_is_in_force_is_given_back(tmp_path: Path, opened: Open) -> None:
+    store = opened(tmp_path / "a.db")
     store.apply([ban(until=HOUR), Offence(HOST, 1, HOUR), Trust(HOST, WILD, HOUR)], OFFSET)
     assert store.state(OFFSET, HOUR) == store.state(OFFSET, 2 * HOUR)
     assert store.state(OFFSET, HOUR).decisions == []
@@ -73,8 +78,8 @@ def test_only_what_is_in_force_is_given_back(tmp_path: Path) -> None:
     assert questions.counts(store, 0) == {"bans": 0, "offences": 0, "trust": 0, "decisions": 1}
 
 
-def test_release_takes_a_ban_back_and_a_late_copy_does_not_bring_it_again(tmp_path: Path) -> None:
-    store = Store(tmp_path / "a.db")
+def test_release_takes_a_ban_back_and_a_late_copy_does_not_bring_it_again(tmp_path: Path, opened: Open) -> None:
+    store = opened(tmp_path / "a.db")
     first = ban(at=SECOND)
     store.apply([first, ban(SIX), ban(at=2 * SECOND, until=0, verdict=DecisionVerdict.RELEASE)], OFFSET)
     assert [found.subject for found in store.state(OFFSET, 3 * SECOND).decisions] == [SIX]
@@ -83,8 +88,8 @@ def test_release_takes_a_ban_back_and_a_late_copy_does_not_bring_it_again(tmp_pa
     assert {found.until for found in store.state(OFFSET, 4 * SECOND).decisions} == {2 * HOUR, HOUR}
 
 
-def test_applying_twice_is_applying_once(tmp_path: Path) -> None:
-    store = Store(tmp_path / "a.db")
+def test_applying_twice_is_applying_once(tmp_path: Path, opened: Open) -> None:
+    store = opened(tmp_path / "a.db")
     batch: list[Delta] = [ban(), ban(WILD), Offence(HOST, 2, HOUR), Trust(HOST, WILD, HOUR), Trust(SIX, WILD, 0)]
     store.apply(batch, OFFSET)
     once = (store.state(OFFSET, SECOND), questions.counts(store, OFFSET))
@@ -92,14 +97,14 @@ def test_applying_twice_is_applying_once(tmp_path: Path) -> None:
     assert (store.state(OFFSET, SECOND), questions.counts(store, OFFSET)) == once
 
 
-def test_trust_ends_when_it_is_taken_back(tmp_path: Path) -> None:
-    store = Store(tmp_path / "a.db")
+def test_trust_ends_when_it_is_taken_back(tmp_path: Path, opened: Open) -> None:
+    store = opened(tmp_path / "a.db")
     store.apply([Trust(HOST, WILD, HOUR), Trust(HOST, Account("1001", "x"), HOUR), Trust(HOST, WILD, 0)], OFFSET)
     assert [found.account.username for found in store.state(OFFSET, 0).trust] == ["1001"]
 
 
-def test_pages_give_every_row_once_while_others_write(tmp_path: Path) -> None:
-    store = Store(tmp_path / "a.db")
+def test_pages_give_every_row_once_while_others_write(tmp_path: Path, opened: Open) -> None:
+    store = opened(tmp_path / "a.db")
     wanted = [Network(bytes([10, 0, low // 256, low % 256]), 32) for low in range(1000)]
     store.apply([ban(network) for network in wanted], OFFSET)
     seen: list[Subject] = []
@@ -111,8 +116,8 @@ def test_pages_give_every_row_once_while_others_write(tmp_path: Path) -> None:
     assert seen == wanted
 
 
-def test_rings_hold_what_they_should_and_no_more(tmp_path: Path) -> None:
-    store = Store(tmp_path / "a.db", events=10, decisions=5, in_force=20)
+def test_rings_hold_what_they_should_and_no_more(tmp_path: Path, opened: Open) -> None:
+    store = opened(tmp_path / "a.db", events=10, decisions=5, in_force=20)
     for number in range(50):
         store.write(
             [(ban(Network(bytes([10, 0, 0, number]), 32), at=SECOND + number, until=HOUR + number), OFFSET)],
@@ -126,9 +131,9 @@ def test_rings_hold_what_they_should_and_no_more(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("harm", ["garbage", "truncated", "page", "header"])
-def test_a_damaged_file_is_set_aside_and_a_new_one_begun(tmp_path: Path, harm: str) -> None:
+def test_a_damaged_file_is_set_aside_and_a_new_one_begun(tmp_path: Path, opened: Open, harm: str) -> None:
     path = tmp_path / "a.db"
-    store = Store(path)
+    store = opened(path)
     store.apply([ban(Network(bytes([10, 0, low // 256, low % 256]), 32)) for low in range(2000)], OFFSET)
     store.close()
     whole = path.read_bytes()
@@ -139,48 +144,47 @@ def test_a_damaged_file_is_set_aside_and_a_new_one_begun(tmp_path: Path, harm: s
         "header": b"\0" * 100 + whole[100:],
     }[harm]
     path.write_bytes(damaged)
-    again = Store(path)
+    again = opened(path)
     assert "damaged" in again.damage
     assert (tmp_path / "a.db.damaged-1").read_bytes()[-4096:] == damaged[-4096:]
     again.apply([ban()], OFFSET)
     again.close()
     path.write_bytes(damaged)
-    assert Store(path).damage
+    assert opened(path).damage
     assert (tmp_path / "a.db.damaged-2").exists()
 
 
-def test_damaged_files_do_not_fill_the_disk(tmp_path: Path) -> None:
+def test_damaged_files_do_not_fill_the_disk(tmp_path: Path, opened: Open) -> None:
     for _ in range(schema.ASIDE + 3):
         (tmp_path / "a.db").write_bytes(b"x" * 5000)
-        Store(tmp_path / "a.db").close()
+        opened(tmp_path / "a.db").close()
     assert len(list(tmp_path.glob("*.damaged-*"))) == schema.ASIDE
 
 
-def test_a_newer_file_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
+def test_a_newer_file_is_refused_and_left_as_it_is(tmp_path: Path, opened: Open) -> None:
     path = tmp_path / "a.db"
-    Store(path).close()
-    with sqlite3.connect(path) as newer:
+    opened(path).close()
+    with closing(sqlite3.connect(path)) as newer:
         newer.execute("PRAGMA user_version = 99")
-    newer.close()
     with pytest.raises(AdapterError, match="newer sipguard"):
-        Store(path)
+        opened(path)
     assert not list(tmp_path.glob("*.damaged-*"))
 
 
-def test_what_the_machine_refuses_is_an_adapter_error(tmp_path: Path) -> None:
+def test_what_the_machine_refuses_is_an_adapter_error(tmp_path: Path, opened: Open) -> None:
     with pytest.raises(AdapterError, match="cannot be opened"):
-        Store(tmp_path)
+        opened(tmp_path)
     (tmp_path / "file").touch()
     with pytest.raises(AdapterError, match="cannot be opened"):
-        Store(tmp_path / "file" / "a.db")
-    store = Store(tmp_path / "a.db")
+        opened(tmp_path / "file" / "a.db")
+    store = opened(tmp_path / "a.db")
     store.close()
     with pytest.raises(AdapterError):
         store.apply([ban()], OFFSET)
 
 
-def test_a_failed_batch_changes_nothing(tmp_path: Path) -> None:
-    store = Store(tmp_path / "a.db")
+def test_a_failed_batch_changes_nothing(tmp_path: Path, opened: Open) -> None:
+    store = opened(tmp_path / "a.db")
     store.ask("CREATE TRIGGER no BEFORE INSERT ON offences BEGIN SELECT RAISE(ABORT, 'no'); END")
     with pytest.raises(AdapterError):
         store.apply([ban(), Offence(HOST, 1, HOUR)], OFFSET)
@@ -189,8 +193,8 @@ def test_a_failed_batch_changes_nothing(tmp_path: Path) -> None:
     assert len(store.state(OFFSET, 0).decisions) == 1
 
 
-def test_settings_and_names_are_kept(tmp_path: Path) -> None:
-    store = Store(tmp_path / "a.db")
+def test_settings_and_names_are_kept(tmp_path: Path, opened: Open) -> None:
+    store = opened(tmp_path / "a.db")
     noun = Names(Role.TRUNK, "sip.example.net", (HOST, SIX))
     store.keep_names(noun, 5)
     store.set_meta("mode", "enforce")
@@ -199,8 +203,8 @@ def test_settings_and_names_are_kept(tmp_path: Path) -> None:
     assert store.meta("mode") is None
 
 
-def test_preview_says_whom_enforcing_would_hit(tmp_path: Path) -> None:
-    store = Store(tmp_path / "a.db")
+def test_preview_says_whom_enforcing_would_hit(tmp_path: Path, opened: Open) -> None:
+    store = opened(tmp_path / "a.db")
     store.apply([ban(HOST), ban(SIX), Trust(SIX, Account("1001", "pbx.example"), HOUR)], OFFSET)
     found = questions.preview(store, OFFSET + SECOND)
     assert (found["total"], found["seen"], found["hits"], found["rules"]) == (2, 2, 1, {"ban.first": 2})
@@ -220,7 +224,6 @@ instants = st.integers(-(2**62), 2**62)
 def test_any_decision_can_be_kept(subject: Subject, at: int, until: int, because: list[str], offence: int) -> None:
     noun = Decision(at, DecisionVerdict.BLOCK, subject, until, tuple(because), "rule", "\udc80", offence)
     row = rows.decision_row(noun, OFFSET)
-    with sqlite3.connect(":memory:") as memory:
+    with closing(sqlite3.connect(":memory:")) as memory:
         back = rows.decision_of_row(memory.execute(f"SELECT {','.join('?' * len(row))}", row).fetchone(), OFFSET)
-    memory.close()
     assert (back.subject, back.because, back.verdict) == (noun.subject, noun.because, noun.verdict)

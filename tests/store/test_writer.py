@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeAlias
 
 import pytest
 
@@ -16,6 +17,8 @@ from sipguard.model import HOUR, SECOND, Decision, DecisionVerdict
 from sipguard.store import questions, writer
 from sipguard.store.database import Store
 from sipguard.store.writer import Writer
+
+Open: TypeAlias = Callable[..., Store]
 
 OFFSET = 1_700_000_000 * SECOND
 
@@ -44,7 +47,7 @@ async def until_true(check: object, deadline: float = 10) -> None:
         await asyncio.sleep(0.02)
 
 
-async def test_what_is_acknowledged_is_on_disk(tmp_path: Path) -> None:
+async def test_what_is_acknowledged_is_on_disk(tmp_path: Path, opened: Open) -> None:
     desk = Desk()
     store = desk.open(tmp_path / "a.db")
     task = asyncio.create_task(store.run())
@@ -52,19 +55,18 @@ async def test_what_is_acknowledged_is_on_disk(tmp_path: Path) -> None:
         store.delta(number, ban(number), OFFSET)
     store.line('{"n":1}')
     await until_true(lambda: desk.written and desk.written[-1] == 1200)
-    other = Store(tmp_path / "a.db")
+    other = opened(tmp_path / "a.db")
     assert len(other.state(OFFSET, SECOND).decisions) == 1200
     assert questions.events(other, 5) == [{"n": 1}]
-    other.close()
     task.cancel()
     await store.close()
 
 
-async def test_closing_writes_what_waits(tmp_path: Path) -> None:
+async def test_closing_writes_what_waits(tmp_path: Path, opened: Open) -> None:
     store = Desk().open(tmp_path / "a.db")
     store.delta(1, ban(1), OFFSET)
     await store.close()
-    assert len(Store(tmp_path / "a.db").state(OFFSET, SECOND).decisions) == 1
+    assert len(opened(tmp_path / "a.db").state(OFFSET, SECOND).decisions) == 1
 
 
 async def test_a_store_that_cannot_be_opened_is_tried_again_and_told_once(tmp_path: Path) -> None:
@@ -86,7 +88,7 @@ async def test_a_store_that_cannot_be_opened_is_tried_again_and_told_once(tmp_pa
     await store.close()
 
 
-async def test_a_file_damaged_while_open_is_set_aside(tmp_path: Path) -> None:
+async def test_a_file_damaged_while_open_is_set_aside(tmp_path: Path, opened: Open) -> None:
     desk = Desk()
     path = tmp_path / "a.db"
     store = desk.open(path)
@@ -104,7 +106,7 @@ async def test_a_file_damaged_while_open_is_set_aside(tmp_path: Path) -> None:
     assert await store.flush()
     assert "store-damaged" in desk.alerts
     await store.close()
-    assert Store(path).state(OFFSET, SECOND).decisions
+    assert opened(path).state(OFFSET, SECOND).decisions
 
 
 @pytest.fixture
@@ -123,7 +125,7 @@ def remount(disk: Path, how: str) -> None:
 
 
 @pytest.mark.root
-async def test_a_full_disk_delays_and_loses_nothing_that_was_acknowledged(small_disk: Path) -> None:
+async def test_a_full_disk_delays_and_loses_nothing_that_was_acknowledged(small_disk: Path, opened: Open) -> None:
     desk = Desk()
     store = desk.open(small_disk / "a.db")
     ballast = small_disk / "ballast"
@@ -144,9 +146,8 @@ async def test_a_full_disk_delays_and_loses_nothing_that_was_acknowledged(small_
     assert desk.alerts == ["store-failed", "store-works"]
     assert desk.written[-1] == number
     await store.close()
-    other = Store(small_disk / "a.db")
+    other = opened(small_disk / "a.db")
     assert questions.counts(other, OFFSET)["bans"] == number
-    other.close()
 
 
 @pytest.mark.root
