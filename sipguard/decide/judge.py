@@ -14,6 +14,7 @@ from sipguard.address import Network, subject_of
 from sipguard.decide.collateral import Collateral
 from sipguard.decide.exempt import RESERVED, Exempt
 from sipguard.decide.force import Force
+from sipguard.decide.wards import Ward
 from sipguard.model import (
     Account,
     Action,
@@ -100,7 +101,7 @@ class Judge:
         if registered:
             ward = self._collateral.ward(at, subject, finding.accounts, registered)
             if ward is not None:
-                if self._force.wards.quarantined(ward) or self._said_lately(finding):
+                if self._in_force(at, consequence, ward) or self._said_lately(finding):
                     return []
                 return self._force.quarantine(at, ward, because, rule, reason="collateral")
             if not finding.accounts:  # not a matter of passwords: a place with devices is reported, not banned
@@ -121,15 +122,14 @@ class Judge:
     def _account(self, finding: Finding, account: Account) -> list[Action]:
         at, rule, because = finding.at, f"detect.{finding.detector}.then", (finding.detector,)
         consequence = self._consequences[finding.detector]
-        wards = self._force.wards
-        if self._said_lately(finding):
+        if self._in_force(at, consequence, account) or self._said_lately(finding):
             return []
         if not account.realm:  # a name that was called or claimed, not one that anybody has authenticated with
             return [Record(at, self._decision(finding, DecisionVerdict.REPORT, rule))]
         if consequence is Consequence.QUARANTINE:
-            return [] if wards.quarantined(account) else self._force.quarantine(at, account, because, rule)
-        if consequence is Consequence.SHIELD or consequence is Consequence.BLOCK:
-            return [] if wards.shielded(account) else self._force.shield(at, account, because, rule)
+            return self._force.quarantine(at, account, because, rule)
+        if consequence in _SHIELDING:
+            return self._force.shield(at, account, because, rule)
         return [Record(at, self._decision(finding, DecisionVerdict.REPORT, rule))]
 
     def _pair(self, finding: Finding, pair: Pair) -> list[Action]:
@@ -139,7 +139,7 @@ class Judge:
             return self._once(finding, DecisionVerdict.REPORT, rule)
         if spared := self.spared(pair.network):
             return self._once(finding, DecisionVerdict.EXEMPT, spared)
-        if self._force.wards.quarantined(pair) or self._said_lately(finding):
+        if self._in_force(finding.at, Consequence.QUARANTINE, pair) or self._said_lately(finding):
             return []
         return self._force.quarantine(finding.at, pair, (finding.detector,), rule)
 
@@ -162,6 +162,13 @@ class Judge:
             return []
         return [Record(finding.at, self._decision(finding, verdict, rule, reason))]
 
+    def _in_force(self, at: Instant, consequence: Consequence, ward: Ward) -> bool:
+        """Tell whether what would be decided on an account holds already, and for more than half of its time yet."""
+        config, wards = self._force.config.ward, self._force.wards
+        if consequence is Consequence.QUARANTINE or isinstance(ward, Pair):
+            return wards.quarantined_until(ward) > at + config.quarantine // 2
+        return consequence in _SHIELDING and wards.shielded_until(ward) > at + config.shield // 2
+
     def _said_lately(self, finding: Finding) -> bool:
         """Tell whether the same was said a moment ago: whoever sends on and on must not fill the records."""
         subject = finding.subject
@@ -178,6 +185,7 @@ class Judge:
 
 _AGAINST_SENDERS = frozenset({Consequence.BLOCK, Consequence.THROTTLE})
 _AGAINST_PAIRS = frozenset({Consequence.BLOCK, Consequence.QUARANTINE})
+_SHIELDING = frozenset({Consequence.SHIELD, Consequence.BLOCK})
 _ROLES = {
     "own": "this host's or the PBX's own address",
     "pbx": "the PBX's address",

@@ -65,6 +65,14 @@ class Wards:
         for account in self._shielded:
             yield DecisionVerdict.SHIELD, account, self._shielded.get(account) or 0
 
+    def quarantined_until(self, ward: Ward) -> Instant:
+        """Give the end of a subject's own quarantine, 0 when it is under none."""
+        return self._quarantined.get(ward) or 0
+
+    def shielded_until(self, account: Account) -> Instant:
+        """Give the end of an account's shield, 0 when it is under none."""
+        return self._shielded.get(account) or 0
+
     def next_deadline(self) -> Instant | None:
         """Give the next instant at which one may end."""
         return self._due[0][0] if self._due else None

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from sipguard.model import DecisionVerdict, SetName
+from sipguard.detect import accounts
+from sipguard.model import Consequence, DecisionVerdict, SetName
+from sipguard.policy.schema import Policy
 from tests.engine.story import Story
 
 OFFICE = "198.51.100.20"
@@ -64,3 +68,15 @@ def test_what_is_in_force_already_is_not_decided_again() -> None:
         story.wait(20)
         story.guess(OFFICE, user="2000", port=9000)
     assert len(story.decisions()) == 1
+
+
+def test_a_report_on_an_account_is_told_though_it_is_shielded_already() -> None:
+    story = Story()
+    for number in range(20):
+        story.guess(f"192.0.{100 + number}.66", user="2000")
+    assert [each.verdict for each in story.decisions()][-1] is DecisionVerdict.SHIELD
+    story.tell(Policy(detect=replace(Policy().detect, accounts=accounts.Config(then=Consequence.REPORT))))
+    story.wait(301)
+    for number in range(20):
+        story.guess(f"198.18.{number}.66", user="2000")
+    assert [each.verdict for each in story.decisions()][-1] is DecisionVerdict.REPORT
