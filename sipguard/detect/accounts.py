@@ -56,7 +56,7 @@ class Config:
     slow_failures: Annotated[int, Between(2, 1000), Described("The same within the slow window")] = 60
     slow_window: Annotated[Span, DurationBetween(MINUTE, 30 * DAY), Described("How long a failure counts there")] = DAY
     sources: Annotated[int, Between(2, 100), Described("Different sources that must have failed")] = 3
-    accounts: Annotated[int, Between(100, 1_000_000), Described("The most accounts remembered at once")] = 20_000
+    accounts: Annotated[int, Between(100, 1_000_000), Described("The most accounts remembered at once")] = 10_000
     then: Annotated[Consequence, Described("What becomes of an account that is found")] = Consequence.SHIELD
 
 

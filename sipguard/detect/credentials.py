@@ -96,8 +96,8 @@ class _Source:
         self.proven = [mark for mark in self.proven if mark[1] != account]
         self.unproven = [mark for mark in self.unproven if mark[1] != account]
 
-    def slow(self, *, proven: bool) -> Crowd:
-        """Give the marks of the slow window."""
+    def age(self, marks: list[tuple[Instant, Account]], edge: Instant, most: int, *, proven: bool) -> None:
+        """Put the marks up to `edge` among those of the slow window, where 16 bytes are kept of each."""
         crowd = self.slow_proven if proven else self.slow_unproven
         if crowd is None:
             crowd = Crowd()
@@ -105,7 +105,10 @@ class _Source:
                 self.slow_proven = crowd
             else:
                 self.slow_unproven = crowd
-        return crowd
+        for at, account in marks:
+            if at <= edge:
+                crowd.mark(at, _party(account), most, most)
+        marks[:] = [mark for mark in marks if mark[0] > edge]
 
     def excuse(self, event: AuthFailed, config: Config) -> bool:
         """Use up one excuse; False when there is none left."""
@@ -146,28 +149,31 @@ class Detector:
             return _NOTHING
         marks = source.proven if event.proven else source.unproven
         edge = event.at - self._config.window
-        marks[:] = [mark for mark in marks if mark[0] > edge]
+        if marks and marks[0][0] <= edge:
+            source.age(marks, edge, self._config.slow_failures, proven=event.proven)
         marks.append((event.at, event.account))
         self._sources.touch(key)
         if event.proven:
             self._sources.keep(key)
-        slow = source.slow(proven=event.proven)
-        slow.mark(event.at, _party(event.account), self._config.slow_failures, self._config.slow_failures)
+        slow = source.slow_proven if event.proven else source.slow_unproven
         if len(marks) < self._config.failures:
-            return self._slowly(event, slow)
+            return _NOTHING if slow is None else self._slowly(event, marks, slow)
         found = self._finding(event, marks)
         marks.clear()
-        slow.clear()  # what was told need not be told again more slowly
+        if slow is not None:
+            slow.clear()  # what was told need not be told again more slowly
         return (found,)
 
-    def _slowly(self, event: AuthFailed, slow: Crowd) -> Sequence[Finding]:
-        tried = slow.since(event.at - self._config.slow_window)
+    def _slowly(self, event: AuthFailed, marks: list[tuple[Instant, Account]], slow: Crowd) -> Sequence[Finding]:
+        if len(slow) + len(marks) < self._config.slow_failures:
+            return _NOTHING
+        tried = [*slow.since(event.at - self._config.slow_window), *(_party(account) for _, account in marks)]
         if len(tried) < self._config.slow_failures:
             return _NOTHING
         accounts = len(dict.fromkeys(tried))
         evidence: tuple[tuple[str, str | int], ...] = (
             ("failures", len(tried)),
-            ("within_seconds", (event.at - slow.first()) // SECOND),
+            ("within_seconds", min(event.at - slow.first(), self._config.slow_window) // SECOND),
             ("accounts", accounts),
             ("tried", str(event.account) if accounts == 1 else f"{event.account} and others"),
             ("method", event.method),
@@ -175,6 +181,7 @@ class Detector:
             ("code", event.code),
         )
         slow.clear()
+        marks.clear()
         failing = (event.account,) if accounts == 1 else (event.account, EVERY_OTHER)
         return (Finding(event.at, NAME, subject_of(event.source), "slow", 7, event.proven, evidence, failing),)
 
@@ -205,10 +212,11 @@ class Detector:
         known, config = self._sources.get(sender_key(source)), self._config
         if known is None:
             return ()
-        marks = (known.proven, known.unproven)
-        fast = max(sum(mark[0] > at - config.window for mark in each) for each in marks)
-        crowds = [crowd for crowd in (known.slow_proven, known.slow_unproven) if crowd is not None]
-        slow = max((len(crowd.since(at - config.slow_window)) for crowd in crowds), default=0)
+        fast = slow = 0
+        for marks, crowd in ((known.proven, known.slow_proven), (known.unproven, known.slow_unproven)):
+            fast = max(fast, sum(mark[0] > at - config.window for mark in marks))
+            aged = 0 if crowd is None else len(crowd.since(at - config.slow_window))
+            slow = max(slow, aged + sum(mark[0] > at - config.slow_window for mark in marks))
         return (("failures", fast, config.failures), ("slow_failures", slow, config.slow_failures))
 
     def counters(self) -> dict[str, int]:

@@ -72,7 +72,7 @@ class Config:
         int, Between(2, 1000), Described("Different accounts that a /24 or /48 tried in vain within the slow window")
     ] = 120
     sources: Annotated[int, Between(2, 100), Described("Different sources of it that must have tried")] = 3
-    remembered: Annotated[int, Between(1000, 1_000_000), Described("The most sources remembered at once")] = 20_000
+    remembered: Annotated[int, Between(1000, 1_000_000), Described("The most sources remembered at once")] = 10_000
     then: Annotated[Consequence, Described("What becomes of a source that is found")] = Consequence.BLOCK
 
 
@@ -116,9 +116,10 @@ class Detector:
             return _NOTHING
         if event.request.credentials:
             source = self._sources.get(sender_key(event.source))
-            if source is not None:
-                _bound(source.open)
-                source.open[party(event.request.to_user)] = _SHOWN
+            if source is not None and source.open:
+                account = party(event.request.to_user)
+                if account in source.open:
+                    source.open[account] = _SHOWN
         due = self._due
         return self._settle(event.at) if due and due[0][0] <= event.at else _NOTHING
 
@@ -145,8 +146,7 @@ class Detector:
             source.open[account] = at
             self._due.append((at + PATIENCE, key, account, proven, response.cseq_method in _MUST_BE_TAKEN_UP))
             if len(self._due) > self._config.remembered:
-                self._due.popleft()
-                self.overlooked += 1
+                self._overlook()
         return _NOTHING
 
     def _succeeded(self, event: AuthSucceeded) -> Sequence[Finding]:
@@ -175,13 +175,24 @@ class Detector:
                 break
             due, key, account, proven, owed = self._due.popleft()
             source = self._sources.get(key)
-            if source is None or source.open.get(account) != due - PATIENCE:
+            opened = None if source is None else source.open.get(account)
+            if source is None or opened is None or (opened != _SHOWN and opened != due - PATIENCE):
                 continue
             del source.open[account]
+            if opened == _SHOWN:
+                continue
             found += self._count(now, key, source, account, proven=proven)
             if owed:
                 found += self._left_alone(now, source, proven=proven)
         return found
+
+    def _overlook(self) -> None:
+        """Forget the challenge that has waited longest: there are too many."""
+        _, key, account, _, _ = self._due.popleft()
+        source = self._sources.get(key)
+        if source is not None:
+            source.open.pop(account, None)
+        self.overlooked += 1
 
     def _count(self, at: Instant, key: bytes, source: _Source, account: int, *, proven: bool) -> Sequence[Finding]:
         """Count one account that was tried in vain, for its source and for the network that is in."""

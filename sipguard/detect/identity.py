@@ -58,7 +58,7 @@ class Config:
         int, Between(1, 1000), Described("Successes with the same names after which a new one counts")
     ] = 3
     names: Annotated[int, Between(2, 100), Described("Names after which an account is one that has many")] = 8
-    accounts: Annotated[int, Between(100, 1_000_000), Described("The most accounts, and names, remembered")] = 20_000
+    accounts: Annotated[int, Between(100, 1_000_000), Described("The most accounts, and names, remembered")] = 10_000
     then: Annotated[Consequence, Described("What becomes of the account")] = Consequence.REPORT
 
 

@@ -65,7 +65,7 @@ class Config:
         int, Between(2, 10_000), Described("Failures of one autonomous system within the slow window that do the same")
     ] = 300
     as_sources: Annotated[int, Between(2, 1000), Described("Different sources of it that must have failed")] = 30
-    networks: Annotated[int, Between(100, 1_000_000), Described("The most networks remembered at once")] = 10_000
+    networks: Annotated[int, Between(100, 1_000_000), Described("The most networks remembered at once")] = 5_000
     then: Annotated[Consequence, Described("What becomes of a source that is found")] = Consequence.BLOCK
 
 

@@ -68,7 +68,7 @@ class Config:
         int, Between(2, 1000), Described("Failures for an account of several sources within the slow window")
     ] = 20
     own: Annotated[int, Between(1, 1000), Described("How many of them must be of the source that succeeds")] = 5
-    sources: Annotated[int, Between(100, 1_000_000), Described("The most sources, and accounts, remembered")] = 10_000
+    sources: Annotated[int, Between(100, 1_000_000), Described("The most sources, and accounts, remembered")] = 5_000
     then: Annotated[Consequence, Described("What becomes of the account")] = Consequence.QUARANTINE
 
 
