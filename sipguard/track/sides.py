@@ -88,9 +88,9 @@ class Sides:
 
     def serves_to(self, client: Address, server: Address) -> bool:
         """Tell whether a connection is one of somebody else's to the PBX, as far as that is known."""
-        if self._pbx is None:
+        if not self._named:
             return client not in self._answering
-        return self._pbx.covers(server) and not self._pbx.covers(client)
+        return self._covers(server) and not self._covers(client)
 
     def _inferred(self, heard: Heard) -> Side:
         message, source, serving = heard.message, (heard.source, heard.source_port), self._serving
