@@ -55,6 +55,7 @@ from sipguard.model import (
     VerdictKind,
 )
 from sipguard.policy.schema import Policy, Strangers
+from sipguard.policy.wants import host_names
 from sipguard.track.journal import Journal
 from sipguard.track.sides import Sides
 from sipguard.track.tracker import Tracker
@@ -387,11 +388,3 @@ def _names_of(policy: Policy, earlier: Policy | None) -> list[Names]:
         present = frozenset(host_names(policy))
         found += [Names(role, name, ()) for role, name in host_names(earlier) if (role, name) not in present]
     return found
-
-
-def host_names(policy: Policy) -> list[tuple[Role, str]]:
-    """List the host names that a policy wants resolved, with the role that their addresses are to have."""
-    found = [(Role.ALLOWED, name) for name in policy.allowed_names]
-    found += [(Role.ALLOWED, name) for site in policy.sites for name in site.names]
-    found += [(Role.TRUNK, name) for trunk in policy.trunks for name in trunk.names]
-    return list(dict.fromkeys(found))

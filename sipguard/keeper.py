@@ -33,7 +33,6 @@ from sipguard.control.pair import Message, Pair
 from sipguard.control.policyfile import read_policy
 from sipguard.control.requests import Requests
 from sipguard.control.server import RefusedError, Server
-from sipguard.engine import host_names
 from sipguard.errors import AdapterError, PolicyError
 from sipguard.feeds import shelf as feeds
 from sipguard.feeds.watch import Watch as FeedWatch
@@ -42,6 +41,7 @@ from sipguard.names.lookup import Lookup
 from sipguard.names.watch import Watch
 from sipguard.policy.load import load
 from sipguard.policy.schema import Policy
+from sipguard.policy.wants import host_names
 from sipguard.report import pack, subject_text, unpack
 from sipguard.store.database import Store
 from sipguard.store.shelf import Shelf

@@ -47,7 +47,7 @@ class Gathering:
         if name != self._name or len(self._networks) > MOST:
             self._name, self._networks = "", []
             raise ValueError("a piece of a list that was not begun, or has no end")
-        self._networks += [parse_network(each) for each in message["networks"]]
+        self._networks += [parse_network(str(each)) for each in message["networks"]]
         if message["last"] is not True:
             return None
         whole = Feed(name, tuple(self._networks), message["block"] is True)

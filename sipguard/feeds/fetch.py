@@ -11,12 +11,12 @@ import ssl
 import time
 import zlib
 from pathlib import Path
-from typing import NamedTuple
-
-from urllib3 import BaseHTTPResponse, PoolManager, Timeout
-from urllib3.exceptions import HTTPError
+from typing import TYPE_CHECKING, NamedTuple
 
 from sipguard.errors import AdapterError
+
+if TYPE_CHECKING:
+    from urllib3 import BaseHTTPResponse
 
 ADAPTER = "feed"
 LOADED = 16 * 1024 * 1024
@@ -24,8 +24,8 @@ LOADED = 16 * 1024 * 1024
 UNPACKED = 32 * 1024 * 1024
 """The most bytes that they may become."""
 DEADLINE = 60.0
-"""Seconds for all of it; single reads and the connection have 10."""
-_PATIENCE = Timeout(connect=10.0, read=10.0)
+"""Seconds for all of it; single reads and the connection have `PATIENCE`."""
+PATIENCE = 10.0
 _PIECE = 64 * 1024
 _LONGEST_TAG = 512
 _GZIP = b"\x1f\x8b"
@@ -80,6 +80,10 @@ def _from_file(path: Path, tags: Tags) -> Fetched | None:
 
 
 def _over_https(url: str, tags: Tags, deadline: float) -> Fetched | None:
+    # Here, so that a guard without lists starts without it: it costs as much as all of ours.
+    from urllib3 import PoolManager, Timeout  # noqa: PLC0415 - see above
+    from urllib3.exceptions import HTTPError  # noqa: PLC0415 - see above
+
     end = time.monotonic() + deadline
     headers = {"User-Agent": "sipguard", "Accept-Encoding": "gzip"}
     if tags.etag:
@@ -88,7 +92,10 @@ def _over_https(url: str, tags: Tags, deadline: float) -> Fetched | None:
         headers["If-Modified-Since"] = tags.modified
     try:
         with PoolManager(
-            num_pools=1, ssl_context=ssl.create_default_context(), timeout=_PATIENCE, retries=False
+            num_pools=1,
+            ssl_context=ssl.create_default_context(),
+            timeout=Timeout(connect=PATIENCE, read=PATIENCE),
+            retries=False,
         ) as pool:
             answer = pool.request(
                 "GET", url, headers=headers, preload_content=False, decode_content=False, redirect=False
@@ -130,8 +137,8 @@ def _bounded(size: int) -> None:
 def _words(error: Exception) -> str:
     """Say what failed. The library's own words hold the address, and with it perhaps a key."""
     cause: BaseException = error
-    while isinstance(cause, HTTPError) and (cause.__cause__ or cause.__context__) is not None:
-        cause = cause.__cause__ or cause.__context__ or cause
+    while not isinstance(cause, OSError) and (inner := cause.__cause__ or cause.__context__) is not None:
+        cause = inner
     if isinstance(cause, ssl.SSLCertVerificationError):
         return f"the server's certificate is not good: {cause.verify_message}"
     if isinstance(cause, ssl.SSLError):

@@ -8,7 +8,6 @@ import time
 from pathlib import Path
 
 import pytest
-from urllib3 import Timeout
 
 from sipguard.errors import AdapterError
 from sipguard.feeds import fetch as fetching
@@ -98,7 +97,7 @@ def test_a_server_that_is_not_there_or_is_too_slow_is_an_error(server: Server, m
         return 200, {}, LIST
 
     server.answer = slowly
-    monkeypatch.setattr(fetching, "_PATIENCE", Timeout(connect=0.2, read=0.2))
+    monkeypatch.setattr(fetching, "PATIENCE", 0.2)
     assert "in time" in failure(server.url())
 
 
