@@ -78,9 +78,9 @@ class Pauses:
 
     def _called(self, phase: str, _info: dict[str, int]) -> None:
         if phase == "start":
-            self._began = time.perf_counter_ns()
+            self._began = time.thread_time_ns()
         else:
-            self.spans.append(time.perf_counter_ns() - self._began)
+            self.spans.append(time.thread_time_ns() - self._began)
 
 
 def resident() -> int:

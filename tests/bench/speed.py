@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import gc
 import time
+from dataclasses import replace
 from statistics import median
 
+from sipguard.address import Network
 from sipguard.engine import Engine
 from sipguard.model import Frame, State
 from sipguard.policy.schema import Policy
 from tests.bench.outcome import Section
 from tests.bench.pipeline import Speed, parse_by_dpkt
+from tests.bench.scenes import PBX
 from tests.bench.traffic import SHARES, Mix
 
 _STAGES = (
@@ -27,19 +30,20 @@ def mix_section(mix: Mix) -> Section:
     """Say what the capture holds."""
     section = Section("mix", "The mix", ("conversations", "of messages"))
     section.rows = [(name, f"{share:.0%}") for name, share, _ in SHARES]
+    file_bytes = sum(map(len, mix.pieces))
     sizes = [len(each.payload) for each in mix.sent if len(each.payload) > 4]
     lines = [each.payload.partition(b"\r\n\r\n")[0].count(b"\r\n") for each in mix.sent if len(each.payload) > 4]
     credentials = sum(b"uthorization: Digest" in each.payload for each in mix.sent) / len(mix.sent)
     section.data = {
         "messages": len(mix.sent),
-        "file_bytes": len(mix.file),
+        "file_bytes": file_bytes,
         "kinds": mix.kinds(),
         "bytes_median": median(sizes),
         "headers_median": median(lines),
         "with_credentials": round(credentials, 3),
     }
     section.notes.append(
-        f"{len(mix.sent):,} messages, {len(mix.file) / 1e6:.1f} MB; without keep-alives {median(sizes):.0f} bytes and "
+        f"{len(mix.sent):,} messages, {file_bytes / 1e6:.1f} MB; without keep-alives {median(sizes):.0f} bytes and "
         f"{median(lines):.0f} headers in the median, {min(sizes)} to {max(sizes)} bytes, {min(lines)} to {max(lines)} "
         f"headers; {credentials:.0%} carry credentials"
     )
@@ -89,7 +93,7 @@ def kind_section(mix: Mix, rounds: int) -> Section:
     clock = time.perf_counter_ns
     for _ in range(rounds):
         gc.collect()
-        engine = Engine(Policy(), State())
+        engine = Engine(replace(Policy(), pbx=(Network(PBX, 32),)), State())
         for each in mix.sent:
             frame = Frame(each.packet)
             began = clock()

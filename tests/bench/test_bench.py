@@ -31,8 +31,8 @@ def test_every_message_of_the_mix_is_sip_without_a_fault() -> None:
 
 
 def test_the_same_seed_gives_the_same_bytes() -> None:
-    assert mix(500).file == mix(500).file
-    assert mix(500).file != mix(500, seed=2).file
+    assert mix(500).pieces == mix(500).pieces
+    assert mix(500).pieces != mix(500, seed=2).pieces
 
 
 def test_the_engine_reads_all_of_the_mix_and_bans_only_guessers() -> None:
