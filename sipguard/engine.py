@@ -164,7 +164,7 @@ class Engine:
 
     def why(self, subject: Network | str) -> dict[str, Any]:
         """Say what is known of an address, a network or the accounts of a name: see `explain.py`."""
-        parts = self._judge, self._exempt, self._force, self._tracker, self._journal, self._detectors
+        parts = self._judge, self._exempt, self._force, self._feeds, self._tracker, self._journal, self._detectors
         return why(subject, self._now, Parts(*parts, base=-self._clock_offset))
 
     def counters(self) -> dict[str, int]:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 from sipguard.address import Address, Network, subject_of
 from sipguard.decide.exempt import Exempt
+from sipguard.decide.feeds import Feeds
 from sipguard.decide.force import Force
 from sipguard.decide.judge import Judge
 from sipguard.decide.ledger import is_host
@@ -61,6 +62,7 @@ class Parts(NamedTuple):
     judge: Judge
     exempt: Exempt
     force: Force
+    feeds: Feeds
     tracker: Tracker
     journal: Journal
     detectors: Sequence[Detector]
@@ -86,6 +88,7 @@ def _network(asked: Network, at: Instant, parts: Parts) -> Json:
         "at": seconds(at, parts.base),
         "spared": parts.judge.spared(network),
         "lists": [{"role": str(role), "name": name} for role, name in parts.exempt.lists(network)][:MOST],
+        "feeds": parts.feeds.lists(network)[:MOST] if one else [],
         "proven": one and parts.tracker.held(at, network.address),
         "in_force": list(islice(chain(_held(network, parts), _wards_at(network, parts)), MOST)),
         "ladder": {"offences": count, "until": _until(until, parts.base), "next_seconds": span // SECOND},

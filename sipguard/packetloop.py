@@ -25,7 +25,7 @@ from sipguard.capture.quarantine import Quarantine
 from sipguard.control.link import Link
 from sipguard.control.memory import Memory
 from sipguard.control.notify import Notify
-from sipguard.control.orders import Answer, Args, order_of, outcome, serve
+from sipguard.control.orders import Answer, Args, asked_about, order_of, outcome, serve
 from sipguard.control.pair import Message
 from sipguard.control.signals import Signals
 from sipguard.enforce.base import Layout
@@ -100,8 +100,8 @@ class PacketLoop:
         self._refused: deque[Enforced] = deque(maxlen=100)  # what the kernel did not take since the last request
         self._began = self._next_second = self._next_timer = boottime()
         self._verbs: Mapping[str, Callable[[Args], Answer]] = {
-            "ban": self._order,
-            "unban": self._order,
+            **dict.fromkeys(("ban", "unban"), self._order),
+            "why": lambda args: (True, self._engine.why(asked_about(args))),
             "status": lambda _: (True, self._status()),
             "enforce": lambda _: self._change(mode=Mode.ENFORCE),
             "observe": lambda _: self._change(mode=Mode.OBSERVE),

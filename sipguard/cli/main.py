@@ -14,6 +14,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "status": ("sipguard.cli.watch", "status"),
     "events": ("sipguard.cli.watch", "events"),
     "bans": ("sipguard.cli.bans", "bans"),
+    "why": ("sipguard.cli.why", "why"),
     "ban": ("sipguard.cli.bans", "ban"),
     "unban": ("sipguard.cli.bans", "unban"),
     "feeds": ("sipguard.cli.feeds", "feeds"),

@@ -24,6 +24,7 @@ Ask: TypeAlias = Callable[[str, Args], Awaitable[Any]]
 
 LONGEST_BAN = 3650 * DAY
 LONGEST_REASON = 200
+LONGEST_NAME = 300
 MOST_BANS = 10_000
 
 
@@ -43,6 +44,9 @@ class Shelf(Protocol):
 
     async def events(self, last: int) -> list[Json]:
         """Give the youngest report lines."""
+
+    async def past(self, subject: Network | str) -> Json:
+        """Give what was found and decided lately about a network, or about the accounts of a name."""
 
     async def keep_mode(self, mode: str, policy_mode: str) -> None:
         """Keep the operator's mode."""
@@ -77,6 +81,7 @@ class Desk:
             "observe": partial(self._mode, "observe"),
             "reload": self._reload_policy,
             "feeds": self._feeds,
+            "why": self._why,
         }
 
     async def handle(self, verb: str, args: Args, by: str) -> Any:
@@ -126,6 +131,17 @@ class Desk:
             }
             for each in self._about().get("feeds", [])
         ]
+
+    async def _why(self, args: Args, _by: str) -> Json:
+        """Join what the packet process knows with what was kept of the past."""
+        subject: Network | str = _network(args) if "network" in args else _name(args)
+        kind = "account" if isinstance(subject, str) else "network"
+        found: Json = await self._ask("why", {kind: str(subject)})
+        try:
+            kept = await self._shelf.past(subject)
+        except AdapterError as error:
+            kept = {"error": error.what}
+        return found | {"past": kept, "mode": self.mode, "policy": self._about().get("policy", "")}
 
     # --- Orders -------------------------------------------------------------------------------------------------------
 
@@ -181,6 +197,13 @@ def _number(args: Args, name: str, otherwise: int) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or abs(value) > 2**62:
         raise RefusedError(f'"{name}" is a whole number', "usage")
     return value
+
+
+def _name(args: Args) -> str:
+    name = args.get("account")
+    if not isinstance(name, str) or not 0 < len(name) <= LONGEST_NAME:
+        raise RefusedError(f'"account" is a name of at most {LONGEST_NAME} characters', "usage")
+    return name
 
 
 def _network(args: Args) -> Network:

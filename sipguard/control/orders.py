@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from sipguard import report
+from sipguard.address import Network, parse_network
 from sipguard.control.pair import Message
 from sipguard.errors import AdapterError
 from sipguard.model import Action, Decision, DecisionVerdict, Enforced, Names, Order, Record, Span
@@ -37,6 +38,15 @@ def order_of(args: Args) -> Order:
     if not isinstance(order, Order):
         raise TypeError("no order")
     return order
+
+
+def asked_about(args: Args) -> Network | str:
+    """Read whom a `why` is about: a network, or the name of an account. Raises KeyError, TypeError or ValueError."""
+    if "network" in args:
+        return parse_network(str(args["network"]))
+    if not isinstance(args["account"], str):
+        raise TypeError("no name")
+    return args["account"]
 
 
 def names_of(message: Message) -> Names:

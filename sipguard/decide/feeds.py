@@ -134,6 +134,10 @@ class Feeds:
         """Tell whether a network is banned by a list, as far as lists were said."""
         return any(each.holds(network) for each in self._lists.values())
 
+    def lists(self, network: Network) -> list[str]:
+        """Name the lists that a sender is on."""
+        return [each.name for each in self._lists.values() if each.covers(network.address)]
+
     # --- Whoever comes ------------------------------------------------------------------------------------------------
 
     def asked(self, event: Asked) -> list[Action]:

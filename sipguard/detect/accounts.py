@@ -138,7 +138,6 @@ class Detector:
                 fast, slow = (attacked.crowd.since(at - span) for span in (config.window, config.slow_window))
                 found.append(("failures", len(fast), config.failures))
                 found.append(("slow_failures", len(slow), config.slow_failures))
-                found.append(("sources", len(frozenset(slow)), config.sources))
         return found
 
     def counters(self) -> dict[str, int]:

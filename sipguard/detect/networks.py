@@ -131,10 +131,8 @@ class Detector:
         config, found = self._config, []
         crowd = self._networks.get(neighbourhood(source))
         if crowd is not None:
-            slow = crowd.since(at - config.slow_window)
             found.append(("failures", len(crowd.since(at - config.window)), config.failures))
-            found.append(("slow_failures", len(slow), config.slow_failures))
-            found.append(("sources", len({each >> _BITS for each in slow}), config.sources))
+            found.append(("slow_failures", len(crowd.since(at - config.slow_window)), config.slow_failures))
         system = self._systems.get(self._asn(source))
         if system is not None:
             found.append(("as_failures", len(system.since(at - config.slow_window)), config.as_failures))

@@ -18,6 +18,9 @@ Json: TypeAlias = dict[str, Any]
 MOST = 10_000
 """The most rows in one answer."""
 
+COLUMNS = "address, prefix, username, realm, verdict, at, until, because, rule, reason, offence"
+"""What `decision` reads."""
+
 _HITS = (
     "FROM bans b JOIN trust t ON t.address = b.address AND t.prefix = b.prefix"
     " WHERE length(b.address) > 0 AND b.until > ? AND t.until > ?"
@@ -29,14 +32,15 @@ def bans(store: Store, now_wall: int, limit: int = MOST) -> Json:
     limit = max(0, min(MOST, limit))
     total = store.ask("SELECT count(*) FROM bans WHERE until = 0 OR until > ?", (now_wall,))[0][0]
     found = store.ask(
-        "SELECT address, prefix, username, realm, verdict, at, until, because, rule, reason, offence FROM bans"
+        f"SELECT {COLUMNS} FROM bans"  # noqa: S608 - our own names
         " WHERE until = 0 OR until > ? ORDER BY at DESC LIMIT ?",
         (now_wall, limit),
     )
-    return {"total": total, "bans": [_ban(row) for row in found]}
+    return {"total": total, "bans": [decision(row) for row in found]}
 
 
-def _ban(row: tuple[Any, ...]) -> Json:
+def decision(row: tuple[Any, ...]) -> Json:
+    """Give a row of decisions, or of bans, as a JSON value."""
     return {
         "subject": str(subject_of_row((row[0], row[1], row[2], row[3]))),
         "verdict": row[4],

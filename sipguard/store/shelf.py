@@ -10,8 +10,10 @@ import time
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from sipguard.address import Network
 from sipguard.store import questions
 from sipguard.store.database import Store
+from sipguard.store.past import past
 from sipguard.store.writer import Writer
 
 Json: TypeAlias = dict[str, Any]
@@ -42,6 +44,11 @@ class Shelf:
         """Give the youngest report lines, oldest first."""
         await self._writer.flush()
         return await self._writer.ask(lambda store: questions.events(store, last))
+
+    async def past(self, subject: Network | str) -> Json:
+        """Give what was found and decided lately about a network, or about the accounts of a name."""
+        await self._writer.flush()
+        return await self._writer.ask(lambda store: past(store, subject, time.time_ns()))
 
     async def kept_mode(self, policy_mode: str) -> str | None:
         """Give the operator's mode; None when there is none, or when the policy's has been changed since."""

@@ -42,11 +42,17 @@ class Entry(NamedTuple):
 
 
 class _Source:
-    __slots__ = ("entries", "followed")
+    """The entries, until when a device is followed, and how many answers are awaited.
+
+    Answers to what was not read, as it came from somebody banned, are not kept: they would push out what led to that.
+    """
+
+    __slots__ = ("awaited", "entries", "followed")
 
     def __init__(self) -> None:
         self.entries: list[Entry] = []
         self.followed: Instant = 0
+        self.awaited = 0
 
 
 class Journal:
@@ -90,7 +96,8 @@ class Journal:
         return _NOTHING
 
     def _answered(self, event: Answered) -> Sequence[Finding]:
-        if event.standing is _STRANGER or self._follows(event):
+        source = self._sources.get(sender_key(event.source))
+        if source is not None and source.awaited and (event.standing is _STRANGER or event.at < source.followed):
             self._note(event, event.response.raw, sent=True, proven=False)
         return _NOTHING
 
@@ -102,17 +109,19 @@ class Journal:
     def _failed(self, event: AuthFailed) -> Sequence[Finding]:
         source = self._source(event.source)
         source.followed = event.at + FOLLOWED
+        source.awaited = source.awaited or 1  # the answer that said so
         if event.proven:
             self._sources.keep(sender_key(event.source))
         return _NOTHING
 
-    def _follows(self, event: Asked | Answered) -> bool:
+    def _follows(self, event: Asked) -> bool:
         source = self._sources.get(sender_key(event.source))
         return source is not None and event.at < source.followed
 
     def _note(self, event: Asked | Answered | Unread, raw: bytes, *, sent: bool, proven: bool) -> None:
         source = self._source(event.source)
         entries = source.entries
+        source.awaited = max(0, source.awaited - 1) if sent else min(source.awaited + 1, EACH)
         if len(entries) >= EACH:
             del entries[0]
         entries.append(Entry(event.at, event.source, event.port, event.transport, sent, len(raw), raw[:LONGEST]))

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from sipguard.address import parse_network
-from sipguard.control.orders import Answer, Args, names_of, order_of, outcome, serve
+from sipguard.control.orders import Answer, Args, asked_about, names_of, order_of, outcome, serve
 from sipguard.errors import AdapterError
 from sipguard.model import (
     SECOND,
@@ -56,6 +56,14 @@ def test_every_request_gets_one_reply(message: dict[str, Any], ok: bool) -> None
     assert (reply["t"], reply["id"], reply["ok"]) == ("reply", message.get("id", 0), ok)
     assert ("body" in reply) is ok
     assert ("error" in reply) is not ok
+
+
+def test_a_question_is_about_a_network_or_a_name() -> None:
+    assert asked_about({"network": "192.0.2.7"}) == NETWORK
+    assert asked_about({"account": "192.0.2.7"}) == "192.0.2.7"
+    for args in ({}, {"network": "x"}, {"network": None}, {"account": 1}, {"account": ["x"]}):
+        with pytest.raises((KeyError, TypeError, ValueError)):
+            asked_about(args)
 
 
 def test_names_are_names() -> None:

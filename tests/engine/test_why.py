@@ -264,3 +264,12 @@ def test_an_address_that_becomes_our_own_is_said_to_be() -> None:
     assert told["spared"] == "own"
     assert "block" not in [each["what"] for each in told["in_force"]]
     assert told["ladder"]["next_seconds"] * 10**9 > MINUTE
+
+
+def test_answers_to_what_is_not_read_push_out_nothing() -> None:
+    story = Story()
+    for _ in range(12):
+        story.guess(BAD)  # banned by the fifth; while the guard observes, the PBX goes on answering
+    told = why(story, BAD)["messages"]
+    assert [each["from"] for each in told] == [BAD, "pbx"] * 3
+    assert told[-2]["at"] < story.now / 10**9 - 0.01
