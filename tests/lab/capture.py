@@ -41,7 +41,7 @@ def recording(
     yield made
     until(lambda: _all_written(tcpdump), "tcpdump writing what the kernel gave it")
     tcpdump.signal(signal.SIGINT)
-    tcpdump.wait(seconds=10.0)
+    tcpdump.wait(seconds=30.0)
     made.packets, received, dropped = _counts(tcpdump)
     if dropped or made.packets != received:
         raise LabError(f"tcpdump wrote {made.packets} of {received} packets, {dropped} dropped")

@@ -10,7 +10,7 @@ from tests.lab.errors import LabError
 POLL_SECONDS = 0.02
 
 
-def until(condition: Callable[[], bool], what: str, *, seconds: float = 10.0) -> None:
+def until(condition: Callable[[], bool], what: str, *, seconds: float = 30.0) -> None:
     """Return as soon as `condition` holds. Raises LabError naming `what` when it does not within `seconds`."""
     deadline = time.monotonic() + seconds
     while not condition():

@@ -83,7 +83,7 @@ class Guard:
     def stop(self) -> int:
         """End it as systemd does, and return its exit code."""
         self.process.signal(signal.SIGTERM)
-        return self.process.wait(seconds=10.0)
+        return self.process.wait(seconds=30.0)
 
     def ask(self, verb: str, **args: Any) -> Any:
         """Put a request to the control socket."""

@@ -38,7 +38,7 @@ class Machine:
         self.world = world
         self.etc = etc
         self._nspawn = nspawn
-        until(lambda: bool(self._leader()) or not nspawn.alive, "a container", seconds=20)
+        until(lambda: bool(self._leader()) or not nspawn.alive, "a container", seconds=60)
         self._init = self._leader()
         if not self._init:
             pytest.skip(f"needs a host on which systemd-nspawn can boot: {nspawn.output}{nspawn.errors}")
@@ -109,7 +109,7 @@ def machine(world: World) -> Iterator[Machine]:
         )
         made = Machine(world, nspawn, etc)
         try:
-            until(made.booted, "the system up", seconds=60)
+            until(made.booted, "the system up", seconds=120)
             made.run("systemd-sysusers", "sipguard.conf")
             yield made
         finally:

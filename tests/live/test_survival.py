@@ -43,7 +43,7 @@ def test_bans_outlive_the_packet_process_and_are_known_again(stage: Lab, number:
         until(lambda: guard.ask("bans")["total"] == 1, "the ban on disk")
         keeper = guard.keeper
         guard.process.signal(number)
-        assert guard.process.wait(seconds=10.0) == (0 if number == signal.SIGTERM else -number)
+        assert guard.process.wait(seconds=30.0) == (0 if number == signal.SIGTERM else -number)
         until(lambda: gone(keeper), "the keeper following")
         before = blocked(world.pbx)[address]
         assert before["expires"] > 3500
@@ -83,8 +83,9 @@ def test_a_stuck_keeper_delays_the_start_but_does_not_prevent_it(stage: Lab) -> 
         os.mkfifo(fifo)  # who opens it waits for ever
         guard.launch()
         with Client(world.attacker, world.pbx.v4, address="203.0.113.93") as second:
-            until(lambda: guess_until_silent(second) < 40, "a ban without a keeper", seconds=20)
-        assert {address, "203.0.113.93"} <= set(blocked(world.pbx))
+            until(lambda: guess_until_silent(second) < 40, "silence without a keeper")
+            until(lambda: "203.0.113.93" in blocked(world.pbx), "a ban without a keeper")
+        assert address in blocked(world.pbx)
         assert not answered(client)
 
 
@@ -121,7 +122,7 @@ def test_off_works_with_a_dead_guard_and_holds_for_the_next_one(stage: Lab) -> N
     with guarding(world, "dead") as guard, Client(world.attacker, world.pbx.v4, address=address) as client:
         guard.ban(address)
         guard.process.signal(signal.SIGKILL)
-        guard.process.wait(seconds=5.0)
+        guard.process.wait(seconds=30.0)
         assert not answered(client)
         guard.cli("off")
         assert answered(client)
@@ -138,7 +139,7 @@ def test_a_bad_policy_ends_the_start_with_78_and_changes_nothing(stage: Lab) -> 
     before = rules(world.pbx)
     guard.write(top='ports = ["sip"]\nstranger = "open"\nallowed = ["10.0.0.0/33"]\n')
     running = guard.launch()
-    assert running.wait(seconds=10.0) == 78
+    assert running.wait(seconds=30.0) == 78
     assert "stranger" in running.errors
     assert "10.0.0.0/33" not in running.output
     assert rules(world.pbx) == before
@@ -149,7 +150,7 @@ def test_a_second_guard_is_stopped_by_the_first(stage: Lab) -> None:
     with guarding(world, "first") as first:
         second = Guard(world.pbx, world.directory / "second", mode="observe")
         before = rules(world.pbx)
-        assert second.launch().wait(seconds=15.0) == 69
+        assert second.launch().wait(seconds=30.0) == 69
         assert "taken by another process" in second.process.errors
         assert rules(world.pbx) == before
         assert first.packet["mode"] == "enforce"

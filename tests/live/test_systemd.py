@@ -74,7 +74,7 @@ def test_it_comes_back_from_a_kill_of_everything_and_bans_stay(unit: Machine) ->
         unit.systemctl("kill", "-s", "KILL", "sipguard.service")
         assert address in blocked(unit.world.pbx)
         assert not answered(client)
-        until(lambda: active(unit) and unit.shown("MainPID") != before, "the guard being back", seconds=30)
+        until(lambda: active(unit) and unit.shown("MainPID") != before, "the guard being back", seconds=60)
         assert not answered(client)
         assert address in unit.run("/opt/sipguard/bin/sipguard", "bans")
 
@@ -121,5 +121,5 @@ def test_a_guard_that_no_longer_turns_is_started_again(unit: Machine) -> None:
         guess_until_silent(client)
         before = unit.shown("MainPID")
         unit.run("kill", f"-{signal.SIGSTOP.value}", before)
-        until(lambda: active(unit) and unit.shown("MainPID") != before, "the guard being back", seconds=40)
+        until(lambda: active(unit) and unit.shown("MainPID") != before, "the guard being back", seconds=60)
         assert not answered(client)
