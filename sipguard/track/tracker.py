@@ -136,6 +136,7 @@ class Tracker:
         elif heard.flow is not None:
             proven = heard.flow.proven
         attempt = Attempt(at, heard.source_port, chosen, fingerprint(request), excuse, proven=proven)
+        attempt.ambiguous = any(each.username != chosen.username for each in request.credentials)
         if request.method == "REGISTER":
             attempt.agent = (request.header("user-agent") or b"")[:_AGENT]
             contacts = request.contacts
@@ -218,6 +219,8 @@ class Tracker:
             self._transactions.again(key, attempt)
             return _NOTHING
         method = response.cseq_method
+        if attempt.ambiguous:  # which of several names was let in is not known: nobody earns anything
+            return _NOTHING
         self._nonces.accepted(attempt.nonce)
         proven = attempt.proven or (heard.flow is not None and heard.flow.proven)
         success = AuthSucceeded(at, heard.target, attempt.port, heard.transport, attempt.account, method, proven=proven)
