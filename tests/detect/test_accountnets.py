@@ -78,7 +78,7 @@ def test_capitals_and_a_domain_behind_the_name_hide_nothing() -> None:
     told = Story(load(TEXT.replace('"1001"', '"bob"')))
     told.register(ELSEWHERE, user="BOB")
     told.register("203.0.113.67", user="bob@pbx")
-    assert len(pairs(told)) == 3
+    assert len(pairs(told)) == 2
 
 
 def test_another_port_is_the_same_place_and_is_told_once_an_hour_where_it_is_only_reported() -> None:
@@ -97,7 +97,7 @@ def test_a_quarantine_is_laid_on_again_when_half_of_it_is_over_and_not_before() 
     for _ in range(25):
         told.register(ELSEWHERE)
         told.wait(3601)
-    assert len(pairs(told)) == 2
+    assert len(pairs(told)) == 3
 
 
 def test_its_table_is_bounded() -> None:
