@@ -86,6 +86,7 @@ class Tracker:
         elif heard.flow is not None:
             proven = heard.flow.proven
         attempt = Attempt(at, heard.source_port, chosen, fingerprint(request), excuse, proven=proven)
+        attempt.ambiguous = any(each.username != chosen.username for each in request.credentials)
         if request.method == "REGISTER":
             contacts = request.contacts
             own = contacts[0].expires if contacts else None
@@ -168,6 +169,8 @@ class Tracker:
             self._transactions.again(key, attempt)
             return _NOTHING
         method = response.cseq_method
+        if attempt.ambiguous:  # which of several names was let in is not known: nobody earns anything
+            return _NOTHING
         self._nonces.accepted(attempt.nonce)
         proven = attempt.proven or (heard.flow is not None and heard.flow.proven)
         success = AuthSucceeded(at, heard.target, attempt.port, heard.transport, attempt.account, method, proven=proven)

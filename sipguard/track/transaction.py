@@ -35,7 +35,7 @@ No port: a response may go to another one (RFC 3261 section 18.2.2).
 class Attempt:
     """One credential that was sent and waits for its answer. Nothing of the credential is kept but a fingerprint."""
 
-    __slots__ = ("account", "at", "contact", "excuse", "expires", "mark", "nonce", "port", "proven")
+    __slots__ = ("account", "ambiguous", "at", "contact", "excuse", "expires", "mark", "nonce", "port", "proven")
 
     def __init__(
         self, at: Instant, port: int, chosen: Credentials, mark: bytes, excuse: Excuse, *, proven: bool
@@ -47,6 +47,7 @@ class Attempt:
         self.mark = mark
         self.excuse = excuse  # judged as the PBX judges: when the credential arrived, not when it was answered
         self.proven = proven
+        self.ambiguous = False  # credentials of several users came together
         self.contact = b""
         self.expires: int | None = None
 

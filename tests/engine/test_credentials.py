@@ -275,6 +275,18 @@ def test_a_stranger_cannot_speak_in_the_pbxs_name_from_outside(monkeypatch: pyte
     assert story.held(SetName.TRUSTED) == [GUESSER]
 
 
+def test_a_credential_beside_ones_own_earns_its_user_nothing() -> None:
+    story = Story()
+    own = story.challenge(GUESSER, user="own")
+    story.answer(story.ask(GUESSER, own, user="own"), 200, extra=f"Contact: <sip:own@{GUESSER}:5062>;expires=1")
+    story.wait(2)
+    fresh = story.challenge(GUESSER, user="own")
+    other = f'Authorization: Digest username="victim", realm="pbx", nonce="{fresh}", response="{0:032x}"'
+    sent = story.ask(GUESSER, own, user="own", extra=other)
+    story.answer(sent, 200, extra=f"Contact: <sip:own@{GUESSER}:5062>;expires=3600")
+    assert story.held(SetName.TRUSTED) == []
+
+
 def test_an_unanswered_guess_is_given_up_and_never_counted() -> None:
     story = Story()
     for _ in range(10):
