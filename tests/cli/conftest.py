@@ -33,7 +33,7 @@ class Guard:
         self.packet.start()
         self.packet.state()
         self._turns.start()
-        end = time.monotonic() + 20
+        end = time.monotonic() + 60
         while not self._answers():
             assert time.monotonic() < end
 

@@ -67,7 +67,7 @@ def test_events_are_followed_until_the_reader_leaves(guard: Guard) -> None:
     seen = [json.loads(follower.stdout.readline())["n"] for _ in range(3)]
     assert seen == list(range(seen[0], seen[0] + 3))
     follower.stdout.close()
-    assert follower.wait(timeout=20) == 0
+    assert follower.wait(timeout=60) == 0
     teller.join()
 
 
