@@ -74,13 +74,15 @@ class _Source:
     def __init__(self) -> None:
         self.proven: list[tuple[Instant, Account]] = []
         self.unproven: list[tuple[Instant, Account]] = []
-        self.excused: dict[Account, int] = {}
-        self.newcomers: set[Account] = set()
+        self.excused: dict[Account, int] | None = None  # made when needed: of most sources nothing is ever excused
+        self.newcomers: dict[Account, None] | None = None
 
     def forgive(self, account: Account) -> None:
         """Forget an account's failures: it has succeeded."""
-        self.excused.pop(account, None)
-        self.newcomers.discard(account)
+        if self.excused is not None:
+            self.excused.pop(account, None)
+        if self.newcomers is not None:
+            self.newcomers.pop(account, None)
         self.proven = [mark for mark in self.proven if mark[1] != account]
         self.unproven = [mark for mark in self.unproven if mark[1] != account]
 
@@ -88,12 +90,14 @@ class _Source:
         """Use up one excuse; False when there is none left."""
         account = event.account
         if event.registered:
+            self.excused = self.excused or {}
             used = self.excused.get(account, 0)
             self.excused[account] = used + 1
             return used < config.excused
+        self.newcomers = self.newcomers or {}
         if account in self.newcomers or len(self.newcomers) >= config.newcomers:
             return False
-        self.newcomers.add(account)
+        self.newcomers[account] = None
         return True
 
 
