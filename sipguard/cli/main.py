@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable, Mapping
 from importlib import import_module
+from pathlib import Path
 
 import typer
 
@@ -58,4 +60,17 @@ def _group() -> None:
 def main() -> None:
     """Run the command that the arguments name."""
     named = sys.argv[1] if len(sys.argv) > 1 else ""
-    application([named] if named in COMMANDS else COMMANDS)()
+    try:
+        application([named] if named in COMMANDS else COMMANDS)()
+    finally:
+        if sys.stdout is not None:  # as when it was closed before we began
+            _say_the_rest()
+
+
+def _say_the_rest() -> None:
+    """Write what is still held back; when its reader has gone, nowhere: else Python complains and exits with 120."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        with Path(os.devnull).open("w") as nowhere:
+            os.dup2(nowhere.fileno(), sys.stdout.fileno())

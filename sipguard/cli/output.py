@@ -57,7 +57,6 @@ def guarded() -> Iterator[None]:
     except client.DeniedError as error:
         fail(_DENIED.get(error.kind, EX_UNAVAILABLE), error.what)
     except BrokenPipeError:  # the reader of our output has gone: no reason to complain
-        sys.stderr.close()
         raise typer.Exit(0) from None
 
 

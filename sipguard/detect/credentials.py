@@ -83,13 +83,15 @@ class _Source:
         self.slow_unproven: Crowd | None = None
         self.proven: list[tuple[Instant, Account]] = []
         self.unproven: list[tuple[Instant, Account]] = []
-        self.excused: dict[Account, int] = {}
-        self.newcomers: dict[Account, None] = {}  # a set, but smaller when empty
+        self.excused: dict[Account, int] | None = None  # made when needed: of most sources nothing is ever excused
+        self.newcomers: dict[Account, None] | None = None
 
     def forgive(self, account: Account) -> None:
         """Forget an account's failures: it has succeeded."""
-        self.excused.pop(account, None)
-        self.newcomers.pop(account, None)
+        if self.excused is not None:
+            self.excused.pop(account, None)
+        if self.newcomers is not None:
+            self.newcomers.pop(account, None)
         for slow in (self.slow_proven, self.slow_unproven):
             if slow is not None:
                 slow.forget(_party(account))
@@ -114,9 +116,11 @@ class _Source:
         """Use up one excuse; False when there is none left."""
         account = event.account
         if event.registered:
+            self.excused = self.excused or {}
             used = self.excused.get(account, 0)
             self.excused[account] = used + 1
             return used < config.excused
+        self.newcomers = self.newcomers or {}
         if account in self.newcomers or len(self.newcomers) >= config.newcomers:
             return False
         self.newcomers[account] = None

@@ -59,8 +59,9 @@ def read_tag(value: bytes) -> bytes:
     """Give the tag of a From or To value, b"" when there is none."""
     _, found, tag = value.rpartition(b";tag=")
     if not found:
-        if b";" not in value or value.find(b">") == len(value) - 1:
-            return b""
+        semicolon = value.find(b";")
+        if semicolon < 0 or (value.find(b">") == len(value) - 1 and value.rfind(b'"') < value.find(b"<") < semicolon):
+            return b""  # nothing follows the address, and what looks like a parameter is one of its URI's
     elif value.count(b";") <= MAX_PARAMETERS:  # of more, only the careful way knows which are read
         if tag.isalnum():
             return tag

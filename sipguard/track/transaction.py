@@ -7,6 +7,7 @@ again is a retransmission. Answers under one key are taken in the order of the a
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from typing import TypeAlias
 
@@ -72,7 +73,8 @@ class Attempt:
 
 def account_of(credentials: Credentials) -> Account:
     """Name the account that a credential claims; of long names the end is hashed, for memory's sake."""
-    return Account(_short(credentials.username), _short(credentials.realm))
+    realm = credentials.realm
+    return Account(_short(credentials.username), _short_again(realm) if len(realm) <= _LONGEST else _short(realm))
 
 
 def _short(name: bytes) -> str:
@@ -80,6 +82,10 @@ def _short(name: bytes) -> str:
     if len(text) <= _LONGEST:
         return text
     return f"{text[: _LONGEST - 17]}~{hashlib.blake2b(name, digest_size=8).hexdigest()}"
+
+
+# All accounts of a PBX have one realm: one string for all of them, and not one for each.
+_short_again = functools.lru_cache(maxsize=64)(_short)
 
 
 def key_of(far: Address, message: SipMessage) -> Key:

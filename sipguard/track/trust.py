@@ -22,7 +22,7 @@ PROBATION: Span = HOUR
 _Failures: TypeAlias = tuple[
     tuple[Account, int, Instant], ...
 ]  # how often, and when last; a tuple is a third of a dict
-_DOUBTED = 20_000  # places whose failures are remembered: the proven ones, and as many of those that anybody can cause
+_DOUBTED = 10_000  # places whose failures are remembered: the proven ones, and as many of those that anybody can cause
 _ACCOUNTS = 4  # the latest; more need not be told apart
 _FAILURES = 2
 _OFFICE = 3

@@ -94,6 +94,7 @@ def run(sources: int, *, by_itself: bool) -> dict[str, Any]:
     engine.feed(1, Names(Role.OWN, "host", (Network(_PBX, 32),)))
     memory = None if by_itself else Memory()
     if memory is not None:
+        memory.pause()
         memory.settle()
     idle, pauses, fed = resident(), Pauses(), 0
     began = time.process_time_ns()

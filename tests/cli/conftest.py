@@ -33,7 +33,7 @@ class Guard:
         self.packet.start()
         self.packet.state()
         self._turns.start()
-        end = time.monotonic() + 20
+        end = time.monotonic() + 60
         while not self._answers():
             assert time.monotonic() < end
 
@@ -61,7 +61,8 @@ class Guard:
             return [m["args"] for m in self.packet.got if m["t"] == "request" and m["verb"] == verb]
 
     def environment(self) -> dict[str, str]:
-        kept = {name: value for name, value in os.environ.items() if name not in ("SSH_CONNECTION", "COLUMNS")}
+        ours = ("SSH_CONNECTION", "COLUMNS", "PYTHONUNBUFFERED")
+        kept = {name: value for name, value in os.environ.items() if name not in ours}
         return kept | {"SIPGUARD_SOCKET": str(self.packet.socket), "PYTHONPATH": str(ROOT), "TERM": "xterm"}
 
     def run(self, *args: str, **more: str) -> subprocess.CompletedProcess[str]:

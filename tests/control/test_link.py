@@ -55,7 +55,7 @@ def linked(program: str) -> Iterator[Link]:
         link._child.end()
 
 
-def until(done: Callable[[], object], seconds: float = 10.0) -> None:
+def until(done: Callable[[], object], seconds: float = 30.0) -> None:
     deadline = time.monotonic() + seconds
     while not done():
         assert time.monotonic() < deadline
@@ -65,7 +65,7 @@ def until(done: Callable[[], object], seconds: float = 10.0) -> None:
 def heard(link: Link) -> Message:
     """Wait for what the keeper has heard."""
     link.pair.flush()
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30
     while (message := link.next()) is None:
         assert time.monotonic() < deadline
         select.select([link.pair], [], [], 0.1)

@@ -49,7 +49,7 @@ async def ask(path: Path, verb: str, **args: Any) -> Any:
 
 
 async def until(check: Callable[[], bool]) -> None:
-    end = time.monotonic() + 10
+    end = time.monotonic() + 30
     while not check():
         assert time.monotonic() < end, "never came true"
         await asyncio.sleep(0.01)

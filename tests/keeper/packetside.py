@@ -90,7 +90,7 @@ class PacketSide:
                     self.pair.send({"t": "reply", "id": message["id"], **answer})
         self.pair.flush()
 
-    def until(self, kind: str, deadline: float = 20) -> Message:
+    def until(self, kind: str, deadline: float = 60) -> Message:
         """Take turns until a message of a kind has come; take it out."""
         end = time.monotonic() + deadline
         while True:
@@ -101,7 +101,7 @@ class PacketSide:
             assert self.pair.open, f"the keeper ended: {self.ended()}"
             self.turn()
 
-    def settle(self, deadline: float = 20) -> None:
+    def settle(self, deadline: float = 60) -> None:
         """Take turns until everything is acknowledged."""
         end = time.monotonic() + deadline
         while self.pair.held:
@@ -123,7 +123,7 @@ class PacketSide:
     def ended(self) -> tuple[int, str]:
         """Wait for the keeper's end; give its exit code and log."""
         assert self.process is not None
-        code = self.process.wait(timeout=20)
+        code = self.process.wait(timeout=60)
         self.log.close()
         return code, (self.folder / "log").read_text()
 

@@ -1,6 +1,6 @@
 """The laboratory does what the live tests rely on."""
 
-from __future__ import gzip
+from __future__ import annotations
 
 import socket
 import subprocess

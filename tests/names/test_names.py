@@ -142,7 +142,7 @@ class Desk:
 
     async def until(self, check: Callable[[], bool]) -> None:
         task = asyncio.create_task(self.watch.run())
-        end = time.monotonic() + 10
+        end = time.monotonic() + 30
         while not check():
             assert time.monotonic() < end, f"never came true: {self.told} {self.alerts}"
             await asyncio.sleep(0.01)

@@ -39,7 +39,7 @@ class Desk:
         return Writer(path, self.written.append, lambda kind, _: self.alerts.append(kind), deltas=deltas, lines=10)
 
 
-async def until_true(check: object, deadline: float = 10) -> None:
+async def until_true(check: object, deadline: float = 30) -> None:
     assert callable(check)
     end = time.monotonic() + deadline
     while not check():
