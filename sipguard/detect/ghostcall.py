@@ -38,7 +38,6 @@ from sipguard.constraint import Between, Described, DurationBetween
 from sipguard.event import Answered, Asked, Event, Rang, Standing
 from sipguard.model import DAY, MINUTE, SECOND, Consequence, Finding, Instant, Span
 from sipguard.netset import NetSet
-from sipguard.sip.uri import user_of
 from sipguard.table import Table
 
 NAME = "ghostcall"
@@ -114,7 +113,7 @@ class Detector:
         request = event.request
         if request.method != "INVITE" or event.standing is not _STRANGER or event.repeated:
             return _NOTHING
-        user = user_of(request.uri)
+        user = request.uri_user
         if not (2 <= len(user) <= 6 and user.isdigit()):
             return _NOTHING
         if not self._config.private and _PRIVATE.covers(event.source):

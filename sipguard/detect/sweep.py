@@ -37,7 +37,6 @@ from sipguard.address import Address, sender_key, subject_of
 from sipguard.constraint import Between, Described, DurationBetween
 from sipguard.event import Answered, Asked, Event, Rang, Registered, Standing
 from sipguard.model import DAY, MINUTE, SECOND, Consequence, Finding, Instant, Span
-from sipguard.sip.uri import user_of
 from sipguard.table import Table
 
 NAME = "sweep"
@@ -121,7 +120,7 @@ class Detector:
         if knocks is None:
             knocks = {}
             self._sources.put(key, knocks, event.source)
-        user = request.to_user if method == "REGISTER" else user_of(request.uri)
+        user = request.to_user if method == "REGISTER" else request.uri_user
         door = zlib.crc32(event.target, event.target_port), zlib.crc32(user)
         call = zlib.crc32(request.call_id)
         last = knocks.get(door)
