@@ -34,7 +34,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, ClassVar, TypeAlias
 
 from sipguard.address import sender_key, show, subject_of
 from sipguard.constraint import Between, Count, Described, Matching
@@ -110,6 +110,8 @@ class Detector:
         "_tags",
         "handlers",
     )
+
+    strangers: ClassVar = frozenset({Asked})
 
     def __init__(self, config: Config) -> None:
         self._config = config

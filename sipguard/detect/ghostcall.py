@@ -31,7 +31,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, ClassVar, TypeAlias
 
 from sipguard.address import Address, parse_network, sender_key, subject_of
 from sipguard.constraint import Between, Described, DurationBetween
@@ -98,6 +98,9 @@ class Detector:
     """Follows strangers' calls to extensions until they ring, are answered or refused."""
 
     __slots__ = ("_attempts", "_calls", "_config", "handlers")
+
+    strangers: ClassVar = frozenset({Asked, Answered, Rang})
+    methods: ClassVar = frozenset({"INVITE"})
 
     def __init__(self, config: Config) -> None:
         self._config = config

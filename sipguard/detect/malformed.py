@@ -32,7 +32,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, ClassVar, TypeAlias
 
 from sipguard.address import Address, sender_key, subject_of
 from sipguard.constraint import Between, Described, DurationBetween
@@ -122,6 +122,8 @@ class Detector:
     """Adds up points by source."""
 
     __slots__ = ("_config", "_sources", "handlers")
+
+    strangers: ClassVar = frozenset({Asked, Unread})
 
     def __init__(self, config: Config) -> None:
         self._config = config

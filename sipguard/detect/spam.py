@@ -28,7 +28,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from sipguard.address import Address, sender_key, subject_of
 from sipguard.constraint import Between, Described, DurationBetween
@@ -61,6 +61,9 @@ class Detector:
     """Remembers for each source when it sent, and a checksum of the user, and whether the message shows whose it is."""
 
     __slots__ = ("_config", "_sources", "handlers")
+
+    strangers: ClassVar = frozenset({Asked})
+    methods: ClassVar = frozenset({"MESSAGE"})
 
     def __init__(self, config: Config) -> None:
         self._config = config

@@ -31,7 +31,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, ClassVar, TypeAlias
 
 from sipguard.address import Address, sender_key, subject_of
 from sipguard.constraint import Between, Described, DurationBetween
@@ -96,6 +96,8 @@ class Detector:
     """Remembers for each stranger the doors it knocked at last."""
 
     __slots__ = ("_config", "_most", "_sources", "handlers")
+
+    strangers: ClassVar = frozenset({Asked, Answered, Rang})
 
     def __init__(self, config: Config) -> None:
         self._config = config
