@@ -15,8 +15,8 @@ from sipguard.address import Address, Network, sender_key
 from sipguard.event import Answered, Asked, AuthFailed, Event, Standing, Unread
 from sipguard.model import MINUTE, SECOND, Finding, Instant, Span, Transport
 from sipguard.sip.fault import Fault
-from sipguard.sip.message import SipMessage
-from sipguard.sip.redact import redact
+from sipguard.sip.message import SipMessage, SipRequest
+from sipguard.sip.redact import redact, without_digest
 from sipguard.table import Table
 
 LONGEST = 1024
@@ -103,22 +103,22 @@ class Journal:
         request = event.request
         if event.standing is _STRANGER:
             if not event.repeated:
-                secret = bool(request.credentials) or _may_tell(request)
-                self._note(event, request.raw, sent=False, proven=event.shown, secret=secret)
+                self._note(event, request.raw, _shown(request), sent=False, proven=event.shown)
         elif self._follows(event):
-            self._note(event, request.raw, sent=False, proven=False, secret=True)
+            self._note(event, request.raw, _shown(request), sent=False, proven=False)
         return _NOTHING
 
     def _answered(self, event: Answered) -> Sequence[Finding]:
         source = self._sources.get(sender_key(event.source))
         if source is not None and source.awaited and (event.standing is _STRANGER or event.at < source.followed):
-            secret = _may_tell(event.response)
-            self._note(event, event.response.raw, sent=True, proven=False, secret=secret)
+            raw = event.response.raw
+            head = redact(raw[:LONGEST]) if _may_tell(event.response) else raw
+            self._note(event, raw, head, sent=True, proven=False)
         return _NOTHING
 
     def _unread(self, event: Unread) -> Sequence[Finding]:
         if event.standing is _STRANGER and event.faults != _KEEPALIVE:
-            self._note(event, event.raw, sent=False, proven=False, secret=True)
+            self._note(event, event.raw, redact(event.raw[:LONGEST]), sent=False, proven=False)
         return _NOTHING
 
     def _failed(self, event: AuthFailed) -> Sequence[Finding]:
@@ -133,7 +133,9 @@ class Journal:
         source = self._sources.get(sender_key(event.source))
         return source is not None and event.at < source.followed
 
-    def _note(self, event: Asked | Answered | Unread, raw: bytes, *, sent: bool, proven: bool, secret: bool) -> None:
+    def _note(
+        self, event: Asked | Answered | Unread, raw: bytes, head: bytes | Sequence[str], *, sent: bool, proven: bool
+    ) -> None:
         source = self._source(event.source)
         entries = source.entries
         source.awaited = max(0, source.awaited - 1) if sent else min(source.awaited + 1, EACH)
@@ -142,9 +144,9 @@ class Journal:
                 self._sources.touch(sender_key(event.source))
             if len(entries) >= EACH:
                 del entries[0]
-        head = raw if len(raw) <= LONGEST else raw[:LONGEST]
-        shown = redact(head) if secret else head
-        entries.append(Entry(event.at, event.source, event.port, event.transport, sent, len(raw), shown))
+        if len(head) > LONGEST:
+            head = head[:LONGEST]
+        entries.append(Entry(event.at, event.source, event.port, event.transport, sent, len(raw), head))
         if proven:
             self._sources.keep(sender_key(event.source))
 
@@ -159,6 +161,15 @@ class Journal:
     def counters(self) -> dict[str, int]:
         """Give the fill and the evictions."""
         return {"journal_sources": len(self._sources), "journal_sources_evicted": self._sources.evicted}
+
+
+def _shown(request: SipRequest) -> bytes | Sequence[str]:
+    """Give what may be kept of a request."""
+    if _may_tell(request):
+        return redact(request.raw[:LONGEST])
+    if not request.credentials:
+        return request.raw
+    return without_digest(request) or redact(request.raw[:LONGEST])
 
 
 def _may_tell(message: SipMessage) -> bool:
