@@ -171,7 +171,7 @@ class Engine:
     def counters(self) -> dict[str, int]:
         """Give what was counted, by name."""
         counts = dict(self._counts)
-        for part in (self._intake, self._tracker, self._trusts, self._force, self._feeds, self._journal):
+        for part in (self._intake, self._tracker, self._trusts, self._judge, self._force, self._feeds, self._journal):
             counts.update(part.counters())
         for detector in self._detectors:
             counts.update(detector.counters())
@@ -214,9 +214,11 @@ class Engine:
         elif isinstance(event, Asked) and self._feeds:
             actions.extend(self._feeds.asked(event))
         for handle in self._listeners.of(event):
-            for finding in handle(event):
-                self._counts["findings"] += 1
-                actions.extend(self._judge.find(finding))
+            findings = handle(event)
+            if findings:
+                self._counts["findings"] += len(findings)
+                for finding in findings:
+                    actions.extend(self._judge.find(finding))
 
     def _trust(self, event: Event, actions: list[Action]) -> None:
         at, place = event.at, subject_of(event.source)

@@ -66,12 +66,16 @@ class NetSet:
             length: _merged(spans) for length, spans in by_length.items()
         }
 
+    def __bool__(self) -> bool:
+        """Tell whether there is any address in it."""
+        return any(firsts for firsts, _ in self._spans.values())
+
     def covers(self, address: Address) -> bool:
         """Tell whether an address lies in one of the networks. An IPv4-mapped address counts as the IPv4 one."""
         if len(address) == 16 and address.startswith(_MAPPED):
             address = address[12:]
         spans = self._spans.get(len(address))
-        if spans is None or not spans[0]:
+        if spans is None:
             return False
         index = bisect_right(spans[0], address)
         return index > 0 and address <= spans[1][index - 1]

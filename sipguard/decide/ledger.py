@@ -90,6 +90,10 @@ class Ledger:
         """Tell whether the sender of a packet from this address is in the set of the trusted."""
         return (address if len(address) == 4 else address[:8]) in self._trusted
 
+    def size(self, name: SetName) -> int:
+        """Count the elements of one set."""
+        return len(self._ends[name])
+
     def held(self, name: SetName) -> Iterable[Network]:
         """Go through the elements of one set, in the order they came."""
         return self._ends[name].keys()

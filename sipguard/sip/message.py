@@ -102,7 +102,8 @@ class SipMessage:
 
     def header(self, name: str) -> bytes | None:
         """Give the first value of a header that is not empty, unfolded and stripped; None when it is not there."""
-        value = self._headers().get(name)
+        first = self._first
+        value = (self._sort() if first is None else first).get(name)
         return None if value is None else value.strip()
 
     def headers(self, name: str) -> Sequence[bytes]:
@@ -261,8 +262,11 @@ class SipMessage:
         found = self._challenges
         if found is None:
             values = (*self.headers("www-authenticate"), *self.headers("proxy-authenticate"))[:MAX_CREDENTIALS]
-            sets = [one for value in values for one in parse_challenges(value)]
-            found = self._challenges = tuple(sets[:MAX_CREDENTIALS])
+            if len(values) == 1:
+                sets = parse_challenges(values[0])
+            else:
+                sets = tuple([one for value in values for one in parse_challenges(value)])
+            found = self._challenges = sets[:MAX_CREDENTIALS]
         return found
 
     @property

@@ -60,7 +60,9 @@ class Tracker:
             return self._passages.passed(at, heard)
         side = self._sides.sender(heard)
         flow = heard.flow
-        if flow is not None and flow.conflicts and not flow.told and side is not _NOBODY:
+        if flow is None:
+            return self._heard(at, heard, side)
+        if flow.conflicts and not flow.told and side is not _NOBODY:
             flow.told = True
             far = (heard.source, heard.source_port) if side is _FAR else (heard.target, heard.target_port)
             return (self._asking.rewritten(at, flow, far), *self._heard(at, heard, side))
