@@ -16,6 +16,7 @@ from sipguard.decide.exempt import RESERVED, Exempt
 from sipguard.decide.force import Force
 from sipguard.decide.wards import Ward
 from sipguard.model import (
+    EVERY_OTHER,
     Account,
     Action,
     Consequence,
@@ -101,7 +102,7 @@ class Judge:
         if registered:
             ward = self._collateral.ward(at, subject, finding.accounts, registered)
             if ward is not None:
-                if self._in_force(at, consequence, ward) or self._said_lately(finding):
+                if self._in_force(at, consequence, ward) or self._said_lately(finding, ward):
                     return []
                 return self._force.quarantine(at, ward, because, rule, reason="collateral")
             if not finding.accounts:  # not a matter of passwords: a place with devices is reported, not banned
@@ -169,10 +170,14 @@ class Judge:
             return wards.quarantined_until(ward) > at + config.quarantine // 2
         return consequence in _SHIELDING and wards.shielded_until(ward) > at + config.shield // 2
 
-    def _said_lately(self, finding: Finding) -> bool:
-        """Tell whether the same was said a moment ago: whoever sends on and on must not fill the records."""
+    def _said_lately(self, finding: Finding, ward: Pair | None = None) -> bool:
+        """Tell whether the same was said a moment ago: whoever sends on and on must not fill the records.
+
+        That one phone fails and that somebody tries many accounts are two things to say of a place.
+        """
         subject = finding.subject
-        key = (finding.detector, subject, finding.identifier)
+        many = ward is not None and ward.account == EVERY_OTHER
+        key = (finding.detector, subject, finding.identifier + " of many" * many)
         last = self._told.get(key)
         if last is not None and finding.at - last < self._force.config.ban.throttle // 2:
             return True
