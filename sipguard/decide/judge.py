@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from sipguard.address import Network, subject_of
 from sipguard.decide.collateral import Collateral
 from sipguard.decide.exempt import RESERVED, Exempt
-from sipguard.decide.force import Force
+from sipguard.decide.force import COLLATERAL, Force
 from sipguard.decide.wards import Ward
 from sipguard.model import (
     EVERY_OTHER,
@@ -104,7 +104,7 @@ class Judge:
             if ward is not None:
                 if self._in_force(at, consequence, ward) or self._said_lately(finding, ward):
                     return []
-                return self._force.quarantine(at, ward, because, rule, reason="collateral")
+                return self._force.quarantine(at, ward, because, rule, reason=COLLATERAL)
             if not finding.accounts:  # not a matter of passwords: a place with devices is reported, not banned
                 return self._once(finding, DecisionVerdict.REPORT, rule, "trusted")
         return self._ban(at, subject, because, rule)
