@@ -185,10 +185,13 @@ class Force:
         return [Record(at, decision), Alert(at, "shield", str(account), text)]
 
     def free(self, at: Instant, ward: Ward, reason: str) -> list[Action]:
-        """End every quarantine and shield of a subject; empty when there was none."""
+        """End every quarantine and shield of a subject, and the watch on its place; empty when there was none."""
         if not self.wards.release(ward):
             return []
-        return [Record(at, Decision(at, DecisionVerdict.RELEASE, ward, 0, ("order",), "order", reason))]
+        told: list[Action] = [Record(at, Decision(at, DecisionVerdict.RELEASE, ward, 0, ("order",), "order", reason))]
+        if isinstance(ward, Pair) and not self.wards.of(ward.network):
+            told += self.release(at, SetName.WATCHED, ward.network, ("order",))
+        return told
 
     def next_deadline(self) -> Instant | None:
         """Give the next instant at which something may end."""

@@ -148,13 +148,19 @@ class Judge:
 
     def order(self, at: Instant, order: Order) -> list[Action]:
         """Do what the operator says, but never ban an exempt address, which is answered with an `exempt` decision."""
-        network = _widened(order.network)
+        reason = order.reason or order.by
+        network = order.subject if isinstance(order.subject, str) else _widened(order.subject)
+        if order.verb is OrderVerb.RELEASE:
+            wards = self._force.wards.of(network)
+            return [action for ward in wards for action in self._force.free(at, ward, reason)]
+        if isinstance(network, str):
+            return []
         if order.verb is OrderVerb.UNBAN:
-            return self._force.unban(at, network, order.reason or order.by)
+            return self._force.unban(at, network, reason)
         if spared := self.spared(network):
             why = f"{network} is {_ROLES.get(spared, spared)}"
             return [Record(at, Decision(at, DecisionVerdict.EXEMPT, network, 0, ("order",), spared, why))]
-        return self._force.ban(at, network, ("order",), "order", span=order.span, reason=order.reason or order.by)
+        return self._force.ban(at, network, ("order",), "order", span=order.span, reason=reason)
 
     # --- Saying things once -------------------------------------------------------------------------------------------
 

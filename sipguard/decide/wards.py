@@ -23,12 +23,13 @@ _NOT: tuple[Instant, bool] = (0, False)
 class Wards:
     """What is in force, by subject; at most `most` of each kind, of which the oldest goes first."""
 
-    __slots__ = ("_due", "_quarantined", "_shielded")
+    __slots__ = ("_due", "_pushed", "_quarantined", "_shielded")
 
     def __init__(self, most: int) -> None:
         self._quarantined: Table[Ward, tuple[Instant, bool]] = Table(most)  # the end, and whether trust is withheld
         self._shielded: Table[Account, Instant] = Table(most)
-        self._due: list[tuple[Instant, Ward]] = []
+        self._due: list[tuple[Instant, int, Ward]] = []  # the number between keeps an account from being compared
+        self._pushed = 0
 
     def quarantine(self, ward: Ward, until: Instant, *, doubted: bool) -> None:
         """Put an account, or an account of one place, under quarantine until then.
@@ -78,6 +79,14 @@ class Wards:
         for account in self._shielded:
             yield DecisionVerdict.SHIELD, account, self._shielded.get(account) or 0
 
+    def of(self, whose: Network | str) -> list[Ward]:
+        """List what is in force on the accounts of a name, wherever, or on accounts as used from within a network."""
+        found = dict.fromkeys(ward for _, ward, _ in self.all())
+        if isinstance(whose, str):
+            name = whose.casefold()
+            return [ward for ward in found if name in _account(ward).called() and _account(ward) != EVERY_OTHER]
+        return [ward for ward in found if isinstance(ward, Pair) and whose.covers(ward.network.address)]
+
     def quarantined_until(self, ward: Ward) -> Instant:
         """Give the end of a subject's own quarantine, 0 when it is under none."""
         return (self._quarantined.get(ward) or _NOT)[0]
@@ -93,7 +102,7 @@ class Wards:
     def advance(self, now: Instant) -> None:
         """End what has run out."""
         while self._due and self._due[0][0] <= now:
-            until, ward = heapq.heappop(self._due)
+            until, _, ward = heapq.heappop(self._due)
             if self.quarantined_until(ward) == until:
                 self._quarantined.pop(ward)
             if not isinstance(ward, Pair) and self._shielded.get(ward) == until:
@@ -104,7 +113,12 @@ class Wards:
         return {"quarantined": len(self._quarantined), "shielded": len(self._shielded)}
 
     def _push(self, until: Instant, ward: Ward) -> None:
-        heapq.heappush(self._due, (until, ward))
+        self._pushed += 1
+        heapq.heappush(self._due, (until, self._pushed, ward))
         if len(self._due) > 4 * self._quarantined.most:
-            self._due = [(end, each) for _, each, end in self.all()]
+            self._due = [(end, number, each) for number, (_, each, end) in enumerate(self.all())]
             heapq.heapify(self._due)
+
+
+def _account(ward: Ward) -> Account:
+    return ward.account if isinstance(ward, Pair) else ward

@@ -90,6 +90,15 @@ def test_the_owner_whose_password_was_found_keeps_the_trust_he_has() -> None:
     assert story.held(SetName.TRUSTED) == [HOME]
 
 
+def test_an_account_and_its_use_from_one_place_may_come_under_quarantine_in_one_instant() -> None:
+    text = NETWORKS + '[detect.credentials]\nthen = "report"\n[detect.fingerprint]\nthen = "report"\n'
+    story = Story(load(text))
+    find(story)
+    assert sorted(wards(story)) == ["1001@pbx", f"1001@pbx from {ELSEWHERE}"]
+    story.wait(25 * 3600)
+    assert story.engine.counters()["quarantined"] == 0
+
+
 def test_a_doubt_outlives_a_restart() -> None:
     before = Story(FOUND)
     find(before)
