@@ -17,8 +17,8 @@ Known false alarms
     carries more than `base` calls in `window`.
 
 Ways around it
-    Less than the budget; many sources; requests that pretend to belong to a dialog (with a To-tag), which are no event
-    and left to the kernel's own meters.
+    Less than the budget; many sources; requests within a call that the PBX has let ring, and in the hour after
+    a start all with a To-tag: they are no event, and left to the kernel's own meters.
 
 Options
     enabled, base, device, window, memory, devices, sources, then
