@@ -20,6 +20,7 @@ from sipguard.decide.force import COLLATERAL, Force
 from sipguard.decide.force import Config as ForceConfig
 from sipguard.decide.judge import Judge
 from sipguard.detect.catalogue import Detector, consequences, detectors
+from sipguard.detect.listeners import Listeners
 from sipguard.event import Asked, AuthFailed, Event, Recalled, Registered, Standing, Unregistered
 from sipguard.explain import Parts, why
 from sipguard.intake import Intake
@@ -35,7 +36,6 @@ from sipguard.model import (
     DecisionVerdict,
     Enforced,
     Feed,
-    Finding,
     Flow,
     Frame,
     Held,
@@ -66,6 +66,7 @@ Input: TypeAlias = model.Input | Policy
 _NOTHING: tuple[Action, ...] = ()
 _DROPPED = Verdict(VerdictKind.DROP)
 _NEVER: Instant = 1 << 63
+_STRANGER, _TRUSTED, _EXEMPT = Standing.STRANGER, Standing.TRUSTED, Standing.EXEMPT  # bound once: look-ups are slow
 _HELD_MOST = 1_100_000
 
 
@@ -91,7 +92,7 @@ class Engine:
         self._feeds = Feeds(self._force, self._judge.spared)
         self._journal = Journal()
         self._detectors: Sequence[Detector] = ()
-        self._handlers: Mapping[type[Event], Sequence[Callable[[Any], Sequence[Finding]]]] = {}
+        self._listeners = Listeners()
         self._set_detectors()
         self._doors: Mapping[type, Callable[[Instant, Any], Sequence[Action]]] = {
             Order: self._judge.order,
@@ -212,7 +213,7 @@ class Engine:
             self._trust(event, actions)
         elif isinstance(event, Asked) and self._feeds:
             actions.extend(self._feeds.asked(event))
-        for handle in self._handlers.get(kind, ()):
+        for handle in self._listeners.of(event):
             for finding in handle(event):
                 self._counts["findings"] += 1
                 actions.extend(self._judge.find(finding))
@@ -303,15 +304,11 @@ class Engine:
 
     def _set_detectors(self) -> None:
         self._detectors = detectors(self._policy.detect, self._look)
-        handlers: dict[type[Event], list[Callable[[Any], Sequence[Finding]]]] = {}
-        for listener in (self._journal, *self._detectors):
-            for kind, handle in listener.handlers.items():
-                handlers.setdefault(kind, []).append(handle)
-        self._handlers = handlers
+        self._listeners = Listeners((self._journal, *self._detectors))
 
     def _recall(self) -> None:
         """Tell the detectors which registrations stand from before they were made; it is nothing to find fault with."""
-        handlers = self._handlers.get(Recalled, ())
+        handlers = self._listeners.of_kind(Recalled)
         for place, until in self._trusts.places() if handlers else ():
             for account in sorted(self._trusts.accounts(place)):
                 for handle in handlers:
@@ -320,9 +317,8 @@ class Engine:
     def _standing(self, _at: Instant, address: Address) -> Standing:
         """Say what a sender is to us now."""
         if self._exempt.passes(address) or self._sides.is_pbx(address):
-            return Standing.EXEMPT
-        trusted = self._force.ledger.until(SetName.TRUSTED, subject_of(address)) is not None
-        return Standing.TRUSTED if trusted else Standing.STRANGER
+            return _EXEMPT
+        return _TRUSTED if self._force.ledger.trusts(address) else _STRANGER
 
     def _is_own(self, network: Network) -> bool:
         return self._sides.is_pbx(network.address)

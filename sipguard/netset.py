@@ -71,7 +71,7 @@ class NetSet:
         if len(address) == 16 and address.startswith(_MAPPED):
             address = address[12:]
         spans = self._spans.get(len(address))
-        if spans is None:
+        if spans is None or not spans[0]:
             return False
         index = bisect_right(spans[0], address)
         return index > 0 and address <= spans[1][index - 1]
