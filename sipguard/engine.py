@@ -16,8 +16,8 @@ from sipguard import model
 from sipguard.address import Address, Network, subject_of
 from sipguard.decide.exempt import Exempt
 from sipguard.decide.feeds import Feeds
+from sipguard.decide.force import COLLATERAL, Force
 from sipguard.decide.force import Config as ForceConfig
-from sipguard.decide.force import Force
 from sipguard.decide.judge import Judge
 from sipguard.detect.catalogue import Detector, consequences, detectors
 from sipguard.detect.listeners import Listeners
@@ -86,8 +86,8 @@ class Engine:
         self._sides = Sides(policy.ports)
         self._intake = Intake(policy.ports, self._shut)
         self._tracker = Tracker(policy.track, self._sides, self._standing)
-        self._trusts = Trusts(policy.track.registrations)
         self._force = Force(_force_of(policy), _HELD_MOST)
+        self._trusts = Trusts(policy.track.registrations, self._force.wards.doubts)
         self._judge = Judge(self._force, consequences(policy.detect), self._exempt, self._is_own, self._trusts.accounts)
         self._feeds = Feeds(self._force, self._judge.spared)
         self._journal = Journal()
@@ -338,7 +338,7 @@ class Engine:
                 if decision.verdict in _HOLDING:
                     ledger.hold(Held(_HOLDING[decision.verdict], subject, decision.until))
             elif decision.verdict is DecisionVerdict.QUARANTINE:
-                self._force.wards.quarantine(subject, decision.until)
+                self._force.wards.quarantine(subject, decision.until, doubted=decision.reason != COLLATERAL)
             elif decision.verdict is DecisionVerdict.SHIELD and isinstance(subject, Account):
                 self._force.wards.shield(subject, decision.until)
         for place, until in self._trusts.places():

@@ -13,9 +13,10 @@ from collections.abc import Callable, Mapping
 from sipguard.address import Network, subject_of
 from sipguard.decide.collateral import Collateral
 from sipguard.decide.exempt import RESERVED, Exempt
-from sipguard.decide.force import Force
+from sipguard.decide.force import COLLATERAL, Force
 from sipguard.decide.wards import Ward
 from sipguard.model import (
+    EVERY_OTHER,
     MINUTE,
     SECOND,
     Account,
@@ -122,9 +123,9 @@ class Judge:
         if registered:
             ward = self._collateral.ward(at, subject, finding.accounts, registered)
             if ward is not None:
-                if self._in_force(at, consequence, ward) or self._said_lately(finding):
+                if self._in_force(at, consequence, ward) or self._said_lately(finding, ward):
                     return []
-                return self._force.quarantine(at, ward, because, rule, reason="collateral")
+                return self._force.quarantine(at, ward, because, rule, reason=COLLATERAL)
             if not finding.accounts:  # not a matter of passwords: a place with devices is reported, not banned
                 return self._once(finding, DecisionVerdict.REPORT, rule, "trusted")
         return self._ban(at, subject, because, rule)
@@ -178,13 +179,19 @@ class Judge:
 
     def order(self, at: Instant, order: Order) -> list[Action]:
         """Do what the operator says, but never ban an exempt address, which is answered with an `exempt` decision."""
-        network = _widened(order.network)
+        reason = order.reason or order.by
+        network = order.subject if isinstance(order.subject, str) else _widened(order.subject)
+        if order.verb is OrderVerb.RELEASE:
+            wards = self._force.wards.of(network)
+            return [action for ward in wards for action in self._force.free(at, ward, reason)]
+        if isinstance(network, str):
+            return []
         if order.verb is OrderVerb.UNBAN:
-            return self._force.unban(at, network, order.reason or order.by)
+            return self._force.unban(at, network, reason)
         if spared := self.spared(network):
             why = f"{network} is {_ROLES.get(spared, spared)}"
             return [Record(at, Decision(at, DecisionVerdict.EXEMPT, network, 0, ("order",), spared, why))]
-        return self._force.ban(at, network, ("order",), "order", span=order.span, reason=order.reason or order.by)
+        return self._force.ban(at, network, ("order",), "order", span=order.span, reason=reason)
 
     # --- Saying things once -------------------------------------------------------------------------------------------
 
@@ -204,12 +211,17 @@ class Judge:
         last = self._told.get((finding.detector, finding.subject, finding.identifier))
         return last is not None and finding.at - last < self._force.config.ban.throttle // 2
 
-    def _said_lately(self, finding: Finding) -> bool:
-        """Tell whether the same was said a moment ago: whoever sends on and on must not fill the records."""
-        if self._was_said(finding):
-            return True
+    def _said_lately(self, finding: Finding, ward: Pair | None = None) -> bool:
+        """Tell whether the same was said a moment ago: whoever sends on and on must not fill the records.
+
+        That one phone fails and that somebody tries many accounts are two things to say of a place.
+        """
         subject = finding.subject
-        key = (finding.detector, subject, finding.identifier)
+        many = ward is not None and ward.account == EVERY_OTHER
+        key = (finding.detector, subject, finding.identifier + " of many" * many)
+        last = self._told.get(key)
+        if last is not None and finding.at - last < self._force.config.ban.throttle // 2:
+            return True
         self._told.put(key, finding.at, subject.address if isinstance(subject, Network) else _ANYWHERE)
         return False
 

@@ -114,8 +114,8 @@ class Detector:
 
     def _asked(self, event: Asked) -> Sequence[Finding]:
         request = event.request
-        if request.method != "INVITE" or event.standing is not _STRANGER or event.repeated:
-            return _NOTHING
+        if request.method != "INVITE" or event.standing is not _STRANGER or event.repeated or request.to_tag:
+            return _NOTHING  # with a tag it makes no telephone ring, and may be of a call that we have forgotten
         user = request.uri_user
         if not (2 <= len(user) <= 6 and user.isdigit()):
             return _NOTHING

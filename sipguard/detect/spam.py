@@ -13,8 +13,8 @@ Known false alarms
     when it is challenged.
 
 Ways around it
-    Fewer than `recipients` users and fewer than `messages` messages in `window`; many sources; a MESSAGE with a
-    To-tag, which pretends to belong to a dialog. Spam from a registered device is not looked for.
+    Fewer than `recipients` users and fewer than `messages` messages in `window`; many sources; a MESSAGE within a
+    call that the PBX has let ring. Spam from a registered device is not looked for.
 
 Options
     enabled, recipients, messages, window, sources, then
