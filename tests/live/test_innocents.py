@@ -34,7 +34,7 @@ from tests.live.site import (
     settled,
     show,
 )
-from tests.live.traffic import guess_until_silent
+from tests.live.traffic import MOST, guess_until_silent
 
 pytestmark = [pytest.mark.root, pytest.mark.lab]
 
@@ -251,6 +251,6 @@ def test_a_guesser_who_finds_the_password_is_reported_not_trusted_and_banned_whe
         until(lambda: ("quarantine", realm(user)) in decided(guard), "the find being reported")
         assert "passwordfound" in {line.get("detector") for line in guard.events()}
         assert address not in held(stage, "trusted4")
-        assert guess_until_silent(guesser, user="1010") < 40
+        assert guess_until_silent(guesser, user="1010") < MOST
         assert address in blocked(world.pbx)
         assert address not in held(stage, "trusted4")
