@@ -74,7 +74,10 @@ class Machine:
 
     def systemctl(self, *arguments: str, code: int | None = 0) -> str:
         """Run systemctl; what it wrote, without the line's end."""
-        return self.run("systemctl", "--no-pager", *arguments, code=code).strip()
+        try:
+            return self.run("systemctl", "--no-pager", *arguments, code=code).strip()
+        except LabError as error:
+            raise LabError(f"{error}\n{self.journal()}") from error
 
     def shown(self, name: str) -> str:
         """Return a property of our unit."""
