@@ -35,7 +35,7 @@ _HEAD = (
     "REGISTER sip:pbx.example.net SIP/2.0\r\nVia: SIP/2.0/UDP {ip}:5060;branch=z9hG4bK{number}a{ip};rport\r\n"
     "Max-Forwards: 70\r\nFrom: <sip:1001@pbx.example.net>;tag=t{number}\r\nTo: <sip:1001@pbx.example.net>\r\n"
     "Call-ID: call-{ip}\r\nCSeq: {number} REGISTER\r\nContact: <sip:1001@{ip}:5060>\r\n"
-    "User-Agent: friendly-scanner\r\n{more}Content-Length: 0\r\n\r\n"
+    "User-Agent: a phone\r\n{more}Content-Length: 0\r\n\r\n"
 )
 _CREDENTIAL = (
     'Authorization: Digest username="1001", realm="pbx", nonce="{nonce}", uri="sip:pbx.example.net", '
@@ -55,7 +55,7 @@ def ban_section(trials: int, spoofed: int) -> Section:
     with world((ATTACKER,)) as made:
         directory = made.directory / "guard"
         directory.mkdir()
-        guard = Guard(made.pbx, directory)
+        guard = Guard(made.pbx, directory, more="[neighbours]\nenabled = false\n")  # all guessers are of one /24
         guard.launch()
         until(lambda: _ready(guard), "the guard answering", seconds=_PATIENCE_SECONDS)
         idle = _resident(guard.process.pid)
@@ -81,7 +81,7 @@ def ban_section(trials: int, spoofed: int) -> Section:
         if spoofed:
             _flood(made, guard, section, spoofed)
         guard.stop()
-    section.notes.append("of a flooding stranger the rules copy 1,000 packets/s to the tap")
+    section.notes.append("of a flooding stranger the rules copy 1,000 packets/s to the tap, until he is throttled")
     section.notes.append("the guesser sends on from the deciding packet, some ten packets a millisecond")
     return section
 
@@ -96,7 +96,7 @@ def _ready(guard: Guard) -> bool:
 
 
 def _flooded(guard: Guard) -> bool:
-    return int(guard.packet["counters"]["frames"]) > _FLOOD // 4
+    return int(guard.packet["counters"]["frames"]) > _FLOOD // 100  # then it is found, and throttled
 
 
 def _say_delays(section: Section, line: str, results: list[tuple[int, int] | None]) -> None:
