@@ -9,14 +9,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from enum import StrEnum
+from typing import Literal
 
 from sipguard.address import Network
+from sipguard.enforce import queueing
+from sipguard.enforce.alive import Alive
 from sipguard.enforce.base import Enforcer, Layout, Plan
 from sipguard.enforce.dryrun import DryRun
 from sipguard.enforce.netlink import Netlink
 from sipguard.enforce.nft import Nft
 from sipguard.enforce.reconcile import plan
-from sipguard.enforce.skeleton import TABLE
+from sipguard.enforce.ruletext import TABLE
+from sipguard.errors import AdapterError
 from sipguard.model import Enforced, Held, Instant
 from sipguard.netfilter import sets
 from sipguard.netset import NetSet
@@ -40,12 +44,21 @@ class Switch:
         self._layout = layout
         self._kernel = Nft(layout, now)
         self._asking = Netlink()
+        self._alive = Alive()
         self._acting: Enforcer = DryRun(now)
+        self.gate: Literal["", "nft", "iptables"] = ""  # what queues for the gate at present; empty: nothing does
+        self.gate_fault = ""
 
     def close(self) -> None:
         """Close the sockets; rules and elements stay as they are."""
         self._kernel.close()
         self._asking.close()
+        self._alive.close()
+
+    def judging(self, now: Instant) -> None:
+        """Say that somebody answers for held packets; unless it is said again, the gate opens within a second."""
+        if self.gate:
+            self._alive.say(now)
 
     def held(self) -> frozenset[Held]:
         """Tell what the kernel holds, whatever the stance. Raises AdapterError."""
@@ -87,8 +100,10 @@ class Switch:
 
         With `adding_only`, nothing is taken out: for when it is not known what is wanted.
         """
+        layout = replace(layout, observe=stance is not Stance.ENFORCE)
+        layout = replace(layout, gate=self._queued_by(layout) if layout.gated else "")
         self._kernel.close()
-        self._kernel = Nft(replace(layout, observe=stance is not Stance.ENFORCE), self._now)
+        self._kernel = Nft(layout, self._now)
         if stance is Stance.ENFORCE:
             refused = self._enforce(list(wanted), never, adding_only=adding_only)
         else:
@@ -97,9 +112,23 @@ class Switch:
             dry = DryRun(self._now)
             dry.protect(never)
             self._acting = dry
-        self._layout = layout
+        if layout.gate != "iptables":
+            queueing.remove()
+        self._layout, self.gate = layout, layout.gate
         self.stance = stance
         return refused
+
+    def _queued_by(self, layout: Layout) -> Literal["", "nft", "iptables"]:
+        """Find what can queue here; with nothing that can, calls flow and `gate_fault` says why they are not held."""
+        self.gate_fault = ""
+        if queueing.nft_can_queue():
+            return "nft"
+        try:
+            queueing.install(layout)
+        except AdapterError as error:
+            self.gate_fault = error.what
+            return ""
+        return "iptables"
 
     def _enforce(self, wanted: list[Held], never: Sequence[Network], *, adding_only: bool) -> list[Enforced]:
         self._kernel.protect(never)
