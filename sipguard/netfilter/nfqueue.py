@@ -42,8 +42,8 @@ _read_header = struct.Struct(">IHB").unpack_from  # packet id, protocol, hook
 _read_number = struct.Struct(">I").unpack_from
 _PARAMETER = struct.Struct(">IB")
 _VERDICT_HEAD = struct.Struct(">II")
-_MARKED = struct.Struct("=IHHII BB2s HHII HHI")  # a verdict with a mark is always as long: 16 + 4 + 12 + 8
-_BARE = struct.Struct("=IHHII BB2s HHII")
+_MARKED = struct.Struct("=IHHII BB2s HH4s4s HH4s")  # a verdict with a mark is always as long: 16 + 4 + 12 + 8
+_BARE = struct.Struct("=IHHII BB2s HH4s4s")
 _BIG = struct.Struct(">I")
 
 
@@ -104,12 +104,10 @@ def verdict(queue: int, number: int, value: int, *, mark: int | None = None, pay
     """
     if payload is None:
         resource = queue.to_bytes(2, "big")
-        head, name = _BIG.pack(value), _BIG.pack(number)
-        judged = (12, _VERDICT, int.from_bytes(head, _ORDER), int.from_bytes(name, _ORDER))
+        judged = (12, _VERDICT, _BIG.pack(value), _BIG.pack(number))
         if mark is None:
             return _BARE.pack(32, VERDICT, nfnetlink.REQUEST, 0, 0, 0, 0, resource, *judged)
-        marked = int.from_bytes(_BIG.pack(mark), _ORDER)
-        return _MARKED.pack(40, VERDICT, nfnetlink.REQUEST, 0, 0, 0, 0, resource, *judged, 8, _MARK, marked)
+        return _MARKED.pack(40, VERDICT, nfnetlink.REQUEST, 0, 0, 0, 0, resource, *judged, 8, _MARK, _BIG.pack(mark))
     body = nfnetlink.generic(0, queue) + nfnetlink.attribute(_VERDICT, _VERDICT_HEAD.pack(value, number))
     if mark is not None:
         body += nfnetlink.attribute(_MARK, _BIG.pack(mark))
@@ -122,9 +120,6 @@ def verdict_up_to(queue: int, number: int, value: int, *, mark: int | None = Non
     if mark is not None:
         body += nfnetlink.attribute(_MARK, _BIG.pack(mark))
     return nfnetlink.message(BATCH, nfnetlink.REQUEST, 0, body)
-
-
-_ORDER = "little" if struct.pack("=H", 1) == b"\1\0" else "big"  # netlink's own numbers are in the host's order
 
 
 # --- Reading ----------------------------------------------------------------------------------------------------------

@@ -51,6 +51,10 @@ class Proofs:
         if self._tags.get((call_id, tag)) == address:
             self.prove(at, address)
 
+    def knows(self, address: Address, call_id: bytes, tag: bytes) -> bool:
+        """Tell whether the PBX let a call of this address's ring or answered it, under this To-tag."""
+        return self._tags.get((call_id, tag)) == address
+
     def counters(self) -> dict[str, int]:
         """Give the fill and the evictions."""
         return {

@@ -21,7 +21,7 @@ from sipguard.track.passage import Passages
 from sipguard.track.proof import Proofs
 from sipguard.track.registration import Registrations
 from sipguard.track.sides import Side, Sides
-from sipguard.track.transaction import Attempt, Key, Transactions, fingerprint, key_of
+from sipguard.track.transaction import Attempt, Key, Transactions, account_of, fingerprint, key_of
 
 _NOTHING: tuple[Event, ...] = ()
 _CHALLENGES = frozenset({401, 407})
@@ -93,6 +93,20 @@ class Tracker:
         if heard.flow is not None:
             return heard.flow.proven
         return self._proofs.proven(at, heard.source)
+
+    def credential(self, at: Instant, heard: Heard, request: SipRequest) -> tuple[Account, bool]:
+        """Say of which account the credential is that the PBX will judge, and whether its sender is proven by it."""
+        chosen, _ = self._choose(at, request.credentials)
+        shown = self._nonces.proves(chosen.nonce, heard.source) or (heard.flow is not None and heard.flow.proven)
+        return account_of(chosen), shown
+
+    def in_dialog(self, heard: Heard, request: SipRequest) -> bool:
+        """Tell whether a request belongs to a call that its sender is known to have with the PBX."""
+        return self._proofs.knows(heard.source, request.call_id, request.to_tag)
+
+    def stands(self, address: Address, account: Account) -> bool:
+        """Tell whether an account is registered from an address now."""
+        return self._registrations.stands(address, account)
 
     def held(self, at: Instant, address: Address) -> bool:
         """Tell whether an address was shown lately to be held by whoever sends from it, in datagrams."""
