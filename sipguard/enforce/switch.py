@@ -50,10 +50,16 @@ class Switch:
         self.gate_fault = ""
 
     def close(self) -> None:
-        """Close the sockets; rules and elements stay as they are."""
+        """Open the gate, and close the sockets; rules and elements stay as they are."""
+        if self.gate:
+            self._alive.unsay()
         self._kernel.close()
         self._asking.close()
         self._alive.close()
+
+    def due(self) -> Instant:
+        """Give when that is to be said again; far off where nothing is held."""
+        return self._alive.due if self.gate else 1 << 63
 
     def judging(self, now: Instant) -> None:
         """Say that somebody answers for held packets; unless it is said again, the gate opens within a second."""
