@@ -108,6 +108,8 @@ class Switch:
         """
         layout = replace(layout, observe=stance is not Stance.ENFORCE)
         layout = replace(layout, gate=self._queued_by(layout) if layout.gated else "")
+        if self.gate and not layout.gate:
+            self._alive.unsay()
         self._kernel.close()
         self._kernel = Nft(layout, self._now)
         if stance is Stance.ENFORCE:
