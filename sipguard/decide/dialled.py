@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from sipguard.constraint import Between, Count, Described, Matching
-from sipguard.sip.uri import user_in
+from sipguard.sip.uri import parse_uri
 
 Number = Annotated[str, Matching(r"\+?[0-9*#]{1,20}", "digits, with a plus before them or not")]
 
@@ -57,7 +57,8 @@ class Dialled:
 
 
 def _number(uri: bytes) -> bytes:
-    return _SEPARATORS.sub(b"", user_in(uri).partition(b";")[0][:64])
+    read = parse_uri(uri)
+    return b"" if read is None else _SEPARATORS.sub(b"", read.user.partition(b";")[0][:64])
 
 
 def _heads(number: str) -> Sequence[bytes]:

@@ -95,10 +95,13 @@ class Tracker:
         return self._proofs.proven(at, heard.source)
 
     def credential(self, at: Instant, heard: Heard, request: SipRequest) -> tuple[Account, bool]:
-        """Say of which account the credential is that the PBX will judge, and whether its sender is proven by it."""
+        """Say of which account the credential is that the PBX will judge, and whether its sender holds his address.
+
+        On TCP he does before the PBX has acknowledged anything: the kernel holds nothing back of other connections than
+        those that were answered both ways.
+        """
         chosen, _ = self._choose(at, request.credentials)
-        shown = self._nonces.proves(chosen.nonce, heard.source) or (heard.flow is not None and heard.flow.proven)
-        return account_of(chosen), shown
+        return account_of(chosen), heard.flow is not None or self._nonces.proves(chosen.nonce, heard.source)
 
     def in_dialog(self, heard: Heard, request: SipRequest) -> bool:
         """Tell whether a request belongs to a call that its sender is known to have with the PBX."""
