@@ -25,10 +25,11 @@ _MASKED_MOST = 8
 class Holding:
     """One held packet. `ready` is a verdict that stands before anything is judged: nothing of it was read then."""
 
-    __slots__ = ("_before", "_begins", "_entry", "_segment", "_streams", "frame", "heard", "ready")
+    __slots__ = ("_before", "_begins", "_entry", "_segment", "_streams", "datagram", "frame", "heard", "ready")
 
     def __init__(self, at: Instant, frame: Frame, intake: Intake) -> None:
         self.frame = frame
+        self.datagram: Heard | None = None  # all there is of a packet that is no segment
         self.heard: Sequence[Heard | Passage] = ()
         self.ready: VerdictKind | None = None
         self._entry: Entry | None = None
@@ -41,7 +42,7 @@ class Holding:
         if packet is None:
             self.ready = VerdictKind.DROP if intake.shut_out > shut_out else VerdictKind.ACCEPT
         elif isinstance(packet, Datagram):
-            self.heard = intake.take(at, packet, frame.hook)
+            self.datagram = intake.datagram(packet, frame.hook)
         else:
             self._segment = packet
             self._take(at, packet, intake)
@@ -88,7 +89,7 @@ class Holding:
     def judged(self) -> Sequence[Heard]:
         """Give the messages that this very packet completes, those that are to be judged."""
         if self._entry is None:
-            return [each for each in self.heard if isinstance(each, Heard)]
+            return ()
         flow, half, _, _ = self._entry
         sender = flow.client if half.to_server else flow.server
         return [

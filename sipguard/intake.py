@@ -119,11 +119,14 @@ class Intake:
 
     def take(self, at: Instant, packet: Datagram | Segment, hook: Hook) -> Sequence[Heard | Passage]:
         """Read what was unpacked."""
-        if type(packet) is Segment:
+        if isinstance(packet, Segment):
             return self._read_stream(at, packet, hook)
+        return (self.datagram(packet, hook),)
+
+    def datagram(self, packet: Datagram, hook: Hook) -> Heard:
+        """Read the one message in a datagram."""
         self.messages += 1
-        message = parse(packet.payload)
-        return (Heard(packet.src, packet.sport, packet.dst, packet.dport, message, hook, None),)
+        return Heard(packet.src, packet.sport, packet.dst, packet.dport, parse(packet.payload), hook, None)
 
     def _read_stream(self, at: Instant, segment: Segment, hook: Hook) -> Sequence[Heard | Passage]:
         found: list[Heard | Passage] = []

@@ -128,6 +128,8 @@ class Verdicts:
     def _packet(self, at: Instant, holding: Holding, actions: list[Action]) -> Verdict:
         if holding.ready is not None:
             return _BARE[holding.ready]
+        if holding.datagram is not None:
+            return self._message(at, holding.datagram, actions)
         judged, number = holding.judged(), 0
         for each in holding.heard:
             if number >= len(judged) or each is not judged[number] or not isinstance(each, Heard):
@@ -135,8 +137,6 @@ class Verdicts:
                 continue
             verdict = self._message(at, each, actions)
             if verdict.kind is not VerdictKind.ACCEPT:
-                if each.flow is None:
-                    return verdict
                 if verdict.kind is VerdictKind.DEFER:
                     return _made(*holding.keep_before(number))
                 if not holding.mask(number):
@@ -175,6 +175,8 @@ class Verdicts:
         method = request.method
         if method == "ACK":
             return self._acknowledged(at, heard, request)
+        if method not in _CALLING and not request.credentials:
+            return None  # the common request: nothing can speak against it yet
         if method in _ALWAYS or (request.to_tag and self._tracker.in_dialog(heard, request)):
             return None
         place = subject_of(heard.source)
