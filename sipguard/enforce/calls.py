@@ -1,8 +1,8 @@
 """Refuses calls: the answer to a held request, sent to whoever sent it as from whoever it was sent to.
 
 To a caller outside it comes from the PBX, to the PBX from the trunk. It bears our mark, so that no rule of ours looks
-at it and connection tracking does not either: it opens no way through anybody's firewall. Never raises after it was
-made; what cannot be sent is counted, and the caller goes without an answer.
+at it and connection tracking does not either: it opens no way through anybody's firewall. Never raises;
+what cannot be sent is counted, and the caller goes without an answer.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import struct
 from collections.abc import Callable
 
 from sipguard.address import show
-from sipguard.errors import AdapterError
 from sipguard.model import SECOND, Instant
 from sipguard.sip.message import SipRequest
 from sipguard.sip.parser import parse
@@ -23,7 +22,6 @@ from sipguard.wire.fragments import Fragments
 from sipguard.wire.l4 import Datagram, decode
 from sipguard.wire.rewrite import checksum
 
-ADAPTER = "refusals"
 MOST = 100
 """Answers a second; a crowd of callers goes without."""
 
@@ -32,7 +30,10 @@ _UDP = 17
 
 
 class Refusals:
-    """Raw sockets, of the network namespace that the object was made in. Raises AdapterError without CAP_NET_RAW."""
+    """Raw sockets, of the network namespace that the object was made in.
+
+    Without CAP_NET_RAW there are none, `fault` says so, and nobody is answered.
+    """
 
     def __init__(self, mark: int, now: Callable[[], Instant]) -> None:
         self._now = now
@@ -41,6 +42,7 @@ class Refusals:
         self._sockets: dict[int, socket.socket] = {}
         self.sent = 0
         self.unsent = 0
+        self.fault = ""
         try:
             for length, family in ((4, socket.AF_INET), (16, socket.AF_INET6)):
                 # with this protocol the header is ours to write, IPv4's and IPv6's (raw(7))
@@ -50,16 +52,17 @@ class Refusals:
                 made.setblocking(False)
         except OSError as error:
             self.close()
-            raise AdapterError(ADAPTER, f"no raw socket: {error.strerror}") from error
+            self.fault = f"no raw socket: {error.strerror}"
 
     def close(self) -> None:
         """Close the sockets."""
         for each in self._sockets.values():
             each.close()
+        self._sockets.clear()
 
     def refuse(self, packet: bytes, code: int) -> None:
         """Answer the request in an IP packet. Never raises."""
-        if not self._allowed():
+        if not self._sockets or not self._allowed():
             self.unsent += 1
             return
         written = answer(packet, code, self._secret)

@@ -21,9 +21,12 @@ from sipguard.enforce.nft import Nft
 from sipguard.enforce.reconcile import plan
 from sipguard.enforce.ruletext import TABLE
 from sipguard.errors import AdapterError
-from sipguard.model import Enforced, Held, Instant
+from sipguard.model import SECOND, Enforced, Held, Instant, Span
 from sipguard.netfilter import sets
 from sipguard.netset import NetSet
+
+MENDING: Span = 10 * SECOND
+"""How often at most rules of iptables are put back; a full queue looks the same as a flushed rule."""
 
 
 class Stance(StrEnum):
@@ -48,6 +51,8 @@ class Switch:
         self._acting: Enforcer = DryRun(now)
         self.gate: Literal["", "nft", "iptables"] = ""  # what queues for the gate at present; empty: nothing does
         self.gate_fault = ""
+        self._unheld = 0
+        self._mended: Instant = 0
 
     def close(self) -> None:
         """Open the gate, and close the sockets; rules and elements stay as they are."""
@@ -90,8 +95,19 @@ class Switch:
         return {name: packets for name, packets, _octets in filter(None, read)}
 
     def missing(self) -> bool:
-        """Tell whether our table should be there and is not. Raises AdapterError."""
-        return self.stance is not Stance.OFF and not self.counted()
+        """Tell whether our table should be there and is not. Raises AdapterError.
+
+        Rules of iptables that others have flushed are put back: what was marked and nobody held tells of it.
+        """
+        if self.stance is Stance.OFF:
+            return False
+        counted = self.counted()
+        unheld, earlier = counted.get("unheld", 0), self._unheld
+        self._unheld = unheld
+        if self.gate == "iptables" and unheld > earlier and self._now() >= self._mended + MENDING:
+            self._mended = self._now()
+            queueing.install(self._layout)
+        return not counted
 
     def take(
         self,

@@ -280,6 +280,15 @@ def test_calls_for_help_are_never_refused_where_devices_are() -> None:
     assert asked(story, OFFICE, sos) is ACCEPT
 
 
+@pytest.mark.parametrize("before", [b"", b"\r\n", b"\n", b" ", b"\t", b"\0", b"\r\n\r\n"])
+@pytest.mark.parametrize("method", [b"INVITE", b"Invite", b"invite"])
+def test_nothing_written_before_or_in_the_method_makes_it_another_call(before: bytes, method: bytes) -> None:
+    story = quarantined()
+    nonce = bound(story, OFFICE)
+    written = before + text("INVITE", 1, nonce=nonce).replace(b"INVITE sip", method + b" sip", 1)
+    assert asked(story, OFFICE, written) is REFUSE
+
+
 def test_a_call_for_help_is_no_way_to_guess_passwords() -> None:
     story = Story()
     nonce = bound(story, STRANGER)

@@ -161,6 +161,21 @@ def test_off_and_observe_take_the_gate_out_with_everything_else(stage: Lab) -> N
         assert answered_from(stage, "198.51.100.66")
 
 
+def test_rules_of_iptables_that_somebody_flushed_are_put_back_and_nothing_passes_unseen(stage: Lab) -> None:
+    world = stage.world
+    with guarding(world, "flushed") as guard:
+        world.pbx.run("iptables-nft", "-t", "mangle", "-F")
+        assert answered_from(stage, "198.51.100.67")
+        until(lambda: guard.packet["kernel"]["unheld"] == 1, "the packet being seen as not held")
+        until(
+            lambda: "-A PREROUTING -j SIPGUARD" in world.pbx.run("iptables-nft-save", "-t", "mangle").stdout,
+            "the rules being back",
+        )
+        before = counted(guard, "gate_accept")
+        assert answered_from(stage, "198.51.100.68")
+        assert counted(guard, "gate_accept") == before + 1
+
+
 # --- Calls ------------------------------------------------------------------------------------------------------------
 
 NETS = '[[detect.accountnets.account]]\nname = "1004"\nnetworks = ["192.0.2.0/24"]\n'
