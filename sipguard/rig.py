@@ -6,7 +6,7 @@ from sipguard.enforce.base import Layout
 from sipguard.model import MILLISECOND, SECOND, Span
 from sipguard.policy.schema import Policy, Strangers
 
-DRAINS = 16  # times so many that are read of the tap before a verdict is given all the same
+DRAINS = 4  # times so many that are read of the tap before a verdict is given all the same
 AT_ONCE = 256  # frames read before the keeper, signals and the clock are looked at again
 SLACK: Span = 50 * MILLISECOND  # a captured packet reaches us within this: the kernel gathers them for 10 ms at most
 PATIENCE: Span = 5 * SECOND  # for how long the start waits for a keeper that says nothing ...

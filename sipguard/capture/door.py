@@ -16,7 +16,7 @@ from sipguard.model import Frame, Sensor, Verdict, VerdictKind
 from sipguard.netfilter import nfqueue
 
 CALLS_AT_ONCE = 128
-STRANGERS_AT_ONCE = 32
+STRANGERS_AT_ONCE = 64
 
 _VALUES = {VerdictKind.ACCEPT: nfqueue.ACCEPT, VerdictKind.MASK: nfqueue.ACCEPT}
 

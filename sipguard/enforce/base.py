@@ -37,7 +37,7 @@ class Layout:
     handshake_rate: int = 1_000  # copies of the PBX's own SYN-ACKs
     observe: bool = False
     gate: Literal["", "nft", "iptables"] = ""  # what queues packets for a verdict, if anything does
-    gate_rate: int = 5_000  # packets of all strangers together that wait for one; the guard judges some 10,000
+    gate_rate: int = 2_000  # packets of all strangers together that wait for one: half of what the guard can judge
 
     @property
     def gated(self) -> bool:

@@ -64,7 +64,12 @@ def gate_chains(layout: Layout) -> list[str]:
         *chain("gate_out", _leaving(layout)),
         *chain(
             "gate_past",
-            [f"meta mark set meta mark & {~BITS & 0xFFFFFFFF:#x} counter name unheld", "goto copy"],
+            [
+                f"meta mark set meta mark & {~BITS & 0xFFFFFFFF:#x} counter name unheld",
+                # A full queue says that the guard is late already: more copies would make it later still.
+                f"limit rate over {layout.gate_rate // 2}/second burst {layout.gate_rate} packets accept",
+                "goto copy",
+            ],
         ),
     ]
 
