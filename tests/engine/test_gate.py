@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import struct
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sipguard.address import parse_network
 from sipguard.decide.dialled import Config as Refuse
@@ -24,7 +27,7 @@ from sipguard.model import (
 )
 from sipguard.policy.schema import Policy
 from tests.engine.gated import asked, text, verdict
-from tests.engine.story import PBX, Sent, Story, udp
+from tests.engine.story import PBX, Sent, Story, ip, udp
 
 STRANGER = "203.0.113.66"
 OFFICE = "198.51.100.20"
@@ -369,3 +372,15 @@ def test_what_is_remembered_is_bounded_whatever_comes() -> None:
     assert counters["gate_said"] <= 20_000
     assert counters["guessers"] <= 50_000
     assert story.now < 100_000 * SECOND
+
+
+@given(st.lists(st.tuples(st.sampled_from([6, 17]), st.binary(max_size=120), st.booleans()), max_size=6))
+def test_whatever_is_held_has_exactly_one_verdict(packets: list[tuple[int, bytes, bool]]) -> None:
+    story = Story()
+    for protocol, data, whole in packets:
+        ports = struct.pack("!HH", 5062, 5060)
+        head = ports + (struct.pack("!HH", 8 + len(data), 0) if protocol == 17 else bytes(8) + b"\x50\x18" + bytes(6))
+        packet = ip(protocol, STRANGER, PBX, head + data) if whole else data
+        for hook in (Hook.PREROUTING, Hook.OUTPUT):
+            said = verdict(story, packet, hook)
+            assert (said.packet is None) or said.kind in {ACCEPT, VerdictKind.MASK}
