@@ -16,10 +16,11 @@ from sipguard import model
 from sipguard.address import Address, Network, subject_of
 from sipguard.decide.exempt import Exempt
 from sipguard.decide.feeds import Feeds
+from sipguard.decide.force import COLLATERAL, Force
 from sipguard.decide.force import Config as ForceConfig
-from sipguard.decide.force import Force
 from sipguard.decide.judge import Judge
 from sipguard.detect.catalogue import Detector, consequences, detectors
+from sipguard.detect.listeners import Listeners
 from sipguard.event import Asked, AuthFailed, Event, Recalled, Registered, Standing, Unregistered
 from sipguard.explain import Parts, why
 from sipguard.intake import Heard, Intake, Passage
@@ -34,7 +35,6 @@ from sipguard.model import (
     DecisionVerdict,
     Enforced,
     Feed,
-    Finding,
     Flow,
     Frame,
     Held,
@@ -65,6 +65,7 @@ Input: TypeAlias = model.Input | Policy
 
 _NOTHING: tuple[Action, ...] = ()
 _NEVER: Instant = 1 << 63
+_STRANGER, _TRUSTED, _EXEMPT = Standing.STRANGER, Standing.TRUSTED, Standing.EXEMPT  # bound once: look-ups are slow
 _HELD_MOST = 1_100_000
 
 
@@ -84,15 +85,15 @@ class Engine:
         self._sides = Sides(policy.ports)
         self._intake = Intake(policy.ports, self._shut)
         self._tracker = Tracker(policy.track, self._sides, self._standing)
-        self._trusts = Trusts(policy.track.registrations)
         self._force = Force(_force_of(policy), _HELD_MOST)
+        self._trusts = Trusts(policy.track.registrations, self._force.wards.doubts)
         self._judge = Judge(self._force, consequences(policy.detect), self._exempt, self._is_own, self._trusts.accounts)
         self._feeds = Feeds(self._force, self._judge.spared)
         self._journal = Journal()
         parts = self._intake, self._tracker, self._sides, self._judge, self._force, self._trusts, self._exempt
         self._verdicts = Verdicts(policy, *parts, self._hear)
         self._detectors: Sequence[Detector] = ()
-        self._handlers: Mapping[type[Event], Sequence[Callable[[Any], Sequence[Finding]]]] = {}
+        self._listeners = Listeners()
         self._set_detectors()
         self._doors: Mapping[type, Callable[[Instant, Any], Sequence[Action]]] = {
             Order: self._order,
@@ -171,15 +172,8 @@ class Engine:
     def counters(self) -> dict[str, int]:
         """Give what was counted, by name."""
         counts = dict(self._counts)
-        for part in (
-            self._intake,
-            self._tracker,
-            self._trusts,
-            self._force,
-            self._feeds,
-            self._journal,
-            self._verdicts,
-        ):
+        parts = self._intake, self._tracker, self._trusts, self._judge, self._force, self._feeds, self._journal
+        for part in (*parts, self._verdicts):
             counts.update(part.counters())
         for detector in self._detectors:
             counts.update(detector.counters())
@@ -223,10 +217,12 @@ class Engine:
             self._trust(event, actions)
         elif isinstance(event, Asked) and self._feeds:
             actions.extend(self._feeds.asked(event))
-        for handle in self._handlers.get(kind, ()):
-            for finding in handle(event):
-                self._counts["findings"] += 1
-                actions.extend(self._judge.find(finding))
+        for handle in self._listeners.of(event):
+            findings = handle(event)
+            if findings:
+                self._counts["findings"] += len(findings)
+                for finding in findings:
+                    actions.extend(self._judge.find(finding))
 
     def _trust(self, event: Event, actions: list[Action]) -> None:
         at, place = event.at, subject_of(event.source)
@@ -255,8 +251,8 @@ class Engine:
     # --- All other inputs ---------------------------------------------------------------------------------------------
 
     def _order(self, at: Instant, order: Order) -> Sequence[Action]:
-        if order.verb is OrderVerb.UNBAN:
-            self._verdicts.forgive(order.network)
+        if order.verb is OrderVerb.UNBAN and isinstance(order.subject, Network):
+            self._verdicts.forgive(order.subject)
         return self._judge.order(at, order)
 
     def _sensed(self, at: Instant, sensor: Sensor) -> Sequence[Action]:
@@ -320,16 +316,11 @@ class Engine:
 
     def _set_detectors(self) -> None:
         self._detectors = detectors(self._policy.detect, self._look)
-        handlers: dict[type[Event], list[Callable[[Any], Sequence[Finding]]]] = {}
-        listeners: Sequence[Detector] = (self._journal, self._verdicts, *self._detectors)
-        for listener in listeners:
-            for kind, handle in listener.handlers.items():
-                handlers.setdefault(kind, []).append(handle)
-        self._handlers = handlers
+        self._listeners = Listeners((self._journal, self._verdicts, *self._detectors))
 
     def _recall(self) -> None:
         """Tell the detectors which registrations stand from before they were made; it is nothing to find fault with."""
-        handlers = self._handlers.get(Recalled, ())
+        handlers = self._listeners.of_kind(Recalled)
         for place, until in self._trusts.places() if handlers else ():
             for account in sorted(self._trusts.accounts(place)):
                 for handle in handlers:
@@ -338,9 +329,8 @@ class Engine:
     def _standing(self, _at: Instant, address: Address) -> Standing:
         """Say what a sender is to us now."""
         if self._exempt.passes(address) or self._sides.is_pbx(address):
-            return Standing.EXEMPT
-        trusted = self._force.ledger.until(SetName.TRUSTED, subject_of(address)) is not None
-        return Standing.TRUSTED if trusted else Standing.STRANGER
+            return _EXEMPT
+        return _TRUSTED if self._force.ledger.trusts(address) else _STRANGER
 
     def _is_own(self, network: Network) -> bool:
         return self._sides.is_pbx(network.address)
@@ -358,7 +348,7 @@ class Engine:
                 if decision.verdict in _HOLDING:
                     ledger.hold(Held(_HOLDING[decision.verdict], subject, decision.until))
             elif decision.verdict is DecisionVerdict.QUARANTINE:
-                self._force.wards.quarantine(subject, decision.until)
+                self._force.wards.quarantine(subject, decision.until, doubted=decision.reason != COLLATERAL)
             elif decision.verdict is DecisionVerdict.SHIELD and isinstance(subject, Account):
                 self._force.wards.shield(subject, decision.until)
         for place, until in self._trusts.places():

@@ -145,7 +145,7 @@ class Recalled(Event):
 
 
 class Asked(Event):
-    """A request came in that belongs to no dialog (no To-tag): a registration, a call, a probe.
+    """A request came in that belongs to no dialog (no To-tag, or one made up): a registration, a call, a probe.
 
     `request` is there to be looked into; every look costs. `proven`: the sender was shown to hold its address, lately;
     `shown`: this very message shows it, by a nonce that was sent there alone or over a proven connection. Whoever wants

@@ -23,7 +23,6 @@ Instant: TypeAlias = int
 """Nanoseconds of CLOCK_BOOTTIME (live) or of the capture's own clock (replay). Never a float, never the wall clock."""
 Span: TypeAlias = int
 """A length of time in nanoseconds."""
-
 MICROSECOND: Span = 1_000
 MILLISECOND: Span = 1_000_000
 SECOND: Span = 1_000_000_000
@@ -79,14 +78,15 @@ class OrderVerb(StrEnum):
 
     BAN = "ban"
     UNBAN = "unban"
+    RELEASE = "release"  # from quarantines and shields
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """The operator's word. `span` 0 means: as the ladder says. `by` names who gave it, for the record."""
+    """The operator's word on a network, or to release the accounts of a name. `span` 0: as the ladder says."""
 
     verb: OrderVerb
-    network: Network
+    subject: Network | str
     span: Span = 0
     reason: str = ""
     by: str = ""

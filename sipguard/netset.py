@@ -66,6 +66,10 @@ class NetSet:
             length: _merged(spans) for length, spans in by_length.items()
         }
 
+    def __bool__(self) -> bool:
+        """Tell whether there is any address in it."""
+        return any(firsts for firsts, _ in self._spans.values())
+
     def covers(self, address: Address) -> bool:
         """Tell whether an address lies in one of the networks. An IPv4-mapped address counts as the IPv4 one."""
         if len(address) == 16 and address.startswith(_MAPPED):

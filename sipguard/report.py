@@ -190,7 +190,7 @@ def _unpack_trust(value: Json) -> Trust:
 def _pack_order(noun: Order) -> Json:
     return {
         "verb": str(noun.verb),
-        "network": str(noun.network),
+        "account" if isinstance(noun.subject, str) else "network": str(noun.subject),
         "span": noun.span,
         "reason": noun.reason,
         "by": noun.by,
@@ -200,7 +200,7 @@ def _pack_order(noun: Order) -> Json:
 def _unpack_order(value: Json) -> Order:
     return Order(
         OrderVerb(value["verb"]),
-        parse_network(value["network"]),
+        str(value["account"]) if "account" in value else parse_network(value["network"]),
         int(value["span"]),
         str(value["reason"]),
         str(value["by"]),

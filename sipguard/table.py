@@ -69,12 +69,8 @@ class Table(Generic[K, V]):
 
     def get(self, key: K) -> V | None:
         """Give the value, without making it younger."""
-        found = self._common.get(key)
-        if found is None:
-            found = self._kept.get(key)
-            if found is None:
-                return None
-        return found[0]
+        found = self._common.get(key) or self._kept.get(key)
+        return None if found is None else found[0]
 
     def values(self) -> Iterator[V]:
         """Go through all values, kept ones first."""
@@ -85,33 +81,43 @@ class Table(Generic[K, V]):
 
     def put(self, key: K, value: V, owner: Address) -> None:
         """Insert or replace; `owner` is the address that the entry's place is counted against."""
-        for kind in (self._common, self._kept):
-            held = kind.get(key)
+        common, kept = self._common, self._kept
+        held = common.get(key)
+        if held is not None:
+            common[key] = (value, held[1])
+            return
+        if kept:
+            held = kept.get(key)
             if held is not None:
-                kind[key] = (value, held[1])
+                kept[key] = (value, held[1])
                 return
         home = owner[:3] if len(owner) == 4 else owner[:6]
-        count = self._counts.get(home, 0)
+        counts = self._counts
+        count = counts.get(home, 0)
         if count >= self.share:
             self.crowded += 1
             self._evict(self._eldest(home))
-            count = self._counts.get(home, 0)
-        self._counts[home] = count + 1
-        self._common[key] = (value, home)
+            count = counts.get(home, 0)
+        counts[home] = count + 1
+        common[key] = (value, home)
         if home in self._crowds:
             self._crowds[home].common[key] = None
-        if len(self._common) + len(self._kept) > self.most:
+        if len(common) + len(kept) > self.most:
             self._make_room()
 
     def renew(self, key: K, value: V, owner: Address) -> None:
         """Insert or replace, and make the entry the youngest of its kind."""
-        for kind in (self._common, self._kept):
+        kind = self._common
+        held = kind.pop(key, None)
+        if held is None and self._kept:
+            kind = self._kept
             held = kind.pop(key, None)
-            if held is not None:
-                kind[key] = (value, held[1])
-                self._touch_in_crowd(key, held[1])
-                return
-        self.put(key, value, owner)
+        if held is None:
+            self.put(key, value, owner)
+            return
+        kind[key] = (value, held[1])
+        if self._crowds:
+            self._touch_in_crowd(key, held[1])
 
     def keep(self, key: K) -> None:
         """Move an entry among the kept ones; no effect when it is not there."""
@@ -126,12 +132,15 @@ class Table(Generic[K, V]):
 
     def touch(self, key: K) -> None:
         """Make an entry the youngest of its kind; no effect when it is not there."""
-        for kind in (self._common, self._kept):
+        kind = self._common
+        held = kind.pop(key, None)
+        if held is None and self._kept:
+            kind = self._kept
             held = kind.pop(key, None)
-            if held is not None:
-                kind[key] = held
+        if held is not None:
+            kind[key] = held
+            if self._crowds:
                 self._touch_in_crowd(key, held[1])
-                return
 
     def _touch_in_crowd(self, key: K, home: bytes) -> None:
         crowd = self._crowds.get(home)

@@ -38,6 +38,7 @@ NOUNS = [
     Trust(parse_network("192.0.2.1"), Account('a"\x00', "realm"), 9),
     Held(SetName.BLOCKED, NET, 3),
     Order(OrderVerb.BAN, NET, 7, "because", "root"),
+    Order(OrderVerb.RELEASE, "192.0.2.1", 0, "a name that looks like an address", "root"),
     Names(Role.TRUNK, "sip.example.net", (NET, parse_network("192.0.2.0/24"))),
 ]
 

@@ -1,4 +1,4 @@
-"""`sipguard bans`, `ban` and `unban`: what is closed to whom, and the operator's own word on it."""
+"""`sipguard bans`, `ban`, `unban` and `release`: what is closed to whom, and the operator's own word on it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import typer
 from sipguard.address import Network, parse_address
 from sipguard.cli.output import EX_REFUSED, EX_USAGE, fail, guarded, say, show, table
 from sipguard.cli.places import AsJson, Socket, socket_path
+from sipguard.cli.whose import Whose, whose
 from sipguard.control import client
 from sipguard.control.lines import when
 from sipguard.control.text import clean
@@ -25,7 +26,7 @@ def bans(
     *,
     as_json: AsJson = False,
 ) -> None:
-    """List bans and throttles in force, the latest first."""
+    """List bans, throttles, quarantines and shields in force, the latest first."""
     with guarded():
         found = client.request(socket_path(socket), "bans", {"limit": limit})
         show(found, as_json=as_json, human=human_bans)
@@ -82,6 +83,27 @@ def unban(
 ) -> None:
     """Lift the ban of an address or a network."""
     _order("unban", {"network": str(_network(address)), "reason": reason}, socket, as_json=as_json)
+
+
+def release(
+    subject: Whose,
+    socket: Socket = None,
+    reason: Annotated[str, typer.Option(help="Kept with the decision.")] = "",
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """End every quarantine and shield of an account, or of all accounts as used from an address."""
+    with guarded():
+        body = client.request(socket_path(socket), "release", {**whose(subject), "reason": reason})
+        show(body, as_json=as_json, human=_human_released)
+
+
+def _human_released(body: Any) -> None:
+    released = list(map(str, body.get("released", ()))) if isinstance(body, dict) else []
+    for each in released:
+        print(f"{clean(each)} is under no quarantine or shield any more")
+    if body.get("total", 0) > len(released):
+        print(f"{body['total'] - len(released)} more are not shown")
 
 
 def _order(verb: str, args: dict[str, Any], socket: Any, *, as_json: bool) -> None:

@@ -6,11 +6,14 @@ exists, or a key of the policy.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple, TypeAlias
 
+from sipguard.address import Network
 from sipguard.control.lines import when
 from sipguard.control.text import clean
+from sipguard.model import EVERY_OTHER, Pair
 
 Json: TypeAlias = Mapping[str, Any]
 Place: TypeAlias = Callable[[str], str]
@@ -233,9 +236,20 @@ def _of_holds(found: Json) -> Iterator[Change]:
             for name in found.get("feeds", ()):
                 yield Change("", "feed", f"the list {clean(name)}: only watched, or taken out")
         if what in ("quarantine", "shield"):
-            yield Change("", f"ward.{what}", "how long such a thing lasts; this one ends by itself")
+            yield Change(f"sipguard release {_released(str(hold['subject']))}", "", "ends it now")
+            yield Change("", f"ward.{what}", "how long such a thing lasts")
         elif what == "throttle":
             yield Change("", "ban.throttle", "how long slowing down lasts")
+
+
+_OTHERS = str(Pair(Network(bytes(4), 0), EVERY_OTHER)).rpartition(" from ")[0]
+
+
+def _released(subject: str) -> str:
+    """Say what to release, safe to paste into a shell: the account, or the place where it is all but the healthy."""
+    who, _, place = subject.rpartition(" from ")
+    name = clean(place if who == _OTHERS else who or subject)
+    return ("-- " if name.startswith("-") else "") + shlex.quote(name)
 
 
 def _of_rule(found: Json, decision: Json) -> Iterator[Change]:

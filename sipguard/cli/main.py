@@ -19,6 +19,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "why": ("sipguard.cli.why", "why"),
     "ban": ("sipguard.cli.bans", "ban"),
     "unban": ("sipguard.cli.bans", "unban"),
+    "release": ("sipguard.cli.bans", "release"),
     "feeds": ("sipguard.cli.feeds", "feeds"),
     "enforce": ("sipguard.cli.switch", "enforce"),
     "observe": ("sipguard.cli.switch", "observe"),

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import re
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any
-
-import typer
+from typing import Any
 
 from sipguard.cli.because import Change, changes, paragraph, saw
-from sipguard.cli.output import EX_USAGE, fail, guarded, say, show, table
+from sipguard.cli.output import guarded, say, show, table
 from sipguard.cli.places import AsJson, Socket, socket_path
+from sipguard.cli.whose import Whose, whose
 from sipguard.control import client
 from sipguard.control.lines import when
 from sipguard.control.policyfile import read_policy
@@ -19,21 +17,16 @@ from sipguard.control.text import clean
 from sipguard.errors import PolicyError
 from sipguard.policy.lines import Path as Key
 from sipguard.policy.lines import find_lines
-from sipguard.policy.units import UnfitError, parse_cidr
-
-_LIKE_AN_ADDRESS = re.compile(r"[0-9.]*\.[0-9.]*(/.*)?|[0-9]+/.*|[0-9a-z]*:[0-9a-z:.%]*(/.*)?", re.IGNORECASE)
 
 
 def why(
-    subject: Annotated[
-        str, typer.Argument(metavar="ADDR|ACCOUNT", help="192.0.2.7, 2001:db8::1, 192.0.2.0/24, 1001, 1001@pbx.")
-    ],
+    subject: Whose,
     socket: Socket = None,
     *,
     as_json: AsJson = False,
 ) -> None:
     """Say why an address is banned or not, or what is done about an account, and what would change it."""
-    args = _asked(subject)
+    args = whose(subject)
     with guarded():
         found = client.request(socket_path(socket), "why", args)
     places = Places(str(found.get("policy", "")))
@@ -41,16 +34,6 @@ def why(
     found["summary"] = paragraph(found, places.of)
     found["changes"] = [{**change._asdict(), "place": places.of(change.key) if change.key else ""} for change in advice]
     show(found, as_json=as_json, human=lambda told: human_why(told, advice, places))
-
-
-def _asked(subject: str) -> dict[str, str]:
-    """Tell addresses from names; what looks like an address and is none is wrong usage, not a name."""
-    if not _LIKE_AN_ADDRESS.fullmatch(subject):
-        return {"account": subject.removeprefix("sip:")}
-    try:
-        return {"network": str(parse_cidr(subject))}
-    except UnfitError as unfit:
-        fail(EX_USAGE, f"{subject} {unfit.what}", *([unfit.hint] if unfit.hint else []))
 
 
 class Places:

@@ -75,6 +75,7 @@ class Desk:
             "events": self._events,
             "ban": self._ban,
             "unban": self._unban,
+            "release": self._release,
             "off": self._off,
             "on": self._on,
             "enforce": partial(self._mode, "enforce"),
@@ -134,7 +135,7 @@ class Desk:
 
     async def _why(self, args: Args, _by: str) -> Json:
         """Join what the packet process knows with what was kept of the past."""
-        subject: Network | str = _network(args) if "network" in args else _name(args)
+        subject = _subject(args)
         kind = "account" if isinstance(subject, str) else "network"
         found: Json = await self._ask("why", {kind: str(subject)})
         try:
@@ -149,16 +150,19 @@ class Desk:
         span = _number(args, "span", 0)
         if not 0 <= span <= LONGEST_BAN:
             raise RefusedError("a ban lasts at most 3650 days", "usage")
-        return await self._order(OrderVerb.BAN, args, span, by)
+        return await self._order(OrderVerb.BAN, _network(args), args, by, span)
 
     async def _unban(self, args: Args, by: str) -> Any:
-        return await self._order(OrderVerb.UNBAN, args, 0, by)
+        return await self._order(OrderVerb.UNBAN, _network(args), args, by)
 
-    async def _order(self, verb: OrderVerb, args: Args, span: int, by: str) -> Any:
+    async def _release(self, args: Args, by: str) -> Any:
+        return await self._order(OrderVerb.RELEASE, _subject(args), args, by)
+
+    async def _order(self, verb: OrderVerb, subject: Network | str, args: Args, by: str, span: int = 0) -> Any:
         reason = args.get("reason", "")
         if not isinstance(reason, str) or len(reason) > LONGEST_REASON:
             raise RefusedError(f"a reason is a text of at most {LONGEST_REASON} characters", "usage")
-        order = Order(verb, _network(args), span, reason, by)
+        order = Order(verb, subject, span, reason, by)
         return await self._ask(str(verb), {"order": pack(order)})
 
     async def _mode(self, mode: str, _args: Args, _by: str) -> Any:
@@ -197,6 +201,10 @@ def _number(args: Args, name: str, otherwise: int) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or abs(value) > 2**62:
         raise RefusedError(f'"{name}" is a whole number', "usage")
     return value
+
+
+def _subject(args: Args) -> Network | str:
+    return _network(args) if "network" in args else _name(args)
 
 
 def _name(args: Args) -> str:

@@ -12,11 +12,14 @@ from sipguard import report
 from sipguard.address import Network, parse_network
 from sipguard.control.pair import Message
 from sipguard.errors import AdapterError
-from sipguard.model import Action, Decision, DecisionVerdict, Enforced, Names, Order, Record, Span
+from sipguard.model import Action, Decision, DecisionVerdict, Enforced, Names, Order, OrderVerb, Record, Span
 
 Args: TypeAlias = Mapping[str, Any]
 Answer: TypeAlias = tuple[bool, Any]
 """Whether it was done, and the reply's body; or why it was not."""
+
+SHOWN = 100
+"""The most subjects of a release that a reply names."""
 
 
 def serve(message: Message, verbs: Mapping[str, Callable[[Args], Answer]]) -> Message:
@@ -33,7 +36,7 @@ def serve(message: Message, verbs: Mapping[str, Callable[[Args], Answer]]) -> Me
 
 
 def order_of(args: Args) -> Order:
-    """Read the order of a `ban` or `unban`. Raises KeyError, TypeError or ValueError."""
+    """Read the order of a `ban`, `unban` or `release`. Raises KeyError, TypeError or ValueError."""
     order = report.unpack(args["order"])
     if not isinstance(order, Order):
         raise TypeError("no order")
@@ -60,11 +63,16 @@ def names_of(message: Message) -> Names:
 def outcome(order: Order, told: Sequence[Action], refused: Sequence[Enforced], offset: Span) -> Answer:
     """Say what has become of an order, by the engine's actions and what the kernel refused of them."""
     decided = [each for each in told if isinstance(each, Record) and isinstance(each.what, Decision)]
+    release = order.verb is OrderVerb.RELEASE
     if not decided:
-        return False, f"{order.network} is not banned"
+        return False, f"{order.subject} is {'under no quarantine or shield' if release else 'not banned'}"
     first = decided[0].what
     if isinstance(first, Decision) and first.verdict is DecisionVerdict.EXEMPT:
         return False, first.reason or f"it is exempt by {first.rule}"
     if refused:
         return False, f"the kernel did not take it: {refused[0].why}"
-    return True, {"decision": report.line(decided[0], -offset)}
+    done: dict[str, Any] = {"decision": report.line(decided[0], -offset)}
+    if release:
+        subjects = [str(each.what.subject) for each in decided[:SHOWN] if isinstance(each.what, Decision)]
+        done |= {"released": subjects, "total": len(decided)}
+    return True, done

@@ -26,7 +26,7 @@ class Exempt:
     def __init__(self) -> None:
         self._said: dict[tuple[Role, str], tuple[Network, ...]] = {}
         self._sets: tuple[tuple[Role, NetSet], ...] = ()
-        self._allowed = NetSet(())
+        self._allowed: NetSet | None = None  # each packet is looked up in it
 
     def say(self, names: Sequence[Names]) -> None:
         """Take up lists, each in place of the one with the same role and name; an empty list takes it away."""
@@ -38,7 +38,7 @@ class Exempt:
         self._sets = tuple(
             (role, NetSet(self.networks(role))) for role in Role if any(said == role for said, _ in self._said)
         )
-        self._allowed = NetSet(self.passing())
+        self._allowed = NetSet(self.passing()) or None
 
     def networks(self, role: Role) -> tuple[Network, ...]:
         """List the networks of one role, in the order they were said, without doubles."""
@@ -50,7 +50,7 @@ class Exempt:
 
     def passes(self, address: Address) -> bool:
         """Tell whether an address is on the allowlist or a trunk's."""
-        return self._allowed.covers(address)
+        return self._allowed is not None and self._allowed.covers(address)
 
     def why(self, network: Network) -> str:
         """Say which role spares a network or a part of it; empty when nothing does."""

@@ -34,6 +34,9 @@ from sipguard.model import (
     Span,
 )
 
+COLLATERAL = "collateral"
+"""The reason of a quarantine in place of a ban: what fails there may be a mere mistake."""
+
 
 @dataclass(frozen=True, slots=True)
 class Wardship:
@@ -162,9 +165,9 @@ class Force:
     ) -> list[Action]:
         """Put an account, or an account of one place, under quarantine, and tell the operator."""
         until = at + (span or self.config.ward.quarantine)
-        self.wards.quarantine(ward, until)
+        self.wards.quarantine(ward, until, doubted=reason != COLLATERAL)
         decision = Decision(at, DecisionVerdict.QUARANTINE, ward, until, because, rule, reason)
-        kind = "wrong-password" if isinstance(ward, Pair) and reason == "collateral" else "quarantine"
+        kind = "wrong-password" if isinstance(ward, Pair) and reason == COLLATERAL else "quarantine"
         text = f"{ward}: may not place calls; {reason or 'found by ' + ', '.join(because)}"
         if kind == "wrong-password":
             text = f"{ward} keeps failing; other devices there are fine, so the place is not banned"
@@ -182,10 +185,13 @@ class Force:
         return [Record(at, decision), Alert(at, "shield", str(account), text)]
 
     def free(self, at: Instant, ward: Ward, reason: str) -> list[Action]:
-        """End every quarantine and shield of a subject; empty when there was none."""
+        """End every quarantine and shield of a subject, and the watch on its place; empty when there was none."""
         if not self.wards.release(ward):
             return []
-        return [Record(at, Decision(at, DecisionVerdict.RELEASE, ward, 0, ("order",), "order", reason))]
+        told: list[Action] = [Record(at, Decision(at, DecisionVerdict.RELEASE, ward, 0, ("order",), "order", reason))]
+        if isinstance(ward, Pair) and not self.wards.of(ward.network):
+            told += self.release(at, SetName.WATCHED, ward.network, ("order",))
+        return told
 
     def next_deadline(self) -> Instant | None:
         """Give the next instant at which something may end."""

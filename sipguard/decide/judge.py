@@ -13,11 +13,15 @@ from collections.abc import Callable, Mapping
 from sipguard.address import Network, subject_of
 from sipguard.decide.collateral import Collateral
 from sipguard.decide.exempt import RESERVED, Exempt
-from sipguard.decide.force import Force
+from sipguard.decide.force import COLLATERAL, Force
 from sipguard.decide.wards import Ward
 from sipguard.model import (
+    EVERY_OTHER,
+    MINUTE,
+    SECOND,
     Account,
     Action,
+    Alert,
     Consequence,
     Decision,
     DecisionVerdict,
@@ -31,15 +35,33 @@ from sipguard.model import (
     Subject,
 )
 from sipguard.table import Table
+from sipguard.window import paced
 
 _TOLD_MOST = 20_000
 _ANYWHERE = b"\0\0\0\0"
+_UNPROVEN = 1000
+_WITHIN = 10 * SECOND
+"""Unproven senders that are found within that time and told one by one; a burst of them, and as many again evenly."""
+
+_THROTTLED_MOST = 10_000
 
 
 class Judge:
     """Makes decisions and has `Force` put them in force. `own` and `registered` are asked about a network."""
 
-    __slots__ = ("_collateral", "_consequences", "_exempt", "_force", "_own", "_registered", "_told", "objections")
+    __slots__ = (
+        "_collateral",
+        "_consequences",
+        "_crowd_told",
+        "_exempt",
+        "_force",
+        "_own",
+        "_registered",
+        "_told",
+        "_unproven",
+        "objections",
+        "passed_over",
+    )
 
     def __init__(
         self,
@@ -57,6 +79,9 @@ class Judge:
         self.objections = 0  # findings that speak against letting through the packet they were made of
         self._collateral = Collateral()
         self._told: Table[tuple[str, Subject, str], Instant] = Table(_TOLD_MOST, _TOLD_MOST // 8)
+        self._unproven: Instant = 0
+        self._crowd_told: Instant = 0
+        self.passed_over = 0
 
     def adopt(self, consequences: Mapping[str, Consequence]) -> None:
         """Attach these consequences to findings from now on."""
@@ -74,7 +99,9 @@ class Judge:
             told = self._pair(finding, subject)
         else:
             told = self._account(finding, subject)
-        return [Record(finding.at, finding), *told] if told else []
+        if not told or type(told[0]) is Alert:
+            return told
+        return [Record(finding.at, finding), *told]
 
     def spared(self, network: Network) -> str:
         """Say which role spares a network: own, pbx, allowed, trunk, reserved; empty when none does."""
@@ -99,21 +126,27 @@ class Judge:
         if spared := self.spared(subject):
             return self._once(finding, DecisionVerdict.EXEMPT, spared)
         if consequence is Consequence.THROTTLE or not finding.proven:
-            if self._force.ledger.until(SetName.TRUSTED, subject) is not None:
-                return self._once(finding, DecisionVerdict.REPORT, rule, "trusted")
-            if self._said_lately(finding):
-                return []
-            return self._force.throttle(at, subject, because, rule, "" if finding.proven else "unproven")
+            return self._throttle(finding, subject, rule)
         registered = self._registered(subject)
         if registered:
             ward = self._collateral.ward(at, subject, finding.accounts, registered)
             if ward is not None:
-                if self._in_force(at, consequence, ward) or self._said_lately(finding):
+                if self._in_force(at, consequence, ward) or self._said_lately(finding, ward):
                     return []
-                return self._force.quarantine(at, ward, because, rule, reason="collateral")
+                return self._force.quarantine(at, ward, because, rule, reason=COLLATERAL)
             if not finding.accounts:  # not a matter of passwords: a place with devices is reported, not banned
                 return self._once(finding, DecisionVerdict.REPORT, rule, "trusted")
         return self._ban(at, subject, because, rule)
+
+    def _throttle(self, finding: Finding, subject: Network, rule: str) -> list[Action]:
+        at = finding.at
+        if self._force.ledger.until(SetName.TRUSTED, subject) is not None:
+            return self._once(finding, DecisionVerdict.REPORT, rule, "trusted")
+        if not finding.proven and not self._was_said(finding) and self._is_crowded(at):
+            return self._crowd(at)
+        if self._said_lately(finding):
+            return []
+        return self._force.throttle(at, subject, (finding.detector,), rule, "" if finding.proven else "unproven")
 
     def _ban(self, at: Instant, subject: Network, because: tuple[str, ...], rule: str) -> list[Action]:
         told = self._force.ban(at, subject, because, rule)
@@ -154,13 +187,19 @@ class Judge:
 
     def order(self, at: Instant, order: Order) -> list[Action]:
         """Do what the operator says, but never ban an exempt address, which is answered with an `exempt` decision."""
-        network = _widened(order.network)
+        reason = order.reason or order.by
+        network = order.subject if isinstance(order.subject, str) else _widened(order.subject)
+        if order.verb is OrderVerb.RELEASE:
+            wards = self._force.wards.of(network)
+            return [action for ward in wards for action in self._force.free(at, ward, reason)]
+        if isinstance(network, str):
+            return []
         if order.verb is OrderVerb.UNBAN:
-            return self._force.unban(at, network, order.reason or order.by)
+            return self._force.unban(at, network, reason)
         if spared := self.spared(network):
             why = f"{network} is {_ROLES.get(spared, spared)}"
             return [Record(at, Decision(at, DecisionVerdict.EXEMPT, network, 0, ("order",), spared, why))]
-        return self._force.ban(at, network, ("order",), "order", span=order.span, reason=order.reason or order.by)
+        return self._force.ban(at, network, ("order",), "order", span=order.span, reason=reason)
 
     # --- Saying things once -------------------------------------------------------------------------------------------
 
@@ -176,15 +215,50 @@ class Judge:
             return wards.quarantined_until(ward) > at + config.quarantine // 2
         return consequence in _SHIELDING and wards.shielded_until(ward) > at + config.shield // 2
 
-    def _said_lately(self, finding: Finding) -> bool:
-        """Tell whether the same was said a moment ago: whoever sends on and on must not fill the records."""
+    def _was_said(self, finding: Finding) -> bool:
+        last = self._told.get((finding.detector, finding.subject, finding.identifier))
+        return last is not None and finding.at - last < self._force.config.ban.throttle // 2
+
+    def _said_lately(self, finding: Finding, ward: Pair | None = None) -> bool:
+        """Tell whether the same was said a moment ago: whoever sends on and on must not fill the records.
+
+        That one phone fails and that somebody tries many accounts are two things to say of a place.
+        """
         subject = finding.subject
-        key = (finding.detector, subject, finding.identifier)
+        many = ward is not None and ward.account == EVERY_OTHER
+        key = (finding.detector, subject, finding.identifier + " of many" * many)
         last = self._told.get(key)
         if last is not None and finding.at - last < self._force.config.ban.throttle // 2:
             return True
         self._told.put(key, finding.at, subject.address if isinstance(subject, Network) else _ANYWHERE)
         return False
+
+    # --- Forged crowds ------------------------------------------------------------------------------------------------
+
+    def _is_crowded(self, at: Instant) -> bool:
+        """Tell whether more unproven senders are found than can be real; what is said of them would be the flood.
+
+        Each costs a record and an element of a kernel set, and a million forged addresses take a second to send. Nobody
+        hides in the crowd who does harm: a ban takes a proof, and what is proven is never in it.
+        """
+        due = paced(self._unproven, at, _UNPROVEN, _WITHIN)
+        if due - at > _WITHIN or self._force.ledger.size(SetName.THROTTLED) >= _THROTTLED_MOST:
+            return True
+        self._unproven = due
+        return False
+
+    def _crowd(self, at: Instant) -> list[Action]:
+        """Count a sender that is passed over; the operator is told once in a while."""
+        self.passed_over += 1
+        if at < self._crowd_told:
+            return []
+        self._crowd_told = at + 10 * MINUTE
+        text = "more addresses send what only attackers send than are told one by one; most are forged"
+        return [Alert(at, "unproven-crowd", "", text)]
+
+    def counters(self) -> dict[str, int]:
+        """Give how many unproven senders were found and passed over, being too many."""
+        return {"passed_over": self.passed_over}
 
     def _decision(self, finding: Finding, verdict: DecisionVerdict, rule: str, reason: str = "") -> Decision:
         return Decision(finding.at, verdict, finding.subject, 0, (finding.detector,), rule, reason)

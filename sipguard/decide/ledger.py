@@ -8,7 +8,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterable, Iterator
 
-from sipguard.address import Address, Network, subject_of
+from sipguard.address import Address, Network, sender_key, subject_of
 from sipguard.model import Held, Instant, SetName
 from sipguard.netset import NetSet
 
@@ -21,10 +21,12 @@ def is_host(network: Network) -> bool:
 class Ledger:
     """The holds in force, by set and network; at most `most`, of which those with the nearest end go first."""
 
-    __slots__ = ("_blocked_nets", "_due", "_ends", "_most", "_wide", "evicted")
+    __slots__ = ("_blocked", "_blocked_nets", "_due", "_ends", "_most", "_trusted", "_wide", "evicted")
 
     def __init__(self, most: int) -> None:
         self._ends: dict[SetName, dict[Network, Instant]] = {name: {} for name in SetName}
+        self._blocked: set[bytes] = set()  # the senders in these sets: each packet is looked up in them
+        self._trusted: set[bytes] = set()
         self._due: list[tuple[Instant, SetName, Network]] = []
         self._wide: dict[Network, None] = {}  # the blocked networks that are no hosts, and the set of them
         self._blocked_nets: NetSet | None = NetSet()  # None: to be made anew
@@ -38,9 +40,8 @@ class Ledger:
         ends[held.network] = held.until
         if held.until:
             heapq.heappush(self._due, (held.until, held.set, held.network))
-        if held.set is SetName.BLOCKED and new and not is_host(held.network):
-            self._wide[held.network] = None
-            self._blocked_nets = None
+        if new:
+            self._enter(held.set, held.network)
         gone = self._make_room() if new else []
         if len(self._due) > 1024 and len(self._due) > 4 * sum(map(len, self._ends.values())):
             self._due = [(held.until, held.set, held.network) for held in self.wanted() if held.until]
@@ -51,10 +52,24 @@ class Ledger:
         """Take an element out of force; False when it was not in it."""
         if self._ends[name].pop(network, None) is None:
             return False
-        if name is SetName.BLOCKED and not is_host(network):
+        senders = self._senders(name)
+        if senders is not None and is_host(network):
+            senders.discard(sender_key(network.address))
+        elif name is SetName.BLOCKED:
             del self._wide[network]
             self._blocked_nets = None
         return True
+
+    def _senders(self, name: SetName) -> set[bytes] | None:
+        return self._blocked if name is SetName.BLOCKED else self._trusted if name is SetName.TRUSTED else None
+
+    def _enter(self, name: SetName, network: Network) -> None:
+        senders = self._senders(name)
+        if senders is not None and is_host(network):
+            senders.add(sender_key(network.address))
+        elif name is SetName.BLOCKED:
+            self._wide[network] = None
+            self._blocked_nets = None
 
     def until(self, name: SetName, network: Network) -> Instant | None:
         """Give an element's end (0: none), None when it is not in force."""
@@ -62,15 +77,22 @@ class Ledger:
 
     def blocked(self, address: Address) -> bool:
         """Tell whether a packet from this address would meet a ban."""
-        hosts = self._ends[SetName.BLOCKED]
-        if not hosts:
-            return False
-        if subject_of(address) in hosts:
+        if (address if len(address) == 4 else address[:8]) in self._blocked:  # `sender_key`, without the call
             return True
+        if not self._wide:
+            return False
         nets = self._blocked_nets
         if nets is None:
             nets = self._blocked_nets = NetSet(self._wide)
         return nets.covers(address)
+
+    def trusts(self, address: Address) -> bool:
+        """Tell whether the sender of a packet from this address is in the set of the trusted."""
+        return (address if len(address) == 4 else address[:8]) in self._trusted
+
+    def size(self, name: SetName) -> int:
+        """Count the elements of one set."""
+        return len(self._ends[name])
 
     def held(self, name: SetName) -> Iterable[Network]:
         """Go through the elements of one set, in the order they came."""

@@ -17,21 +17,27 @@ from sipguard.table import Table
 Ward: TypeAlias = Account | Pair
 
 _ANYWHERE = b"\0\0\0\0"
+_NOT: tuple[Instant, bool] = (0, False)
 
 
 class Wards:
     """What is in force, by subject; at most `most` of each kind, of which the oldest goes first."""
 
-    __slots__ = ("_due", "_quarantined", "_shielded")
+    __slots__ = ("_due", "_pushed", "_quarantined", "_shielded")
 
     def __init__(self, most: int) -> None:
-        self._quarantined: Table[Ward, Instant] = Table(most)
+        self._quarantined: Table[Ward, tuple[Instant, bool]] = Table(most)  # the end, and whether trust is withheld
         self._shielded: Table[Account, Instant] = Table(most)
-        self._due: list[tuple[Instant, Ward]] = []
+        self._due: list[tuple[Instant, int, Ward]] = []  # the number between keeps an account from being compared
+        self._pushed = 0
 
-    def quarantine(self, ward: Ward, until: Instant) -> None:
-        """Put an account, or an account of one place, under quarantine until then."""
-        self._quarantined.put(ward, until, ward.network.address if isinstance(ward, Pair) else _ANYWHERE)
+    def quarantine(self, ward: Ward, until: Instant, *, doubted: bool) -> None:
+        """Put an account, or an account of one place, under quarantine until then.
+
+        `doubted`: somebody else has the password, so registering earns no trust; once so, it is till the end.
+        """
+        doubted = doubted or (self._quarantined.get(ward) or _NOT)[1]
+        self._quarantined.put(ward, (until, doubted), ward.network.address if isinstance(ward, Pair) else _ANYWHERE)
         self._push(until, ward)
 
     def shield(self, account: Account, until: Instant) -> None:
@@ -54,6 +60,14 @@ class Wards:
             return True
         return not healthy and Pair(place, EVERY_OTHER) in self._quarantined
 
+    def doubts(self, account: Account, place: Network, *, trusted: bool) -> bool:
+        """Tell whether a registration is to earn no trust; `trusted`: the account stands trusted there already.
+
+        An account that was found out as a whole keeps the trust it had where it had it: that is its owner's.
+        """
+        of_all = not trusted and (self._quarantined.get(account) or _NOT)[1]
+        return of_all or (self._quarantined.get(Pair(place, account)) or _NOT)[1]
+
     def shielded(self, account: Account) -> bool:
         """Tell whether an account is under a shield."""
         return account in self._shielded
@@ -61,13 +75,21 @@ class Wards:
     def all(self) -> Iterator[tuple[DecisionVerdict, Ward, Instant]]:
         """Go through all that is in force, with its ends."""
         for ward in self._quarantined:
-            yield DecisionVerdict.QUARANTINE, ward, self._quarantined.get(ward) or 0
+            yield DecisionVerdict.QUARANTINE, ward, self.quarantined_until(ward)
         for account in self._shielded:
             yield DecisionVerdict.SHIELD, account, self._shielded.get(account) or 0
 
+    def of(self, whose: Network | str) -> list[Ward]:
+        """List what is in force on the accounts of a name, wherever, or on accounts as used from within a network."""
+        found = dict.fromkeys(ward for _, ward, _ in self.all())
+        if isinstance(whose, str):
+            name = whose.casefold()
+            return [ward for ward in found if name in _account(ward).called() and _account(ward) != EVERY_OTHER]
+        return [ward for ward in found if isinstance(ward, Pair) and whose.covers(ward.network.address)]
+
     def quarantined_until(self, ward: Ward) -> Instant:
         """Give the end of a subject's own quarantine, 0 when it is under none."""
-        return self._quarantined.get(ward) or 0
+        return (self._quarantined.get(ward) or _NOT)[0]
 
     def shielded_until(self, account: Account) -> Instant:
         """Give the end of an account's shield, 0 when it is under none."""
@@ -80,8 +102,8 @@ class Wards:
     def advance(self, now: Instant) -> None:
         """End what has run out."""
         while self._due and self._due[0][0] <= now:
-            until, ward = heapq.heappop(self._due)
-            if self._quarantined.get(ward) == until:
+            until, _, ward = heapq.heappop(self._due)
+            if self.quarantined_until(ward) == until:
                 self._quarantined.pop(ward)
             if not isinstance(ward, Pair) and self._shielded.get(ward) == until:
                 self._shielded.pop(ward)
@@ -91,9 +113,12 @@ class Wards:
         return {"quarantined": len(self._quarantined), "shielded": len(self._shielded)}
 
     def _push(self, until: Instant, ward: Ward) -> None:
-        heapq.heappush(self._due, (until, ward))
+        self._pushed += 1
+        heapq.heappush(self._due, (until, self._pushed, ward))
         if len(self._due) > 4 * self._quarantined.most:
-            ends = [(self._quarantined.get(each), each) for each in self._quarantined]
-            ends += [(self._shielded.get(each), each) for each in self._shielded]
-            self._due = [(end, each) for end, each in ends if end is not None]
+            self._due = [(end, number, each) for number, (_, each, end) in enumerate(self.all())]
             heapq.heapify(self._due)
+
+
+def _account(ward: Ward) -> Account:
+    return ward.account if isinstance(ward, Pair) else ward

@@ -41,7 +41,6 @@ from sipguard.constraint import Between, Count, Described, DurationBetween, Matc
 from sipguard.event import Answered, Asked, AuthFailed, Event, Rang, Recalled, Registered, Standing
 from sipguard.model import DAY, HOUR, MINUTE, Consequence, Excuse, Finding, Instant, Span
 from sipguard.sip.message import SipRequest, SipResponse
-from sipguard.sip.uri import user_of
 from sipguard.table import Table
 
 NAME = "canary"
@@ -115,7 +114,7 @@ class Detector:
         request = event.request
         if event.standing is not _STRANGER:
             if request.method == "INVITE":
-                number = user_of(request.uri)
+                number = request.uri_user
                 if _is_extension(number):
                     self._dialled.put(number, None, _NOBODY)
             return _NOTHING
@@ -244,7 +243,7 @@ def plain(user: bytes) -> bytes:
 
 
 def _asked_for(request: SipRequest) -> bytes:
-    return plain(request.to_user.partition(b";")[0] if request.method == "REGISTER" else user_of(request.uri))
+    return plain(request.to_user.partition(b";")[0] if request.method == "REGISTER" else request.uri_user)
 
 
 def _is_extension(user: bytes) -> bool:

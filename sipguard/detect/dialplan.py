@@ -31,7 +31,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from sipguard.address import Address, sender_key, subject_of
 from sipguard.constraint import Between, Described, DurationBetween
@@ -84,6 +84,9 @@ class Detector:
     """Remembers prefixes by source and tail, and by tail over all sources; and who had a call answered."""
 
     __slots__ = ("_answered", "_config", "_everywhere", "_own", "handlers")
+
+    strangers: ClassVar = frozenset({Asked, Answered})
+    methods: ClassVar = frozenset({"INVITE"})
 
     def __init__(self, config: Config) -> None:
         self._config = config

@@ -31,7 +31,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from sipguard.address import Address, sender_key, subject_of
 from sipguard.constraint import Between, Described, DurationBetween
@@ -93,6 +93,8 @@ class Detector:
     """Counts what strangers try in vain; challenges are settled as later events come in, whoever they are of."""
 
     __slots__ = ("_config", "_due", "_homes", "_networks", "_sources", "handlers", "overlooked")
+
+    strangers: ClassVar = frozenset({Asked, Answered})
 
     def __init__(self, config: Config) -> None:
         self._config = config

@@ -32,8 +32,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import blake2b
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, ClassVar, TypeAlias
 
 from sipguard.address import sender_key, show, subject_of
 from sipguard.constraint import Between, Count, Described, Matching
@@ -49,6 +50,10 @@ _SHOWN = 64
 _CERTAIN = 10
 _REUSED = 8
 """Different answers to one nonce that make a sign: more than a person sends who mistypes a password in one second."""
+
+_REMEMBERED = 500
+_SHORT = 400
+"""Values of agents and of orders of headers whose signs are remembered, and the longest that are, in bytes."""
 
 # createTag of SIPVicious: the hexadecimal form of what it is about, a byte 1, and a random number in decimal.
 _TAG = re.compile(rb"((?:[2-9a-f][0-9a-f])+)01(?:3[0-9]){5,10}")
@@ -93,11 +98,30 @@ class _Reused:
 class Detector:
     """Compares; remembers only which requests carried a guess in their tag, and the nonces that were answered."""
 
-    __slots__ = ("_config", "_groups", "_guesses", "_reused", "_tags", "handlers")
+    __slots__ = (
+        "_agents",
+        "_beside",
+        "_config",
+        "_groups",
+        "_guesses",
+        "_orders",
+        "_reused",
+        "_sessions",
+        "_tags",
+        "handlers",
+    )
+
+    strangers: ClassVar = frozenset({Asked})
 
     def __init__(self, config: Config) -> None:
         self._config = config
-        self._groups = _groups([*(sign for sign in SIGNS if sign.tool not in config.ignored), *_listed(config.agents)])
+        signs = [*(sign for sign in SIGNS if sign.tool not in config.ignored), *_listed(config.agents)]
+        alone, beside = _apart(signs, config.certainty)
+        self._agents = _remembering(_groups([sign for sign in alone if sign.where is Where.AGENT]))
+        self._orders = _remembering(_groups([sign for sign in alone if sign.where is Where.ORDER]))
+        self._groups = _groups([sign for sign in alone if sign.where not in (Where.AGENT, Where.ORDER, *_IN_BODIES)])
+        self._sessions = _groups([sign for sign in alone if sign.where in _IN_BODIES])
+        self._beside = _groups(beside)
         self._tags = Tool.SIPVICIOUS not in config.ignored
         self._guesses: Table[tuple[bytes, bytes, int, bytes], tuple[Account, bool]] = Table(
             config.sources, config.sources // 8
@@ -121,14 +145,17 @@ class Detector:
                 told = self._told(event, bytes.fromhex(found[1].decode("ascii")))
         if request.credentials and self._is_reused(event):
             seen.append(_REUSE)
-        return self._weighed(event, seen, told) if seen else _NOTHING
+        if not seen:
+            return _NOTHING
+        _compare(request, self._beside, seen)
+        seen.sort(key=_place)
+        return self._weighed(event, seen, told)
 
     def _signs(self, request: SipRequest) -> list[Sign]:
-        seen: list[Sign] = []
-        for read, pattern, signs in self._groups:
-            value = read(request)
-            if value and pattern(value):
-                seen += [sign for sign, fits in signs if fits(value)]
+        seen: list[Sign] = [*self._agents(request.header("user-agent") or b""), *self._orders(_order(request))]
+        _compare(request, self._groups, seen)
+        if request.body_present:
+            _compare(request, self._sessions, seen)
         return seen
 
     def _weighed(self, event: Asked, seen: list[Sign], told: Evidence) -> Sequence[Finding]:
@@ -232,6 +259,48 @@ def _listed(agents: Iterable[str]) -> list[Sign]:
     return [Sign(Tool.LISTED, Where.AGENT, re.escape(each.encode("ascii")) + b".*+", _CERTAIN) for each in agents]
 
 
+def _apart(signs: Sequence[Sign], certainty: int) -> tuple[list[Sign], list[Sign]]:
+    """Set apart the weakest signs of each tool, which are too few for a finding among themselves.
+
+    They are looked for only where another sign was seen, whosever: honest messages cost that much less.
+    """
+    alone: list[Sign] = []
+    beside: list[Sign] = []
+    weak: dict[Tool, int] = {}
+    for sign in sorted(signs, key=lambda each: each.certainty):
+        if sign.where not in (Where.AGENT, Where.ORDER) and weak.get(sign.tool, 0) + sign.certainty < certainty:
+            weak[sign.tool] = weak.get(sign.tool, 0) + sign.certainty
+            beside.append(sign)
+        else:
+            alone.append(sign)
+    return alone, beside
+
+
+def _compare(request: SipRequest, groups: Sequence[_Group], seen: list[Sign]) -> None:
+    """Add what is seen of the groups' signs."""
+    for read, pattern, signs in groups:
+        value = read(request)
+        if value and pattern(value):
+            seen += [sign for sign, fits in signs if fits(value)]
+
+
+_Seen: TypeAlias = tuple[Sign, ...]
+
+
+def _remembering(groups: Sequence[_Group]) -> Callable[[bytes], _Seen]:
+    """Make a look-up for the signs of one place that remembers the latest values: devices say the same each time.
+
+    What is too long to be kept is compared each time; so is whatever comes when the memory is full of other things.
+    """
+    signs = [each for _, _, here in groups for each in here]
+
+    def compare(value: bytes) -> _Seen:
+        return tuple([sign for sign, fits in signs if fits(value)])
+
+    remembered = lru_cache(maxsize=_REMEMBERED)(compare)
+    return lambda value: remembered(value) if len(value) <= _SHORT else compare(value)
+
+
 def _groups(signs: Sequence[Sign]) -> tuple[_Group, ...]:
     """Join the signs of each place, so that what is none of them costs one comparison."""
     made: list[_Group] = []
@@ -263,6 +332,10 @@ def _session_line(kind: bytes) -> _Read:
     return read
 
 
+def _order(request: SipRequest) -> bytes:
+    return " ".join(request.names()).encode("latin-1", "replace")
+
+
 _READ: Mapping[Where, _Read] = {
     Where.AGENT: lambda request: request.header("user-agent"),
     Where.URI: lambda request: request.uri,
@@ -272,10 +345,19 @@ _READ: Mapping[Where, _Read] = {
     Where.CALL_ID: lambda request: request.call_id,
     Where.CSEQ: lambda request: request.header("cseq"),
     Where.CONTACT: lambda request: request.header("contact"),
-    Where.ORDER: lambda request: " ".join(request.names()).encode("latin-1", "replace"),
+    Where.ORDER: _order,
     Where.ORIGIN: _session_line(b"o"),
     Where.SESSION: _session_line(b"s"),
 }
+
+
+_IN_BODIES = (Where.ORIGIN, Where.SESSION)
+_PLACES = {where: place for place, where in enumerate(_READ)}
+
+
+def _place(sign: Sign) -> int:
+    """Put signs in the order of their places, and what has no pattern last."""
+    return _PLACES[sign.where] if sign.pattern else len(_PLACES)
 
 
 def _text(data: bytes) -> str:

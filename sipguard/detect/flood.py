@@ -17,8 +17,8 @@ Known false alarms
     carries more than `base` calls in `window`.
 
 Ways around it
-    Less than the budget; many sources; requests that pretend to belong to a dialog (with a To-tag), which are no event
-    and left to the kernel's own meters.
+    Less than the budget; many sources; requests within a call that the PBX has let ring, and in the hour after
+    a start all with a To-tag: they are no event, and left to the kernel's own meters.
 
 Options
     enabled, base, device, window, memory, devices, sources, then
@@ -141,7 +141,8 @@ class Detector:
         if source.devices is None:
             source.devices = {}
         devices = source.devices
-        devices.pop(event.account, None)
+        if devices.pop(event.account, None) is None:
+            self._widen(source, event.at, self._config.base + self._config.device * len(devices))
         devices[event.account] = event.at + self._config.memory
         if len(devices) > self._config.devices:
             del devices[next(iter(devices))]
@@ -150,6 +151,13 @@ class Detector:
             del devices[oldest]
         self._sources.keep(sender_key(event.source))  # a password stands behind it, whoever sent it
         return _NOTHING
+
+    def _widen(self, source: _Source, at: Instant, budget: int) -> None:
+        """Keep what was spent as so many requests when one more device adds to the budget, not as so much of it."""
+        for dues in (source.due, source.shown):
+            for method, due in dues.items():
+                if due > at:
+                    dues[method] = at + (due - at) * budget // (budget + self._config.device)
 
     @staticmethod
     def _forget(devices: dict[Account, Instant], at: Instant) -> None:

@@ -28,7 +28,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from sipguard.address import Address, sender_key, subject_of
 from sipguard.constraint import AccountName, Between, Count, CountryCode, Described, SystemNumber
@@ -78,6 +78,8 @@ class Detector:
     """Reports a source, or an account at a place, once an hour at the most; wants no events when nothing is listed."""
 
     __slots__ = ("_accounts", "_config", "_look", "_sources", "_used", "handlers")
+
+    strangers: ClassVar = frozenset({Asked})
 
     def __init__(self, config: Config, look: Lookups) -> None:
         self._config = config

@@ -31,14 +31,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, ClassVar, TypeAlias
 
 from sipguard.address import Address, parse_network, sender_key, subject_of
 from sipguard.constraint import Between, Described, DurationBetween
 from sipguard.event import Answered, Asked, Event, Rang, Standing
 from sipguard.model import DAY, MINUTE, SECOND, Consequence, Finding, Instant, Span
 from sipguard.netset import NetSet
-from sipguard.sip.uri import user_of
 from sipguard.table import Table
 
 NAME = "ghostcall"
@@ -100,6 +99,9 @@ class Detector:
 
     __slots__ = ("_attempts", "_calls", "_config", "handlers")
 
+    strangers: ClassVar = frozenset({Asked, Answered, Rang})
+    methods: ClassVar = frozenset({"INVITE"})
+
     def __init__(self, config: Config) -> None:
         self._config = config
         self._calls: Table[_CallKey, _Call] = Table(config.calls, config.calls // 8)
@@ -112,9 +114,9 @@ class Detector:
 
     def _asked(self, event: Asked) -> Sequence[Finding]:
         request = event.request
-        if request.method != "INVITE" or event.standing is not _STRANGER or event.repeated:
-            return _NOTHING
-        user = user_of(request.uri)
+        if request.method != "INVITE" or event.standing is not _STRANGER or event.repeated or request.to_tag:
+            return _NOTHING  # with a tag it makes no telephone ring, and may be of a call that we have forgotten
+        user = request.uri_user
         if not (2 <= len(user) <= 6 and user.isdigit()):
             return _NOTHING
         if not self._config.private and _PRIVATE.covers(event.source):

@@ -30,7 +30,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, ClassVar, TypeAlias
 
 from sipguard.address import sender_key, show
 from sipguard.constraint import Between, Described
@@ -76,6 +76,8 @@ class Detector:
     """Learns which names go with which account."""
 
     __slots__ = ("_accounts", "_config", "_holders", "_sent", "handlers")
+
+    methods: ClassVar = _METHODS
 
     def __init__(self, config: Config) -> None:
         self._config = config

@@ -30,9 +30,9 @@ References
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, ClassVar, TypeAlias
 
 from sipguard.address import Address, sender_key, subject_of
 from sipguard.constraint import Between, Described, DurationBetween
@@ -92,6 +92,9 @@ _ESSENTIAL = (
     ("cseq", Fault.MISSING_CSEQ),
 )
 
+_LENGTH = frozenset({"content-length"})
+_NEEDED = frozenset(name for name, _ in _ESSENTIAL)
+
 # ' OR 1=1, 'or''=', ' AND 'x'='x; '--; UNION SELECT; '; DROP; look-ups of log4j. Not: O'Brien, Cote d'Or.
 _SQL = re.compile(
     rb"'\s*+(?:or|and)\s*+\(?+['0-9][^\r\n<>;\"]{0,20}=|'\s*+--\s*+[\r\n\"<>@;]|'\s*+\)?+\s*+;\s*+(?:drop|insert|update"
@@ -119,6 +122,8 @@ class Detector:
     """Adds up points by source."""
 
     __slots__ = ("_config", "_sources", "handlers")
+
+    strangers: ClassVar = frozenset({Asked, Unread})
 
     def __init__(self, config: Config) -> None:
         self._config = config
@@ -183,33 +188,41 @@ class Detector:
 
 def _faults(request: SipRequest) -> list[str]:
     """Name what is wrong with a request, as far as it has points: cheaper by far than all its faults."""
-    found: list[str] = [fault for fault in request.noted if fault in POINTS]
+    noted, repeats = request.noted, request.repeats()
+    found: list[str] = [fault for fault in noted if fault in POINTS] if noted else []
     if request.cseq_method != request.method and request.header("cseq"):
         found.append(Fault.CSEQ_METHOD_MISMATCH)
-    for name in request.repeats():
-        if name in _ONCE:
-            values = request.headers(name)
-            found.append(_REPETITION if all(value == values[0] for value in values) else _CONTRADICTION)
-    found += [missing for name, missing in _ESSENTIAL if request.header(name) is None]
+    if repeats:
+        found += _repeated(request, repeats)
+    if not request.has(_NEEDED):
+        found += [missing for name, missing in _ESSENTIAL if request.header(name) is None]
     if request.method == "INVITE" and request.uri[:6].lower() in _NOBODIES:
         found.append(_NOBODY)
-    head = request.head
     length = request.content_length
     if length is None:
-        if request.header("content-length") is not None:
-            found.append(Fault.CONTENT_LENGTH_INVALID)
-    elif length > len(request.raw) - len(head):
+        found += [Fault.CONTENT_LENGTH_INVALID] * request.has(_LENGTH)
+    elif length > request.body_present:
         found.append(Fault.CONTENT_LENGTH_MISMATCH)
-    if b"\0" in head and b"\0" in head.lstrip(b"\0"):  # before the method it is leading junk
+    if b"\0" in request.raw and b"\0" in request.head.lstrip(b"\0"):  # before the method it is leading junk
         found.append(Fault.NUL_BYTE)
-    return [*found, _INJECTION] if _is_injected(head, request.uri) else found
+    if _is_injected(request):
+        found.append(_INJECTION)
+    return found
 
 
-def _is_injected(head: bytes, uri: bytes) -> bool:
+def _is_injected(request: SipRequest) -> bool:
     """Tell whether SQL or the like stands in a head; looks twice only where there is a reason to."""
-    if b"'" in head or b"%27" in head or b"${" in head or b"nion" in uri.lower():
-        return _SQL.search(unescape(head)) is not None
+    raw = request.raw
+    if b"'" in raw or b"%27" in raw or b"${" in raw or b"nion" in request.uri.lower():
+        return _SQL.search(unescape(request.head)) is not None
     return False
+
+
+def _repeated(request: SipRequest, names: Sequence[str]) -> Iterator[str]:
+    for name in names:
+        if name in _ONCE:
+            values = request.headers(name)
+            yield _REPETITION if all(value == values[0] for value in values) else _CONTRADICTION
 
 
 _NOBODIES = frozenset({b"sip:@" + bytes([each]) for each in range(256)} | {b"sip:@", b"sips:@"})

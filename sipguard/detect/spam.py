@@ -13,8 +13,8 @@ Known false alarms
     when it is challenged.
 
 Ways around it
-    Fewer than `recipients` users and fewer than `messages` messages in `window`; many sources; a MESSAGE with a
-    To-tag, which pretends to belong to a dialog. Spam from a registered device is not looked for.
+    Fewer than `recipients` users and fewer than `messages` messages in `window`; many sources; a MESSAGE within a
+    call that the PBX has let ring. Spam from a registered device is not looked for.
 
 Options
     enabled, recipients, messages, window, sources, then
@@ -28,13 +28,12 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from sipguard.address import Address, sender_key, subject_of
 from sipguard.constraint import Between, Described, DurationBetween
 from sipguard.event import Asked, Event, Standing
 from sipguard.model import DAY, MINUTE, SECOND, Consequence, Finding, Instant, Span
-from sipguard.sip.uri import user_of
 from sipguard.table import Table
 
 NAME = "spam"
@@ -63,6 +62,9 @@ class Detector:
 
     __slots__ = ("_config", "_sources", "handlers")
 
+    strangers: ClassVar = frozenset({Asked})
+    methods: ClassVar = frozenset({"MESSAGE"})
+
     def __init__(self, config: Config) -> None:
         self._config = config
         self._sources: Table[bytes, list[tuple[Instant, int, bool]]] = Table(config.sources, config.sources // 8)
@@ -79,7 +81,7 @@ class Detector:
             self._sources.put(key, marks, event.source)
         edge = event.at - self._config.window
         marks[:] = [mark for mark in marks if mark[0] > edge]  # never more than `messages` of them
-        marks.append((event.at, zlib.crc32(user_of(request.uri).lower()), event.shown))
+        marks.append((event.at, zlib.crc32(request.uri_user.lower()), event.shown))
         self._sources.touch(key)
         recipients = len({mark[1] for mark in marks})
         if recipients < self._config.recipients and len(marks) < self._config.messages:

@@ -31,13 +31,12 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, ClassVar, TypeAlias
 
 from sipguard.address import Address, sender_key, subject_of
 from sipguard.constraint import Between, Described, DurationBetween
 from sipguard.event import Answered, Asked, Event, Rang, Registered, Standing
 from sipguard.model import DAY, MINUTE, SECOND, Consequence, Finding, Instant, Span
-from sipguard.sip.uri import user_of
 from sipguard.table import Table
 
 NAME = "sweep"
@@ -98,6 +97,8 @@ class Detector:
 
     __slots__ = ("_config", "_most", "_sources", "handlers")
 
+    strangers: ClassVar = frozenset({Asked, Answered, Rang})
+
     def __init__(self, config: Config) -> None:
         self._config = config
         self._most = 2 * max(config.users, config.places)
@@ -121,7 +122,7 @@ class Detector:
         if knocks is None:
             knocks = {}
             self._sources.put(key, knocks, event.source)
-        user = request.to_user if method == "REGISTER" else user_of(request.uri)
+        user = request.to_user if method == "REGISTER" else request.uri_user
         door = zlib.crc32(event.target, event.target_port), zlib.crc32(user)
         call = zlib.crc32(request.call_id)
         last = knocks.get(door)

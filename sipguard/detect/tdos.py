@@ -29,7 +29,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from sipguard.address import Address, sender_key, subject_of
 from sipguard.constraint import Between, Described, DurationBetween
@@ -91,6 +91,8 @@ class Detector:
     """Counts calls per called number and per sender."""
 
     __slots__ = ("_config", "_numbers", "_trunks", "handlers")
+
+    methods: ClassVar = _COUNTED
 
     def __init__(self, config: Config) -> None:
         self._config = config

@@ -12,6 +12,7 @@ from typing import Any
 
 from sipguard.address import Network
 from sipguard.decide import ladder
+from sipguard.detect import accounts, credentials, enumeration, networks
 from sipguard.policy.leaf import NETWORK, PLACE, Leaf
 from sipguard.policy.lines import Path
 from sipguard.policy.tree import Entry, Table, policy_tree
@@ -47,7 +48,26 @@ def _ladder_in_order(settings: ladder.Config) -> None:
         raise UnfitError("is longer than ban.maximum", f"at most {longest}, or a longer maximum", ("first",))
 
 
-TABLE_CHECKS: dict[type, Callable[[Any], None]] = {ladder.Config: _ladder_in_order}
+def _slow_above_fast(fast: str) -> Callable[[Any], None]:
+    """Want more for a finding in the slow window than in the fast one, or the slow one has nothing left to find."""
+    slow = f"slow_{fast}"
+
+    def check(settings: Any) -> None:
+        least, most = getattr(settings, slow), getattr(settings, fast)
+        if least > most:
+            return
+        if least == getattr(type(settings)(), slow):  # the default: so it is the other that was changed
+            raise UnfitError(f"is not below {slow}", f"at most {least - 1}, or more {slow}", (fast,))
+        raise UnfitError(f"is not above {fast}", f"at least {most + 1}, or fewer {fast}", (slow,))
+
+    return check
+
+
+TABLE_CHECKS: dict[type, Callable[[Any], None]] = {
+    ladder.Config: _ladder_in_order,
+    **dict.fromkeys((credentials.Config, accounts.Config, networks.Config), _slow_above_fast("failures")),
+    enumeration.Config: _slow_above_fast("accounts"),
+}
 
 
 # --- The document -----------------------------------------------------------------------------------------------------

@@ -6,7 +6,8 @@ length. Nothing here knows what a start line or a header's value means.
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from itertools import repeat
+from typing import TypeAlias, cast
 
 from sipguard.sip.fault import Fault
 from sipguard.sip.grammar import (
@@ -24,6 +25,8 @@ Sorted: TypeAlias = tuple[dict[str, bytes], dict[str, list[bytes]] | None]
 """The first value of each header by its canonical name, and the others where a header stands more than once."""
 
 _header_of = HEADER_NAMES.get
+_partition = bytes.partition
+_COLONS = repeat(b":")
 
 
 class Head:
@@ -43,8 +46,12 @@ class Head:
 
 def sort_plainly(lines: list[bytes]) -> Sorted | None:
     """Sort header lines by name; None when any needs care: no colon, folded, an odd name, an empty line or value."""
-    if len(lines) > MAX_HEADERS:
-        return None
+    if not 0 < len(lines) <= MAX_HEADERS:
+        return None if lines else ({}, None)
+    names, _, values = zip(*map(_partition, lines, _COLONS), strict=True)
+    plain = dict(zip(map(_header_of, names), values, strict=True))
+    if len(plain) == len(lines) and None not in plain and b"" not in values:  # most: each once, written as usual
+        return cast("dict[str, bytes]", plain), None
     first: dict[str, bytes] = {}
     more: dict[str, list[bytes]] | None = None
     for line in lines:

@@ -8,6 +8,7 @@ total: what is missing or unreadable is None, b"", -1 or (). Header names are as
 from __future__ import annotations
 
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from itertools import islice
 
 from sipguard.sip.check import faults_of
@@ -17,7 +18,7 @@ from sipguard.sip.fields import Contact, Via, read_branch, read_contacts, read_c
 from sipguard.sip.grammar import MAX_ENTRIES, number, split_list
 from sipguard.sip.head import Sorted, read_carefully, sort_plainly
 from sipguard.sip.sdp import Sdp, parse_sdp
-from sipguard.sip.uri import user_in
+from sipguard.sip.uri import user_in, user_of
 
 __all__ = ["BENIGN", "MAX_CREDENTIALS", "Fault", "SipMessage", "SipRequest", "SipResponse", "Unparsable"]
 
@@ -57,6 +58,7 @@ class SipMessage:
         "_more",
         "_noted",
         "_to_tag",
+        "_to_user",
         "raw",
     )
 
@@ -68,6 +70,7 @@ class SipMessage:
     _branch: bytes | None
     _from_tag: bytes | None
     _to_tag: bytes | None
+    _to_user: bytes | None
     _faults: tuple[Fault, ...] | None
     _credentials: tuple[Credentials, ...] | None
     _challenges: tuple[Challenge, ...] | None
@@ -77,7 +80,7 @@ class SipMessage:
         self._body_at = body_at
         self._first, self._more = headers or _UNSORTED
         self._noted = noted
-        self._call_id = self._cseq = self._branch = self._from_tag = self._to_tag = None
+        self._call_id = self._cseq = self._branch = self._from_tag = self._to_tag = self._to_user = None
         self._faults = self._credentials = self._challenges = None
 
     def _headers(self) -> dict[str, bytes]:
@@ -99,7 +102,8 @@ class SipMessage:
 
     def header(self, name: str) -> bytes | None:
         """Give the first value of a header that is not empty, unfolded and stripped; None when it is not there."""
-        value = self._headers().get(name)
+        first = self._first
+        value = (self._sort() if first is None else first).get(name)
         return None if value is None else value.strip()
 
     def headers(self, name: str) -> Sequence[bytes]:
@@ -120,6 +124,10 @@ class SipMessage:
         self._headers()
         return () if self._more is None else tuple(self._more)
 
+    def has(self, names: AbstractSet[str]) -> bool:
+        """Tell whether every one of these headers is there."""
+        return names <= self._headers().keys()
+
     @property
     def head(self) -> bytes:
         """Everything before the body, as sent, the empty line included."""
@@ -135,7 +143,8 @@ class SipMessage:
     @property
     def body_present(self) -> int:
         """Bytes that follow the head, whatever Content-Length says."""
-        return len(self.raw) - len(self.head)
+        self._headers()
+        return len(self.raw) - self._body_at
 
     @property
     def content_length(self) -> int | None:
@@ -208,7 +217,10 @@ class SipMessage:
     @property
     def to_user(self) -> bytes:
         """The user in To's URI, unescaped; for tel: the number."""
-        return self._user("to")
+        user = self._to_user
+        if user is None:
+            user = self._to_user = self._user("to")
+        return user
 
     def _user(self, name: str) -> bytes:
         return user_in(self._headers().get(name, b""))
@@ -250,8 +262,11 @@ class SipMessage:
         found = self._challenges
         if found is None:
             values = (*self.headers("www-authenticate"), *self.headers("proxy-authenticate"))[:MAX_CREDENTIALS]
-            sets = [one for value in values for one in parse_challenges(value)]
-            found = self._challenges = tuple(sets[:MAX_CREDENTIALS])
+            if len(values) == 1:
+                sets = parse_challenges(values[0])
+            else:
+                sets = tuple([one for value in values for one in parse_challenges(value)])
+            found = self._challenges = sets[:MAX_CREDENTIALS]
         return found
 
     @property
@@ -297,7 +312,9 @@ class SipMessage:
 class SipRequest(SipMessage):
     """A request. `method` is what a PBX takes it for (`Invite` is INVITE), `uri` stands as sent."""
 
-    __slots__ = ("method", "uri")
+    __slots__ = ("_uri_user", "method", "uri")
+
+    _uri_user: bytes | None
 
     def __init__(
         self,
@@ -311,6 +328,15 @@ class SipRequest(SipMessage):
         SipMessage.__init__(self, raw, body_at, headers, noted)
         self.method = method
         self.uri = uri
+        self._uri_user = None
+
+    @property
+    def uri_user(self) -> bytes:
+        """Whom the request URI names: see `uri.user_of`."""
+        user = self._uri_user
+        if user is None:
+            user = self._uri_user = user_of(self.uri)
+        return user
 
     def _kind(self) -> tuple[str, bytes]:
         return self.method, self.uri

@@ -14,11 +14,13 @@ from collections.abc import Sequence
 
 from sipguard.sip.digest import parse_credentials
 from sipguard.sip.grammar import BLANK_LINE, BLANKS, FOLD, HEADER_NAMES, TOKEN, fold_name
+from sipguard.sip.message import SipRequest
 
 MASK = "***"
 _LINES = 64
 _LONGEST = 512
 _NAME = 40
+_SHORTEST = 16  # bytes of a credential's header; what is shorter may stand elsewhere as well
 
 _HARMLESS = """
     accept allow allow-events call-id contact content-encoding content-length content-type cseq date diversion event
@@ -45,6 +47,21 @@ _TAG = re.compile(r"(tag[ \t]*+=[ \t]*+\"?)([0-9a-f]{4,}+)", re.IGNORECASE)
 _PLAIN_SDP = frozenset("vosctmb")
 _ATTRIBUTES = "rtpmap fmtp ptime maxptime sendrecv sendonly recvonly inactive rtcp-mux rtcp"
 _PLAIN_ATTRIBUTES = frozenset(_ATTRIBUTES.split())
+
+
+def without_digest(request: SipRequest) -> bytes | None:
+    """Give a request's head with what its credential claims alone, at little cost; None where that takes `redact`."""
+    values = (*request.headers("authorization"), *request.headers("proxy-authorization"))
+    if len(values) != 1 or len(request.credentials) != 1:
+        return None
+    sent, head, value = request.credentials[0], request.head, values[0]
+    before, found, after = head.partition(value)
+    if sent.scheme != b"digest" or not found or value in after or len(value) < _SHORTEST:
+        return None
+    claims = b"%b%b%b" % (sent.username, sent.realm, sent.uri)
+    if b'"' in claims or b"\\" in claims or b"\n" in claims or b"\r" in claims:
+        return None
+    return b'%bDigest username="%b", realm="%b", uri="%b"%b' % (before, sent.username, sent.realm, sent.uri, after)
 
 
 def redact(raw: bytes) -> Sequence[str]:

@@ -25,7 +25,9 @@ Stamped: TypeAlias = tuple[Delta, Span]
 PAGE = 2000
 """Rows read at a time: between two pages, writes and other questions are served."""
 
-_IN_FORCE = (DecisionVerdict.BLOCK, DecisionVerdict.THROTTLE)
+_IN_FORCE = frozenset(
+    {DecisionVerdict.BLOCK, DecisionVerdict.THROTTLE, DecisionVerdict.QUARANTINE, DecisionVerdict.SHIELD}
+)
 _SUBJECT = "address, prefix, username, realm"
 _DECISION = f"{_SUBJECT}, verdict, at, until, because, rule, reason, offence"
 _INSERT_DECISION = f"INSERT OR IGNORE INTO decisions ({_DECISION}) VALUES (?,?,?,?,?,?,?,?,?,?,?)"  # noqa: S608 - ours

@@ -14,7 +14,7 @@ from sipguard.address import Network, subject_of
 from sipguard.model import Account, Pair
 from sipguard.store.database import Store
 from sipguard.store.questions import COLUMNS, decision
-from sipguard.store.rows import subject_of_row
+from sipguard.store.rows import PAIR, subject_of_row
 
 Json: TypeAlias = dict[str, Any]
 
@@ -63,8 +63,8 @@ def _last(network: Network) -> bytes:
 
 def _within(store: Store, network: Network, now_wall: int) -> Json:
     """Give what is in force within a network, the latest first, and how much of it there is."""
-    where = "length(address) = ? AND address BETWEEN ? AND ? AND (until = 0 OR until > ?)"
-    values = (len(network.address), network.address, _last(network), now_wall)
+    where = "length(address) = ? AND address BETWEEN ? AND ? AND prefix < ? AND (until = 0 OR until > ?)"
+    values = (len(network.address), network.address, _last(network), PAIR, now_wall)
     count = store.ask(f"SELECT count(*) FROM bans WHERE {where}", values)[0][0]  # noqa: S608 - our own names
     query = f"SELECT {COLUMNS} FROM bans WHERE {where} ORDER BY at DESC LIMIT ?"  # noqa: S608 - our own names
     return {"bans": [decision(row) for row in store.ask(query, (*values, MOST))], "banned": count}

@@ -26,7 +26,7 @@ def instant(on_disk: int, offset: Span) -> Instant:
     return on_disk - offset if on_disk else 0
 
 
-_PAIR = 1000
+PAIR = 1000
 """Added to the prefix of an account as used from one place, which no network's prefix reaches."""
 
 
@@ -37,17 +37,17 @@ def subject_row(subject: Subject) -> SubjectRow:
     account = subject.account if isinstance(subject, Pair) else subject
     username, realm = (each.encode("utf-8", "surrogatepass") for each in account)
     if isinstance(subject, Pair):
-        return (subject.network.address, subject.network.prefix + _PAIR, username, realm)
+        return (subject.network.address, subject.network.prefix + PAIR, username, realm)
     return (b"", 0, username, realm)
 
 
 def subject_of_row(row: SubjectRow) -> Subject:
     """Give the subject back."""
     address, prefix, username, realm = row
-    if address and prefix < _PAIR:
+    if address and prefix < PAIR:
         return Network(address, prefix)
     account = Account(username.decode("utf-8", "surrogatepass"), realm.decode("utf-8", "surrogatepass"))
-    return Pair(Network(address, prefix - _PAIR), account) if address else account
+    return Pair(Network(address, prefix - PAIR), account) if address else account
 
 
 def _plain(text: str) -> str:

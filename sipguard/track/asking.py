@@ -35,7 +35,7 @@ class Asking:
         self._standing = standing
 
     def asked(self, at: Instant, heard: Heard, request: SipRequest, *, proven: bool, shown: bool) -> Asked:
-        """Give the event of a request without To-tag."""
+        """Give the event of a request that belongs to no dialog."""
         standing = self._standing(at, heard.source)
         repeated = False
         if standing is Standing.STRANGER:
@@ -59,6 +59,10 @@ class Asking:
             shown=shown,
             repeated=repeated,
         )
+
+    def of_stranger(self, at: Instant, address: Address) -> bool:
+        """Tell whether an address is nobody's whom we know."""
+        return self._standing(at, address) is Standing.STRANGER
 
     def answered(self, at: Instant, heard: Heard, response: SipResponse, *, proven: bool) -> Answered:
         """Give the event of a final answer."""

@@ -1,8 +1,9 @@
 """The last few messages of strangers, and of whoever fails: what an operator wants to see when he asks why.
 
-Heads only, as they came, in memory only; whoever shows them has them made harmless first (`sip/redact.py`). Nothing is
-parsed, counted or judged here. Whoever is banned is not read any more, so what is kept of him is what led to the ban;
-what anybody could have sent goes before what its sender holds the address of, and no network has more than its share.
+Heads only, in memory only, and no credential, digest or guess among them: what may hold one is made harmless when it
+comes (`sip/redact.py`), the rest when it is shown. Nothing is counted or judged here. Whoever is banned is not read any
+more, so what is kept of him is what led to the ban; what anybody could have sent goes before what its sender holds the
+address of, and no network has more than its share.
 """
 
 from __future__ import annotations
@@ -12,7 +13,10 @@ from typing import Any, NamedTuple
 
 from sipguard.address import Address, Network, sender_key
 from sipguard.event import Answered, Asked, AuthFailed, Event, Standing, Unread
-from sipguard.model import MINUTE, Finding, Instant, Span, Transport
+from sipguard.model import MINUTE, SECOND, Finding, Instant, Span, Transport
+from sipguard.sip.fault import Fault
+from sipguard.sip.message import SipMessage, SipRequest
+from sipguard.sip.redact import redact, without_digest
 from sipguard.table import Table
 
 LONGEST = 1024
@@ -25,12 +29,20 @@ SOURCES = 2000
 FOLLOWED: Span = 10 * MINUTE
 """How long a device or an office is listened to after a credential of its own failed."""
 
+_BURST: Span = SECOND
+"""What comes within it makes nobody younger in the table: it costs more than it is worth."""
+
+_TAG = 8  # characters; a shorter one holds no name with a guess
+_KEEPALIVE = (Fault.KEEPALIVE,)
 _NOTHING: tuple[Finding, ...] = ()
 _STRANGER = Standing.STRANGER
 
 
 class Entry(NamedTuple):
-    """One message. `sent`: by the PBX, else to it. `port` is the far side's; `length` that of the whole message."""
+    """One message. `sent`: by the PBX, else to it. `port` is the far side's; `length` that of the whole message.
+
+    `head` is the lines that may be shown, where there was a secret to leave out, else the beginning of what was sent.
+    """
 
     at: Instant
     source: Address
@@ -38,7 +50,7 @@ class Entry(NamedTuple):
     transport: Transport
     sent: bool
     length: int
-    head: bytes
+    head: bytes | Sequence[str]
 
 
 class _Source:
@@ -88,22 +100,25 @@ class Journal:
                 yield source
 
     def _asked(self, event: Asked) -> Sequence[Finding]:
+        request = event.request
         if event.standing is _STRANGER:
             if not event.repeated:
-                self._note(event, event.request.raw, sent=False, proven=event.shown)
+                self._note(event, request.raw, _shown(request), sent=False, proven=event.shown)
         elif self._follows(event):
-            self._note(event, event.request.raw, sent=False, proven=False)
+            self._note(event, request.raw, _shown(request), sent=False, proven=False)
         return _NOTHING
 
     def _answered(self, event: Answered) -> Sequence[Finding]:
         source = self._sources.get(sender_key(event.source))
         if source is not None and source.awaited and (event.standing is _STRANGER or event.at < source.followed):
-            self._note(event, event.response.raw, sent=True, proven=False)
+            raw = event.response.raw
+            head = redact(raw[:LONGEST]) if _may_tell(event.response) else raw
+            self._note(event, raw, head, sent=True, proven=False)
         return _NOTHING
 
     def _unread(self, event: Unread) -> Sequence[Finding]:
-        if event.standing is _STRANGER:
-            self._note(event, event.raw, sent=False, proven=False)
+        if event.standing is _STRANGER and event.faults != _KEEPALIVE:
+            self._note(event, event.raw, redact(event.raw[:LONGEST]), sent=False, proven=False)
         return _NOTHING
 
     def _failed(self, event: AuthFailed) -> Sequence[Finding]:
@@ -118,13 +133,20 @@ class Journal:
         source = self._sources.get(sender_key(event.source))
         return source is not None and event.at < source.followed
 
-    def _note(self, event: Asked | Answered | Unread, raw: bytes, *, sent: bool, proven: bool) -> None:
+    def _note(
+        self, event: Asked | Answered | Unread, raw: bytes, head: bytes | Sequence[str], *, sent: bool, proven: bool
+    ) -> None:
         source = self._source(event.source)
         entries = source.entries
         source.awaited = max(0, source.awaited - 1) if sent else min(source.awaited + 1, EACH)
-        if len(entries) >= EACH:
-            del entries[0]
-        entries.append(Entry(event.at, event.source, event.port, event.transport, sent, len(raw), raw[:LONGEST]))
+        if entries:
+            if event.at - entries[-1].at > _BURST:
+                self._sources.touch(sender_key(event.source))
+            if len(entries) >= EACH:
+                del entries[0]
+        if len(head) > LONGEST:
+            head = head[:LONGEST]
+        entries.append(Entry(event.at, event.source, event.port, event.transport, sent, len(raw), head))
         if proven:
             self._sources.keep(sender_key(event.source))
 
@@ -134,10 +156,23 @@ class Journal:
         if source is None:
             source = _Source()
             self._sources.put(key, source, address)
-        else:
-            self._sources.touch(key)
         return source
 
     def counters(self) -> dict[str, int]:
         """Give the fill and the evictions."""
         return {"journal_sources": len(self._sources), "journal_sources_evicted": self._sources.evicted}
+
+
+def _shown(request: SipRequest) -> bytes | Sequence[str]:
+    """Give what may be kept of a request."""
+    if _may_tell(request):
+        return redact(request.raw[:LONGEST])
+    if not request.credentials:
+        return request.raw
+    return without_digest(request) or redact(request.raw[:LONGEST])
+
+
+def _may_tell(message: SipMessage) -> bool:
+    """Tell whether a guess may stand in a tag, as SIPVicious writes it there: a colon among hexadecimal digits."""
+    tag = message.from_tag
+    return len(tag) > _TAG and b"3a" in tag.lower()

@@ -7,7 +7,7 @@ whose data the PBX acknowledged (`wire/stream.py`).
 
 from __future__ import annotations
 
-from sipguard.address import Address, subject_of
+from sipguard.address import Address, sender_key, subject_of
 from sipguard.model import HOUR, Instant, Span
 from sipguard.table import Table
 
@@ -15,10 +15,11 @@ LASTS: Span = HOUR
 """A proof is believed this long after it was last given: addresses change hands."""
 
 _LONGEST = 128
+_UNPROVING = b"\0"  # behind an address: one of odd length is nobody's
 
 
 class Proofs:
-    """Proven addresses (an IPv6 one stands for its /64), and the To-tags by which others may prove theirs."""
+    """Proven addresses (an IPv6 one stands for its /64), and the tags of dialogs: some of them prove an address."""
 
     __slots__ = ("_proven", "_tags")
 
@@ -46,14 +47,23 @@ class Proofs:
         if tag and len(tag) <= _LONGEST and len(call_id) <= _LONGEST:
             self._tags.put((call_id, tag), address, address)
 
+    def given(self, address: Address, call_id: bytes, tag: bytes) -> None:
+        """Note that the PBX has a dialog with this address in which it goes by this tag; proves nothing.
+
+        What a proxy passes on was chosen by the other end.
+        """
+        if tag and len(tag) <= _LONGEST and len(call_id) <= _LONGEST and (call_id, tag) not in self._tags:
+            self._tags.put((call_id, tag), address + _UNPROVING, address)
+
+    def knows(self, address: Address, call_id: bytes, tag: bytes) -> bool:
+        """Tell whether the PBX has, lately, given this tag to whoever sends from this address (any of its /64)."""
+        found = self._tags.get((call_id, tag))
+        return found is not None and sender_key(found[: len(found) & ~1]) == sender_key(address)
+
     def repeated(self, at: Instant, address: Address, call_id: bytes, tag: bytes) -> None:
         """Note that a request from this address carried this To-tag; a proof if it was sent there."""
         if self._tags.get((call_id, tag)) == address:
             self.prove(at, address)
-
-    def knows(self, address: Address, call_id: bytes, tag: bytes) -> bool:
-        """Tell whether the PBX let a call of this address's ring or answered it, under this To-tag."""
-        return self._tags.get((call_id, tag)) == address
 
     def counters(self) -> dict[str, int]:
         """Give the fill and the evictions."""

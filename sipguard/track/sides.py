@@ -67,8 +67,9 @@ class Sides:
             return _PBX
         if not self._named:
             return self._inferred(heard)
-        to_pbx = self._covers(heard.target)
-        if not self._covers(heard.source):
+        hosts, wider = self._hosts, self._wider
+        to_pbx = heard.target in hosts or (wider is not None and wider.covers(heard.target))
+        if heard.source not in hosts and (wider is None or not wider.covers(heard.source)):
             return _FAR if to_pbx else _NOBODY
         if to_pbx:  # both on one host: the server is where the SIP port is
             return _PBX if self._serves(heard) else _FAR

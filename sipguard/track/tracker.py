@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from sipguard.address import Address, Network
 from sipguard.event import AuthFailed, AuthSucceeded, Event, Standing
 from sipguard.intake import Heard, Passage
-from sipguard.model import Account, Excuse, Flow, Instant, Trust
+from sipguard.model import HOUR, Account, Excuse, Flow, Instant, Span, Trust
 from sipguard.sip.digest import Challenge, Credentials
 from sipguard.sip.message import MAX_CREDENTIALS, SipRequest, SipResponse, Unparsable
 from sipguard.track.asking import Asking
@@ -25,20 +25,26 @@ from sipguard.track.transaction import Attempt, Key, Transactions, account_of, f
 
 _NOTHING: tuple[Event, ...] = ()
 _CHALLENGES = frozenset({401, 407})
+_PASSING = frozenset({"ACK", "BYE", "CANCEL", "PRACK"})
+_DIALOGS = frozenset({"INVITE", "SUBSCRIBE", "REFER", "UPDATE"})  # what is let in begins a dialog, or keeps it alive
+_TELLING = _DIALOGS | {"NOTIFY"}
 _WITHIN_DIALOGS = frozenset({"BYE", "PRACK", "UPDATE", "INFO", "CANCEL", "ACK"})
 _PBX, _FAR, _NOBODY = Side.PBX, Side.FAR, Side.NOBODY  # bound once: look-ups of members are slow in Python 3.11
 _DEFAULT_EXPIRES = 3600
 """Seconds; RFC 3261 section 10.2 suggests an hour where neither side says."""
 _AGENT = 64
+UNSURE: Span = HOUR
+"""RFC 4028 section 4: sessions are refreshed each half hour, where they are refreshed."""
 
 
 class Tracker:
     """The protocol's memory. `hear` takes messages in the order of their time; events come out in that order too."""
 
-    __slots__ = ("_asking", "_nonces", "_passages", "_proofs", "_registrations", "_sides", "_transactions")
+    __slots__ = ("_asking", "_began", "_nonces", "_passages", "_proofs", "_registrations", "_sides", "_transactions")
 
     def __init__(self, config: Config, sides: Sides, standing: Callable[[Instant, Address], Standing]) -> None:
         self._sides = sides
+        self._began: Instant | None = None
         self._asking = Asking(config.asked, standing)
         self._passages = Passages(sides, standing)
         self._nonces = Nonces(config.nonces)
@@ -60,7 +66,9 @@ class Tracker:
             return self._passages.passed(at, heard)
         side = self._sides.sender(heard)
         flow = heard.flow
-        if flow is not None and flow.conflicts and not flow.told and side is not _NOBODY:
+        if flow is None:
+            return self._heard(at, heard, side)
+        if flow.conflicts and not flow.told and side is not _NOBODY:
             flow.told = True
             far = (heard.source, heard.source_port) if side is _FAR else (heard.target, heard.target_port)
             return (self._asking.rewritten(at, flow, far), *self._heard(at, heard, side))
@@ -71,9 +79,11 @@ class Tracker:
         if type(message) is SipRequest:
             if side is _FAR:
                 shown = self._request(at, heard, message)
-                if not message.to_tag:
+                if not message.to_tag or self._invented(at, heard, message):
                     proven = self.proven(at, heard)
                     return (self._asking.asked(at, heard, message, proven=proven, shown=shown),)
+            elif side is _PBX and message.method in _TELLING and self._asking.of_stranger(at, heard.target):
+                self._proofs.given(heard.target, message.call_id, message.from_tag)
             return _NOTHING
         if type(message) is SipResponse:
             if side is not _PBX or message.code == 100:
@@ -130,6 +140,8 @@ class Tracker:
 
     def advance(self, now: Instant) -> Sequence[Event]:
         """Let run out what is due."""
+        if self._began is None:
+            self._began = now
         return self._registrations.advance(now)
 
     # --- The far side asks --------------------------------------------------------------------------------------------
@@ -144,6 +156,17 @@ class Tracker:
             if tag:
                 self._proofs.repeated(at, heard.source, request.call_id, tag)
         return shown
+
+    def _invented(self, at: Instant, heard: Heard, request: SipRequest) -> bool:
+        """Tell whether a stranger only pretends to speak within a dialog: he was never given the tag.
+
+        What ends or confirms something is never asked. Nor is anything for an hour after the start: until then there
+        are dialogs from before it, whose tags nobody has heard; those still alive are heard of when they are refreshed.
+        """
+        if request.method in _PASSING or self._began is None or at - self._began < UNSURE:
+            return False
+        known = self._proofs.knows(heard.source, request.call_id, request.to_tag)
+        return not known and self._asking.of_stranger(at, heard.source)
 
     def _credentialed(self, at: Instant, heard: Heard, request: SipRequest) -> bool:
         chosen, excuse = self._choose(at, request.credentials)
@@ -180,8 +203,11 @@ class Tracker:
     def _response(self, at: Instant, heard: Heard, response: SipResponse) -> Sequence[Event]:
         code = response.code
         challenges: Sequence[Challenge] = response.challenges if code in _CHALLENGES else ()
-        if code < 300 and response.cseq_method == "INVITE":
-            self._proofs.tagged(heard.target, response.call_id, response.to_tag)
+        if code < 300 and response.cseq_method in _DIALOGS:
+            if response.cseq_method == "INVITE":
+                self._proofs.tagged(heard.target, response.call_id, response.to_tag)
+            elif self._asking.of_stranger(at, heard.target):
+                self._proofs.given(heard.target, response.call_id, response.to_tag)
         events: Sequence[Event] = _NOTHING
         if self._transactions.awaited(at, heard.target):
             events = self._answered(at, heard, response, challenges)

@@ -3,13 +3,13 @@
 It comes from an authenticated REGISTER with a contact that lasts, and ends with the registration. It is withheld from
 an address that lately failed on another account, or more than once on this one: whoever guesses and then gets it right
 is not a friend. Failures that anybody could have sent in the address's name withhold nothing from a registration that
-only its holder could have made.
+only its holder could have made. It is withheld as well where somebody else has the account's password, by all signs.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 from sipguard.address import Network, subject_of
 from sipguard.event import AuthFailed, Event, Registered, Unregistered
@@ -39,12 +39,19 @@ def blames(event: AuthFailed) -> bool:
     return event.excuse is Excuse.NONE or (event.excuse is Excuse.ACCEPTED and not event.registered)
 
 
+class Doubts(Protocol):
+    """Says whether an account's password is in wrong hands at a place; `trusted`: it stands trusted there."""
+
+    def __call__(self, account: Account, place: Network, *, trusted: bool) -> bool: ...  # noqa: D102 - see above
+
+
 class Trusts:
     """The trusted networks (an address, or a /64) with the registrations that stand behind each."""
 
-    __slots__ = ("_failed", "_good", "_suspected", "_trusted", "withheld")
+    __slots__ = ("_doubts", "_failed", "_good", "_suspected", "_trusted", "withheld")
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, doubts: Doubts) -> None:
+        self._doubts = doubts
         self._trusted: Table[Network, dict[Account, Instant]] = Table(most)
         doubted = min(most, _DOUBTED)
         self._failed: Table[Network, _Failures] = Table(doubted, doubted // 8)  # proven: the holder's own
@@ -66,6 +73,9 @@ class Trusts:
             return None
         if type(event) is Registered:
             place = subject_of(event.source)
+            if self._doubts(event.account, place, trusted=event.account in (self._trusted.get(place) or ())):
+                self.withheld += 1
+                return self._withdraw(place, event.account)
             doubtful = self._doubtful(self._failed, event, place)
             if doubtful or (not event.proven and self._doubtful(self._suspected, event, place)):
                 self.withheld += 1

@@ -124,9 +124,9 @@ class _Track(_Intake):
 
 
 class _Engine(Pass):
-    def __init__(self) -> None:
+    def __init__(self, state: State | None = None) -> None:
         super().__init__()
-        self.engine = Engine(replace(Policy(), pbx=_NAMED), State())
+        self.engine = Engine(replace(Policy(), pbx=_NAMED), state or State())
 
     def step(self, piece: bytes) -> None:
         for captured in self.reader.packets(piece):
@@ -213,7 +213,7 @@ def race(mix: Mix, rounds: int, names: Sequence[str] = tuple(PASSES)) -> Speed:
     gc.freeze()  # the mix itself is no garbage of anybody's
     for _ in range(rounds):
         gc.collect()
-        passes = {name: PASSES[name]() for name in names}
+        passes = {name: _Engine(mix.state) if name == "engine" else PASSES[name]() for name in names}
         spans = dict.fromkeys(names, 0)
         for piece in mix.pieces:
             for name, each in passes.items():

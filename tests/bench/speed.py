@@ -9,7 +9,7 @@ from statistics import median
 
 from sipguard.address import Network
 from sipguard.engine import Engine
-from sipguard.model import Frame, State
+from sipguard.model import Frame
 from sipguard.policy.schema import Policy
 from tests.bench.outcome import Section
 from tests.bench.pipeline import Speed, parse_by_dpkt
@@ -93,7 +93,7 @@ def kind_section(mix: Mix, rounds: int) -> Section:
     clock = time.perf_counter_ns
     for _ in range(rounds):
         gc.collect()
-        engine = Engine(replace(Policy(), pbx=(Network(PBX, 32),)), State())
+        engine = Engine(replace(Policy(), pbx=(Network(PBX, 32),)), mix.state)
         for each in mix.sent:
             frame = Frame(each.packet)
             began = clock()

@@ -11,11 +11,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from random import Random
 
-from sipguard.address import Address
-from sipguard.model import SECOND, Instant
+from sipguard.address import Address, subject_of
+from sipguard.model import DAY, SECOND, Account, Instant, State, Trust
 from sipguard.wire import pcap
 from sipguard.wire.link import ETHERNET
 from tests.bench import packets, scenes
+from tests.bench.devices import REALM
 from tests.bench.scenes import Line, Said
 
 SHARES: tuple[tuple[str, float, Callable[[Line], list[Said]]], ...] = (
@@ -52,10 +53,14 @@ class Sent:
 
 @dataclass(frozen=True, slots=True)
 class Mix:
-    """A generated capture: its datagrams in order, and the same as a pcap file, cut between packets."""
+    """A generated capture: its datagrams in order, and the same as a pcap file, cut between packets.
+
+    `state` is what a guard knows that has been running on that PBX: its phones are registered.
+    """
 
     sent: Sequence[Sent]
     pieces: Sequence[bytes]
+    state: State
 
     def kinds(self) -> dict[str, int]:
         """Count the messages of each kind, most frequent first."""
@@ -79,7 +84,16 @@ def mix(size: int, seed: int = 1) -> Mix:
     head = pcap.header(ETHERNET)
     records = [pcap.record(each.at, each.frame) for each in sent]
     pieces = [b"".join(records[start : start + _PIECE]) for start in range(0, len(records), _PIECE)]
-    return Mix(sent, [head + pieces[0], *pieces[1:]])
+    return Mix(sent, [head + pieces[0], *pieces[1:]], _running(line, BEGIN + span + DAY))
+
+
+def _running(line: Line, until: Instant) -> State:
+    registered = {(each.address, each.user): each for each in line.phones}
+    return State(
+        trust=tuple(
+            Trust(subject_of(phone.address), Account(phone.user, REALM), until) for phone in registered.values()
+        )
+    )
 
 
 def _timed(said: Sequence[Said], at: Instant) -> list[Sent]:

@@ -114,6 +114,22 @@ def test_ban_and_unban_say_what_became_of_it(guard: Guard) -> None:
     assert "not banned" in refused.stderr
 
 
+def test_release_names_what_was_released(guard: Guard) -> None:
+    decision = {"at": 1, "kind": "decision", "subject": HOSTILE, "verdict": "release"}
+    body = {"decision": decision, "released": [HOSTILE, "1001@pbx"], "total": 5}
+    guard.packet.answers["release"] = {"ok": True, "body": body}
+    done = guard.run("release", "1001@pbx", "--reason", HOSTILE)
+    assert (done.returncode, is_clean(done.stdout)) == (0, True)
+    assert "1001@pbx is under no quarantine or shield any more" in done.stdout
+    assert "3 more are not shown" in done.stdout
+    guard.run("release", "2001:db8::7")
+    told = [str(args["order"]) for args in guard.ordered("release")]
+    assert "'account': '1001@pbx'" in told[0]
+    assert "'network': '2001:db8::7'" in told[1]
+    guard.packet.answers["release"] = {"ok": False, "error": "1001 is under no quarantine or shield"}
+    assert guard.run("release", "1001").returncode == 1
+
+
 WRONG = [
     ("ban", "x"),
     ("ban", "192.0.2.1/24"),
@@ -123,6 +139,9 @@ WRONG = [
     ("ban", "192.0.2.1", "--reason", "x" * 300),
     ("ban",),
     ("unban", "fe80::1%eth0"),
+    ("release",),
+    ("release", "192.0.2.1/24"),
+    ("release", "x" * 301),
     ("no-such-command",),
     ("bans", "--no-such-option"),
     ("enforce",),

@@ -87,3 +87,14 @@ def test_an_order_is_done_only_when_engine_and_kernel_say_so() -> None:
     assert outcome(ORDER, decided(DecisionVerdict.EXEMPT), [], 0) == (False, "it is exempt by allowed")
     assert outcome(ORDER, decided(DecisionVerdict.EXEMPT, "a trunk"), [], 0) == (False, "a trunk")
     assert outcome(ORDER, [], [], 0) == (False, "192.0.2.7 is not banned")
+
+
+def test_a_release_says_what_it_released_and_no_more_than_a_hundred_of_it() -> None:
+    order = Order(OrderVerb.RELEASE, "1001")
+    assert outcome(order, [], [], 0) == (False, "1001 is under no quarantine or shield")
+    done = [
+        Record(5, Decision(5, DecisionVerdict.RELEASE, Account("1001", f"realm{number}"), 0, ("order",), "order"))
+        for number in range(101)
+    ]
+    ok, body = outcome(order, done, [], 0)
+    assert (ok, len(body["released"]), body["released"][0], body["total"]) == (True, 100, "1001@realm0", 101)

@@ -78,6 +78,16 @@ def test_each_device_adds_to_the_budget_and_goes_on_counting_after_its_registrat
     assert dict(last(story).evidence)["devices"] == 9
 
 
+def test_what_was_spent_before_a_device_was_known_is_no_more_of_the_budget_with_it() -> None:
+    story = only("flood", base=50, device=50)
+    burst(story, 49, OFFICE, "REGISTER")
+    story.register(OFFICE)
+    burst(story, 49, OFFICE, "REGISTER")  # with the one that was shown, 99 of 100
+    assert kinds(story) == []
+    burst(story, 4, OFFICE, "REGISTER")
+    assert kinds(story) == [("REGISTER", False)]
+
+
 def test_a_device_that_was_not_seen_for_a_week_counts_no_more() -> None:
     story = only("flood", base=10, device=100)
     story.register(OFFICE, user="2000", expires=60)

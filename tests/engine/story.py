@@ -124,6 +124,7 @@ class Story:
         extra: str = "",
         contact: bool = True,
         uri: str = f"sip:{PBX}",
+        to_tag: str = "",
     ) -> Sent:
         """Let a request arrive, with a credential when a nonce is given; `again` repeats the key of an earlier one."""
         self._serial += 1
@@ -132,7 +133,7 @@ class Story:
             f"{method} {uri} SIP/2.0",
             f"Via: SIP/2.0/UDP {source}:{port};branch={sent.branch};rport",
             f"From: <sip:{user}@{PBX}>;tag=f{sent.cseq}",
-            f"To: <sip:{user}@{PBX}>",
+            f"To: <sip:{user}@{PBX}>" + (f";tag={to_tag}" if to_tag else ""),
             f"Call-ID: {sent.call_id}",
             f"CSeq: {sent.cseq} {method}",
             "Max-Forwards: 70",

@@ -226,7 +226,7 @@ def quarantined(ward: Account | Pair = OWNER) -> Story:
     story = Story()
     story.register(OFFICE, user="1001")
     story.register(OFFICE, user="1002")
-    story.engine._force.wards.quarantine(ward, story.now + HOUR)
+    story.engine._force.wards.quarantine(ward, story.now + HOUR, doubted=False)
     return story
 
 
@@ -304,7 +304,7 @@ def test_what_belongs_to_a_known_dialog_passes_under_quarantine() -> None:
     story.register(OFFICE)
     sent_call = story.ask(OFFICE, method="INVITE")
     story.answer(sent_call, 200, tag="known")
-    story.engine._force.wards.quarantine(OWNER, story.now + HOUR)
+    story.engine._force.wards.quarantine(OWNER, story.now + HOUR, doubted=False)
     for method in ("BYE", "PRACK", "CANCEL", "INVITE"):
         inside = text(method, 7).replace(f"<sip:1001@{PBX}>\r\nCall-ID: {method}-7".encode(), b"")
         inside = text(method, 7, nonce="x").replace(

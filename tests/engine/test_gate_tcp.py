@@ -20,7 +20,7 @@ def guesses_in(read: list[bytes]) -> int:
 
 def quarantined(user: str = "1001") -> Story:
     story = Story()
-    story.engine._force.wards.quarantine(Account(user, "pbx"), story.now + 60 * MINUTE)
+    story.engine._force.wards.quarantine(Account(user, "pbx"), story.now + 60 * MINUTE, doubted=False)
     return story
 
 

@@ -61,6 +61,19 @@ def test_a_guesser_s_own_accounts_do_not_make_up_for_many_that_he_tries() -> Non
     assert story.held() == [GUESSER]
 
 
+def test_a_guesser_in_an_office_is_told_of_though_a_phone_in_it_was_told_of_a_moment_ago() -> None:
+    story = Story()
+    phones(story, 5, 3600)
+    for _ in range(5):
+        story.guess(OFFICE, user="2000", port=9000)
+    for number in range(5):
+        story.guess(OFFICE, user=str(3000 + number), port=9001)
+    assert [str(each.subject) for each in story.decisions()] == [
+        f"2000@pbx from {OFFICE}",
+        f"all but the healthy accounts from {OFFICE}",
+    ]
+
+
 def test_what_is_in_force_already_is_not_decided_again() -> None:
     story = Story()
     phones(story, 5, 3600)

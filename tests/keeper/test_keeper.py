@@ -184,6 +184,11 @@ def test_orders_reach_the_packet_process_with_the_name_of_who_gave_them(packet: 
     assert order == {
         "noun": "order", "verb": "ban", "network": "192.0.2.0/24", "span": HOUR, "reason": "[/x]", "by": name,
     }  # fmt: skip
+    ask(packet, "release", account="1001", reason="it was me")
+    order = packet.until("request")["args"]["order"]
+    assert order == {
+        "noun": "order", "verb": "release", "account": "1001", "span": 0, "reason": "it was me", "by": name,
+    }  # fmt: skip
     packet.answers["unban"] = {"ok": False, "error": "it is not banned"}
     with pytest.raises(client.DeniedError, match="it is not banned"):
         ask(packet, "unban", network="192.0.2.1")

@@ -11,9 +11,10 @@ from sipguard.control.client import DeniedError
 from sipguard.model import SECOND
 from tests.lab.cases.case import Lab
 from tests.lab.client import Client
+from tests.lab.kamailio import REALM
 from tests.lab.wait import until
-from tests.live.guard import Guard, blocked, guarding, rules
-from tests.live.traffic import answered, guess_until_silent, registers
+from tests.live.guard import Guard, blocked, elements, guarding, rules
+from tests.live.traffic import MOST, answered, guess_until_silent, registers
 
 pytestmark = [pytest.mark.root, pytest.mark.lab]
 
@@ -137,7 +138,7 @@ def test_a_new_policy_is_taken_in_without_letting_go_of_a_ban(stage: Lab) -> Non
         until(lambda: "5070" in rules(world.pbx), "the new ports in the rules")
         assert not answered(client)
         with Client(world.attacker, world.pbx.v4, address="203.0.113.46") as second:
-            assert guess_until_silent(second) < 40
+            assert guess_until_silent(second) < MOST
         guard.write(top="ports = [5060]\n", more="[detect.credentials]\nfailures = 0\n")
         with pytest.raises(DeniedError, match="failures"):
             guard.ask("reload")
@@ -166,3 +167,29 @@ def test_status_and_events_are_said_to_people_too(stage: Lab) -> None:
             shown = guard.cli(command)
             assert "203.0.113.48" in shown
             assert "\x1b[31m" not in shown
+
+
+def test_a_quarantine_outlives_a_restart_and_its_release_does_too(stage: Lab) -> None:
+    world, address = stage.world, "198.51.100.45"
+    ward = f"1001@{REALM} from {address}"
+    more = '[[detect.accountnets.account]]\nname = "1001"\nnetworks = ["10.0.0.0/8"]\n'
+    with guarding(world, "release", more=more) as guard, Client(world.phone, world.pbx.v4, address=address) as phone:
+
+        def in_force() -> tuple[list[str], list[str]]:
+            """List what the store has, and what the engine has."""
+            kept = [ban["subject"] for ban in said(guard, "bans")["bans"]]
+            return kept, [each["subject"] for each in said(guard, "why", "1001")["in_force"]]
+
+        assert registers(phone, "1001")
+        until(lambda: in_force() == ([ward], [ward]), "the quarantine")
+        assert elements(world.pbx, "trusted4") == []
+        guard.stop()
+        guard.start()
+        assert in_force() == ([ward], [ward])
+        assert "sipguard release" in guard.cli("why", "1001")
+        assert ward in guard.cli("release", "1001", "--reason", "she travels")
+        assert in_force() == ([], [])
+        assert "under no quarantine" in guard.cli("release", "1001", code=1)
+        guard.stop()
+        guard.start()
+        assert in_force() == ([], [])

@@ -12,7 +12,7 @@ from tests.lab.client import Client
 from tests.lab.wait import until
 from tests.live.guard import blocked, rules
 from tests.live.machine import Machine, machine
-from tests.live.traffic import answered, guess_until_silent
+from tests.live.traffic import MOST, answered, guess_until_silent
 
 pytestmark = [
     pytest.mark.root,
@@ -60,7 +60,7 @@ def test_it_gets_ready_as_its_own_user_with_two_capabilities_and_bans(unit: Mach
         assert status["NoNewPrivs"] == "1"
     address = "203.0.113.130"
     with Client(unit.world.attacker, unit.world.pbx.v4, address=address) as client:
-        assert guess_until_silent(client) < 40
+        assert guess_until_silent(client) < MOST
     assert address in blocked(unit.world.pbx)
     assert address in unit.run("/opt/sipguard/bin/sipguard", "bans")
     until(lambda: unit.shown("StatusText").startswith("enforce: 1 banned"), "the status line")

@@ -28,7 +28,11 @@ def answered(client: Client) -> bool:
     return True
 
 
-def guess_until_silent(client: Client, *, most: int = 40, user: str = VICTIM) -> int:
+MOST = 400
+"""Guesses that take a second or more: a guard that has not cut off the guesser by then never will."""
+
+
+def guess_until_silent(client: Client, *, most: int = MOST, user: str = VICTIM) -> int:
     """Guess, each time for a fresh challenge, until nothing comes back; returns how many guesses were answered."""
     for count in range(most):
         try:

@@ -106,6 +106,26 @@ TABLE = [
     Bad("first ban above the maximum", "[ban]\nfirst = '2h'\nmaximum = '1h'\n", (("ban.first", 2, "at most 1h"),)),
     Bad("first ban above the default maximum", "ban.first = '31d'\n", (("ban.first", 1, "at most 30d"),)),
     Bad("everybody shut out", "strangers = 'closed'\nallowed = []\n", (("strangers", 1, "shut out every phone"),)),
+    Bad(
+        "slow limit below the fast one",
+        "[detect.credentials]\nfailures = 8\nslow_failures = 7\n",
+        (("detect.credentials.slow_failures", 3, "is not above failures (at least 9"),),
+    ),
+    Bad(
+        "fast limit at the slow one's default",
+        "[detect.credentials]\nwindow = '1h'\nfailures = 30\n",
+        (("detect.credentials.failures", 3, "is not below slow_failures (at most 29"),),
+    ),
+    Bad(
+        "slow limits of others",
+        "[detect.accounts]\nslow_failures = 20\n[detect.networks]\nfailures = 60\n[detect.enumeration]\n"
+        "accounts = 61\nslow_accounts = 61\n",
+        (
+            ("detect.accounts.slow_failures", 2, "is not above failures"),
+            ("detect.networks.failures", 4, "is not below slow_failures"),
+            ("detect.enumeration.slow_accounts", 7, "is not above accounts"),
+        ),
+    ),
     Bad("relative path", "[store]\npath = 'sipguard.db'\n", (("store.path", 2, "an absolute path"),)),
     Bad("socket path too long", f"control.socket = '/{'x' * 107}'\n", (("control.socket", 1, "107 characters"),)),
     Bad("group that is none", "[control]\ngroup = 'My Group'\n", (("control.group", 2, "name of a group"),)),

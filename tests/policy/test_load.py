@@ -74,8 +74,7 @@ def test_the_annotated_file_names_every_setting() -> None:
 def test_the_examples_in_the_annotated_file_are_good() -> None:
     lines = CONF.read_text(encoding="utf-8").splitlines()
     examples = [line.removeprefix("# ") for line in lines]
-    keys = ("[[", "name = ", "addresses = ", "allowed = ", "pbx = ", "countries = ", "networks = ")
-    keys += ("source = ", "format = ", "refresh = ", "mode = ")
+    keys = tuple("[[ name addresses allowed pbx countries networks source format refresh mode".split())
     chosen = [new for old, new in zip(lines, examples, strict=True) if old.startswith("# ") and new.startswith(keys)]
     policy = load("\n".join(chosen))
     assert (len(policy.sites), len(policy.trunks), len(policy.allowed), len(policy.pbx)) == (1, 1, 2, 1)

@@ -23,6 +23,7 @@ from sipguard.model import (
     Delta,
     Names,
     Offence,
+    Pair,
     Role,
     Subject,
     Trust,
@@ -50,6 +51,9 @@ def test_what_is_in_force_comes_back_exactly(tmp_path: Path, opened: Open) -> No
         ban(SIX),
         ban(WILD),
         ban(parse_network("198.51.100.0/24"), verdict=DecisionVerdict.THROTTLE),
+        ban(WILD, verdict=DecisionVerdict.QUARANTINE),
+        ban(WILD, verdict=DecisionVerdict.SHIELD),
+        ban(Pair(HOST, WILD), verdict=DecisionVerdict.QUARANTINE),
         Offence(HOST, 3, HOUR),
         Trust(SIX, WILD, HOUR),
     ]
@@ -86,6 +90,17 @@ def test_release_takes_a_ban_back_and_a_late_copy_does_not_bring_it_again(tmp_pa
     store.apply([ban(at=3 * SECOND, until=2 * HOUR)], OFFSET)
     store.apply([first], OFFSET)
     assert {found.until for found in store.state(OFFSET, 4 * SECOND).decisions} == {2 * HOUR, HOUR}
+
+
+def test_release_of_an_account_ends_its_quarantine_and_its_shield_and_nobody_elses(
+    tmp_path: Path, opened: Open
+) -> None:
+    store = opened(tmp_path / "a.db")
+    verdicts = (DecisionVerdict.QUARANTINE, DecisionVerdict.SHIELD)
+    other = ban(Pair(HOST, WILD), verdict=DecisionVerdict.QUARANTINE)
+    store.apply([*(ban(WILD, verdict=verdict) for verdict in verdicts), other], OFFSET)
+    store.apply([Decision(2 * SECOND, DecisionVerdict.RELEASE, WILD, 0, ("order",), "order")], OFFSET)
+    assert store.state(OFFSET, 3 * SECOND).decisions == [other]
 
 
 def test_applying_twice_is_applying_once(tmp_path: Path, opened: Open) -> None:

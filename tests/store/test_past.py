@@ -59,9 +59,11 @@ def test_a_network_is_found_with_all_that_is_in_it_and_what_is_in_force_there(st
     hosts = [parse_network(f"203.0.113.{number}") for number in range(40)]
     store.apply([decide(each, NOW + number) for number, each in enumerate(hosts)], 0)
     store.apply([decide(parse_network("203.0.114.1")), decide(parse_network("2001:db8::/64"))], 0)
+    there = Pair(BAD, Account("1001", "pbx"))
+    store.apply([decide(there, NOW - HOUR // 4, DecisionVerdict.QUARANTINE)], 0)  # an account's: no ban of the place
     found = past(store, parse_network("203.0.113.0/24"), NOW + HOUR // 2)
     assert (len(found["decisions"]), len(found["bans"]), found["banned"]) == (MOST, MOST, 40)
-    assert found["decisions"][0]["subject"] == "203.0.113.39"
+    assert found["decisions"][1]["subject"] == "203.0.113.39"
     assert past(store, parse_network("203.0.113.0/24"), NOW + 2 * HOUR)["banned"] == 0
 
 

@@ -27,20 +27,25 @@ def registrations(lab: Lab) -> None:
 
 def calls(lab: Lab) -> None:
     """Two SIPp phones register; one calls the other three times."""
-    phone, target = lab.world.phone, f"{lab.world.pbx.v4}:5060"
-    caller, called = "198.51.100.21", "198.51.100.22"
     with lab.recording():
-        for user, address, port in (("1001", caller, 5061), ("1002", called, 5062)):
-            phone.run(
-                *sipp_arguments("register", address, port, calls=1),
-                "-s", user, "-au", user, "-ap", ACCOUNTS[user], target,
-            )  # fmt: skip
-        answering = phone.start(*sipp_arguments("called", called, 5062, calls=3))
+        call(lab, ("1001", "198.51.100.21", 5061), ("1002", "198.51.100.22", 5062), times=3)
+
+
+def call(lab: Lab, caller: tuple[str, str, int], called: tuple[str, str, int], *, times: int = 1) -> None:
+    """Let two phones (user, address, port) register, and one call the other. Raises LabError unless every call ends."""
+    phone, target, passwords = lab.world.phone, f"{lab.world.pbx.v4}:5060", lab.server.settings.accounts
+    for user, address, port in (caller, called):
         phone.run(
-            *sipp_arguments("caller", caller, 5061, calls=3), "-r", "2", "-s", "1002",
-            "-key", "caller", "1001", "-au", "1001", "-ap", ACCOUNTS["1001"], target,
+            *sipp_arguments("register", address, port, calls=1),
+            "-s", user, "-au", user, "-ap", passwords[user], target,
         )  # fmt: skip
-        expect(answering.wait(seconds=20.0), 0)
+    answering = phone.start(*sipp_arguments("called", *called[1:], calls=times))
+    user = caller[0]
+    phone.run(
+        *sipp_arguments("caller", *caller[1:], calls=times), "-r", "2", "-s", called[0],
+        "-key", "caller", user, "-au", user, "-ap", passwords[user], target,
+    )  # fmt: skip
+    expect(answering.wait(seconds=20.0), 0)
 
 
 def keepalives(lab: Lab) -> None:
