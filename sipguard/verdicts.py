@@ -203,7 +203,7 @@ class Verdicts:
             if wards.shielded(tried) and not mine:
                 return _DROPPED
         attempt = Attempt(heard.source, key_of(heard.source, request), fingerprint(request), account, proven)
-        return None if self._guesses.may_go(at, attempt, devices=bool(devices)) else _DEFERRED
+        return None if self._guesses.may_go(at, attempt, devices) else _DEFERRED
 
     def _shown(self, at: Instant, heard: Heard, request: SipRequest) -> bool:
         return bool(request.credentials) and self._tracker.credential(at, heard, request)[1]

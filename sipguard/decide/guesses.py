@@ -5,8 +5,8 @@ place until its answer is seen, or 32 seconds are over; one that finds no place 
 failure gives the place back. Nothing here is evidence, and nobody is banned for it.
 
 Nobody is shut out by what others do. What anybody could have sent in an address's name is counted apart from what its
-holder sent; and behind an address with healthy devices each account is counted by itself. Of these, when the limit is
-reached, one attempt may follow in each part of the window: a rate, never zero.
+holder sent; and behind an address with healthy devices each account is counted by itself (all that are not healthy also
+together). Of these, when the limit is reached, one attempt may follow in each part of the window: a rate, never zero.
 """
 
 from __future__ import annotations
@@ -80,8 +80,8 @@ class Guesses:
         """Go by this limit from now on."""
         self._limit = limit
 
-    def may_go(self, at: Instant, attempt: Attempt, *, devices: bool) -> bool:
-        """Give an attempt its place; False when there is none. `devices`: healthy ones are behind this address."""
+    def may_go(self, at: Instant, attempt: Attempt, devices: frozenset[Account]) -> bool:
+        """Give an attempt its place; False when there is none. `devices` are healthy behind this address."""
         if not self._limit.failures:
             return True
         key = sender_key(attempt.source)
@@ -92,7 +92,7 @@ class Guesses:
         self._age(at, source)
         if any(each.attempt.key == attempt.key and each.attempt.mark == attempt.mark for each in source.flying):
             return True  # a copy, and its original is on its way
-        if not self._has_place(at, source, attempt, devices=devices):
+        if not self._has_place(at, source, attempt, devices):
             self.deferred += 1
             return False
         source.flying = [*source.flying, _Flying(at, attempt)][-_KEPT:]
@@ -100,18 +100,19 @@ class Guesses:
             self._sources.keep(key)
         return True
 
-    def _has_place(self, at: Instant, source: _Source, attempt: Attempt, *, devices: bool) -> bool:
+    def _has_place(self, at: Instant, source: _Source, attempt: Attempt, devices: frozenset[Account]) -> bool:
         limit = self._limit
         failed = [each for each in source.failures if each.proven == attempt.proven]
         flying = [each for each in source.flying if each.attempt.proven == attempt.proven]
         if devices:
-            if len(failed) + len(flying) >= _CROWD * limit.failures:
+            crowded = len(failed) + len(flying) >= _CROWD * limit.failures
+            if crowded and attempt.account not in devices:
                 return self._in_turn(at, failed, flying)
             failed = [each for each in failed if each.account == attempt.account]
             flying = [each for each in flying if each.attempt.account == attempt.account]
         if len(failed) + len(flying) < limit.failures:
             return True
-        return (devices or not attempt.proven) and self._in_turn(at, failed, flying)
+        return (bool(devices) or not attempt.proven) and self._in_turn(at, failed, flying)
 
     def _in_turn(self, at: Instant, failed: list[_Failure], flying: list[_Flying]) -> bool:
         """Let one go in each part of the window, when nothing else is on its way."""

@@ -190,6 +190,22 @@ def test_one_wrong_phone_keeps_no_other_of_its_office_out() -> None:
         story.answer(sent(number, user=user, source=OFFICE), 200)
 
 
+def test_many_wrong_phones_of_an_office_keep_none_out_that_was_healthy() -> None:
+    story = Story()
+    for user in ("1002", "1003"):
+        story.register(OFFICE, user=user)
+    nonce = bound(story, OFFICE)
+    passed = 0
+    for number in range(120):
+        if guess(story, number, source=OFFICE, user=f"2{number % 12:03}", nonce=nonce) is ACCEPT:
+            passed += 1
+            story.answer(sent(number, user=f"2{number % 12:03}", source=OFFICE), 401, nonce=f"n{number}")
+    assert passed == 20  # four times the limit: a guesser there is held back as well
+    for number, user in enumerate(("1002", "1003"), start=500):
+        assert guess(story, number, source=OFFICE, user=user, nonce=nonce) is ACCEPT
+        story.answer(sent(number, user=user, source=OFFICE), 200)
+
+
 def test_an_unban_forgives_what_the_gate_remembers() -> None:
     story = Story()
     bound(story, STRANGER)
