@@ -31,6 +31,7 @@ from sipguard.model import (
     Action,
     Alert,
     Consequence,
+    Excuse,
     Finding,
     Frame,
     Held,
@@ -46,7 +47,7 @@ from sipguard.table import Table
 from sipguard.track.sides import Side, Sides
 from sipguard.track.tracker import Tracker
 from sipguard.track.transaction import account_of, fingerprint, key_of
-from sipguard.track.trust import Trusts, blames
+from sipguard.track.trust import Trusts
 
 COPIES: Span = 32 * SECOND
 """64 times T1: for so long a copy of what was turned away gets the same answer, and its ACK is awaited."""
@@ -266,7 +267,7 @@ class Verdicts:
     # --- What the PBX made of it --------------------------------------------------------------------------------------
 
     def _failed(self, event: AuthFailed) -> Sequence[Finding]:
-        if blames(event):
+        if event.excuse is Excuse.NONE:  # whoever is excused is not to be silenced before the detector speaks
             self._guesses.failed(event.at, event.source, event.account, proven=event.proven)
         return _NOTHING
 
