@@ -25,7 +25,7 @@ MOST = 50_000
 """Sources remembered at once; of one whose record had to go, less is held back."""
 
 _CROWD = 4  # behind an address with healthy devices, all accounts together may fail so many times the limit
-_KEPT = 64  # failures, and attempts on their way, that are kept of one source, whatever the limit
+_KEPT = 64  # failures, and attempts on their way, that are kept of one source, or as many as the limit if that is more
 
 
 class Limit(NamedTuple):
@@ -69,16 +69,17 @@ class _Source:
 class Guesses:
     """Counts per source, an IPv6 one being its /64."""
 
-    __slots__ = ("_limit", "_sources", "deferred")
+    __slots__ = ("_kept", "_limit", "_sources", "deferred")
 
     def __init__(self, limit: Limit) -> None:
-        self._limit = limit
+        self.adopt(limit)
         self._sources: Table[bytes, _Source] = Table(MOST, MOST // 8)
         self.deferred = 0
 
     def adopt(self, limit: Limit) -> None:
         """Go by this limit from now on."""
         self._limit = limit
+        self._kept = max(_KEPT, limit.failures)
 
     def may_go(self, at: Instant, attempt: Attempt, devices: frozenset[Account]) -> bool:
         """Give an attempt its place; False when there is none. `devices` are healthy behind this address."""
@@ -95,7 +96,7 @@ class Guesses:
         if not self._has_place(at, source, attempt, devices):
             self.deferred += 1
             return False
-        source.flying = [*source.flying, _Flying(at, attempt)][-_KEPT:]
+        source.flying = [*source.flying, _Flying(at, attempt)][-self._kept :]
         if attempt.proven:
             self._sources.keep(key)
         return True
@@ -143,7 +144,7 @@ class Guesses:
         if source is None:
             source = _Source()
             self._sources.put(key, source, address)
-        source.failures = [*source.failures, _Failure(at, account, proven)][-_KEPT:]
+        source.failures = [*source.failures, _Failure(at, account, proven)][-self._kept :]
 
     def succeeded(self, address: Address, account: Account) -> None:
         """Forget an account's failures: its owner got in."""
