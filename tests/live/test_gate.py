@@ -6,6 +6,7 @@ import select
 import signal
 import socket
 import sys
+import threading
 import time
 from contextlib import ExitStack
 from pathlib import Path
@@ -15,6 +16,7 @@ import pytest
 from tests.lab.cases.case import Lab
 from tests.lab.cases.ordinary import calls, registrations
 from tests.lab.client import Client, credentials
+from tests.lab.errors import LabError
 from tests.lab.kamailio import ACCOUNTS, WEAK_ACCOUNT
 from tests.lab.wait import until
 from tests.live.guard import Guard, blocked, elements, guarding
@@ -139,6 +141,26 @@ def test_when_nobody_judges_any_more_the_gate_opens_by_itself(stage: Lab, number
             assert answered_from(stage, "198.51.100.63")
             until(lambda: elements(world.pbx, "alive") != [], "the gate shut again")
             assert guard.packet["bugs"] == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
+def test_calls_go_on_when_nobody_judges_any_more_in_their_midst(stage: Lab, number: signal.Signals) -> None:
+    failures: list[LabError] = []
+
+    def calling() -> None:
+        try:
+            calls(stage)
+        except LabError as error:
+            failures.append(error)
+
+    with guarding(stage.world, f"midst-{number}") as guard:
+        thread = threading.Thread(target=calling)
+        thread.start()
+        until(lambda: counted(guard, "gate_accept") >= 6, "the first call at the gate")
+        guard.process.signal(number)
+        thread.join(timeout=60)
+        assert not thread.is_alive()
+        assert failures == []
 
 
 def registers_from(stage: Lab, address: str) -> bool:
