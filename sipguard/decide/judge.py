@@ -37,7 +37,7 @@ from sipguard.model import (
 from sipguard.table import Table
 from sipguard.window import paced
 
-_TOLD_MOST = 20_000
+_TOLD_MOST = 10_000
 _ANYWHERE = b"\0\0\0\0"
 _UNPROVEN = 1000
 _WITHIN = 10 * SECOND

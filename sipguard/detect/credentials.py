@@ -66,7 +66,7 @@ class Config:
     newcomers: Annotated[
         int, Between(0, 10_000), Described("Other accounts of one source that are excused so, once each")
     ] = 50
-    sources: Annotated[int, Between(1000, 10_000_000), Described("The most sources remembered at once")] = 50_000
+    sources: Annotated[int, Between(1000, 10_000_000), Described("The most sources remembered at once")] = 30_000
     then: Annotated[Consequence, Described("What becomes of a source that is found")] = Consequence.BLOCK
 
 

@@ -69,7 +69,7 @@ class Config:
     devices: Annotated[int, Between(1, 100_000), Described("The most devices of one source that add to its budget")] = (
         2000
     )
-    sources: Annotated[int, Between(1000, 10_000_000), Described("The most sources remembered at once")] = 20_000
+    sources: Annotated[int, Between(1000, 10_000_000), Described("The most sources remembered at once")] = 10_000
     then: Annotated[Consequence, Described("What becomes of a source that is found")] = Consequence.THROTTLE
 
 

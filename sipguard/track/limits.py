@@ -12,9 +12,9 @@ from sipguard.constraint import Between
 class Config:
     """Settings of `[track]`: the most entries of each table."""
 
-    transactions: Annotated[int, Between(1000, 10_000_000)] = 30_000
-    nonces: Annotated[int, Between(1000, 10_000_000)] = 40_000
+    transactions: Annotated[int, Between(1000, 10_000_000)] = 20_000
+    nonces: Annotated[int, Between(1000, 10_000_000)] = 30_000
     registrations: Annotated[int, Between(1000, 10_000_000)] = 100_000
     proven: Annotated[int, Between(1000, 10_000_000)] = 50_000
-    asked: Annotated[int, Between(1000, 10_000_000)] = 30_000
+    asked: Annotated[int, Between(1000, 10_000_000)] = 10_000
     dialogs: Annotated[int, Between(1000, 10_000_000)] = 20_000
