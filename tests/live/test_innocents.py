@@ -216,8 +216,8 @@ def test_the_owner_of_an_account_that_everybody_guesses_at_keeps_registering_and
         assert owner.register(OWNER, ACCOUNTS[OWNER]).code == 200
         for number in range(60):
             with Client(world.attacker, world.pbx.v4, address=f"203.0.113.{100 + number}") as client:
-                with contextlib.suppress(LabError):  # the last of them are banned with their network
-                    client.register(OWNER, f"guess-{number}")
+                with contextlib.suppress(LabError):  # the shield holds back what comes later, or they are banned
+                    client.ask(guess(client, client.challenge(OWNER), f"guess-{number}", OWNER), seconds=0.5)
                 client.send(client.request("INVITE", OWNER, to="1002"))
             if number % 20 == 19:
                 assert owner.register(OWNER, ACCOUNTS[OWNER]).code == 200
