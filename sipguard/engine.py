@@ -23,9 +23,8 @@ from sipguard.detect.catalogue import Detector, consequences, detectors
 from sipguard.detect.listeners import Listeners
 from sipguard.event import Asked, AuthFailed, Event, Recalled, Registered, Standing, Unregistered
 from sipguard.explain import Parts, why
-from sipguard.intake import Intake
+from sipguard.intake import Heard, Intake, Passage
 from sipguard.model import (
-    ACCEPTED,
     MINUTE,
     NOWHERE,
     Account,
@@ -44,6 +43,7 @@ from sipguard.model import (
     Lookups,
     Names,
     Order,
+    OrderVerb,
     Origin,
     Record,
     Role,
@@ -52,19 +52,18 @@ from sipguard.model import (
     SetName,
     State,
     Verdict,
-    VerdictKind,
 )
 from sipguard.policy.schema import Policy, Strangers
-from sipguard.policy.wants import host_names
+from sipguard.policy.wants import names_of
 from sipguard.track.journal import Journal
 from sipguard.track.sides import Sides
 from sipguard.track.tracker import Tracker
 from sipguard.track.trust import Trusts, blames
+from sipguard.verdicts import Verdicts
 
 Input: TypeAlias = model.Input | Policy
 
 _NOTHING: tuple[Action, ...] = ()
-_DROPPED = Verdict(VerdictKind.DROP)
 _NEVER: Instant = 1 << 63
 _STRANGER, _TRUSTED, _EXEMPT = Standing.STRANGER, Standing.TRUSTED, Standing.EXEMPT  # bound once: look-ups are slow
 _HELD_MOST = 1_100_000
@@ -91,11 +90,13 @@ class Engine:
         self._judge = Judge(self._force, consequences(policy.detect), self._exempt, self._is_own, self._trusts.accounts)
         self._feeds = Feeds(self._force, self._judge.spared)
         self._journal = Journal()
+        parts = self._intake, self._tracker, self._sides, self._judge, self._force, self._trusts, self._exempt
+        self._verdicts = Verdicts(policy, *parts, self._hear)
         self._detectors: Sequence[Detector] = ()
         self._listeners = Listeners()
         self._set_detectors()
         self._doors: Mapping[type, Callable[[Instant, Any], Sequence[Action]]] = {
-            Order: self._judge.order,
+            Order: self._order,
             Sensor: self._sensed,
             Enforced: self._enforced,
             Names: lambda at, names: self._named(at, [names]),
@@ -171,7 +172,8 @@ class Engine:
     def counters(self) -> dict[str, int]:
         """Give what was counted, by name."""
         counts = dict(self._counts)
-        for part in (self._intake, self._tracker, self._trusts, self._judge, self._force, self._feeds, self._journal):
+        parts = self._intake, self._tracker, self._trusts, self._judge, self._force, self._feeds, self._journal
+        for part in (*parts, self._verdicts):
             counts.update(part.counters())
         for detector in self._detectors:
             counts.update(detector.counters())
@@ -181,17 +183,19 @@ class Engine:
 
     def _frame(self, at: Instant, frame: Frame) -> Sequence[Action]:
         self._counts["frames"] += 1
-        shut_before = self._intake.shut_out
+        if frame.origin is Origin.GATE:
+            return self._verdicts.frame(at, frame)
         actions: list[Action] | None = None
         for heard in self._intake.read(at, frame):
             for event in self._tracker.hear(at, heard):
                 if actions is None:
                     actions = []
                 self._happened(event, actions)
-        if frame.origin is Origin.GATE:
-            verdict = ACCEPTED if self._intake.shut_out == shut_before else _DROPPED
-            return [*(actions or ()), verdict]
         return _NOTHING if actions is None else actions
+
+    def _hear(self, at: Instant, heard: Heard | Passage, actions: list[Action]) -> None:
+        for event in self._tracker.hear(at, heard):
+            self._happened(event, actions)
 
     def _shut(self, source: Address, hook: Hook, payload: bytes) -> bool:
         """Tell whether the kernel would have dropped this packet; what was seen before it bit is not read either."""
@@ -246,6 +250,11 @@ class Engine:
 
     # --- All other inputs ---------------------------------------------------------------------------------------------
 
+    def _order(self, at: Instant, order: Order) -> Sequence[Action]:
+        if order.verb is OrderVerb.UNBAN and isinstance(order.subject, Network):
+            self._verdicts.forgive(order.subject)
+        return self._judge.order(at, order)
+
     def _sensed(self, at: Instant, sensor: Sensor) -> Sequence[Action]:
         self._counts[sensor.kind] += sensor.count
         told = self._alerted.get(sensor.kind)
@@ -299,14 +308,15 @@ class Engine:
         self._sides.listen(policy.ports)
         self._force.adopt(_force_of(policy))
         self._judge.adopt(consequences(policy.detect))
+        self._verdicts.adopt(policy)
         if policy.detect != earlier.detect:  # counters begin anew only where what they count has changed
             self._set_detectors()
             self._recall()
-        return self._named(at, _names_of(policy, earlier))
+        return self._named(at, names_of(policy, earlier))
 
     def _set_detectors(self) -> None:
         self._detectors = detectors(self._policy.detect, self._look)
-        self._listeners = Listeners((self._journal, *self._detectors))
+        self._listeners = Listeners((self._journal, self._verdicts, *self._detectors))
 
     def _recall(self) -> None:
         """Tell the detectors which registrations stand from before they were made; it is nothing to find fault with."""
@@ -352,7 +362,7 @@ class Engine:
                 ledger.hold(held)
                 decision = Decision(0, DecisionVerdict.BLOCK, held.network, held.until, ("adopted",), "adopted")
                 self._pending.append(Record(0, decision))
-        self._pending += self._named(0, _names_of(self._policy, None))
+        self._pending += self._named(0, names_of(self._policy, None))
 
 
 def _at(now: Instant, action: Action) -> Action:
@@ -368,21 +378,3 @@ def _force_of(policy: Policy) -> ForceConfig:
 
 
 _HOLDING = {DecisionVerdict.BLOCK: SetName.BLOCKED, DecisionVerdict.THROTTLE: SetName.THROTTLED}
-
-
-def _names_of(policy: Policy, earlier: Policy | None) -> list[Names]:
-    """Say the policy's own lists as `Names`, and take back those that an earlier policy had and this one has not."""
-    said = {
-        (Role.PBX, "policy"): policy.pbx,
-        (Role.ALLOWED, "policy"): policy.allowed,
-        **{(Role.ALLOWED, f"site {site.name}"): site.networks for site in policy.sites},
-        **{(Role.TRUNK, f"trunk {trunk.name}"): trunk.networks for trunk in policy.trunks},
-    }
-    found = [Names(role, name, networks) for (role, name), networks in said.items()]
-    if earlier is not None:
-        found += [
-            replace(names, networks=()) for names in _names_of(earlier, None) if (names.role, names.name) not in said
-        ]
-        present = frozenset(host_names(policy))
-        found += [Names(role, name, ()) for role, name in host_names(earlier) if (role, name) not in present]
-    return found

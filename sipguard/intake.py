@@ -17,7 +17,7 @@ from sipguard.sip.parser import parse
 from sipguard.wire import tls
 from sipguard.wire.flow import Delivery, Flow
 from sipguard.wire.fragments import Fragments
-from sipguard.wire.l4 import Segment, decode
+from sipguard.wire.l4 import Datagram, Segment, decode
 from sipguard.wire.stream import Streams
 
 _NOTHING: tuple[Heard | Passage, ...] = ()
@@ -94,22 +94,39 @@ class Intake:
 
     def read(self, at: Instant, frame: Frame) -> Sequence[Heard | Passage]:
         """Give the messages that this frame completes, in the order of their bytes, and the connections it ends."""
+        packet = self.unpack(at, frame)
+        return _NOTHING if packet is None else self.take(at, packet, frame.hook)
+
+    @property
+    def streams(self) -> Streams:
+        """The TCP connections."""
+        return self._streams
+
+    def unpack(self, at: Instant, frame: Frame) -> Datagram | Segment | None:
+        """Give what a frame carries to or from a SIP port, if its sender is not shut out."""
         # A live tunnel ends where the kernel ends it, and comes here again. Read inside it, one packet of a stranger
         # could hold both sides of a conversation; but in a recording a tunnel may be all there is.
         packet = decode(at, frame.packet, self._fragments, tunnels=frame.hook is _UNKNOWN)
         if packet is None:
-            return _NOTHING
+            return None
         if packet.dport not in self._ports and packet.sport not in self._ports:
             self.other_ports += 1
-            return _NOTHING
+            return None
         if self._shut(packet.src, frame.hook, packet.payload):
             self.shut_out += 1
-            return _NOTHING
-        if type(packet) is Segment:
-            return self._read_stream(at, packet, frame.hook)
+            return None
+        return packet
+
+    def take(self, at: Instant, packet: Datagram | Segment, hook: Hook) -> Sequence[Heard | Passage]:
+        """Read what was unpacked."""
+        if isinstance(packet, Segment):
+            return self._read_stream(at, packet, hook)
+        return (self.datagram(packet, hook),)
+
+    def datagram(self, packet: Datagram, hook: Hook) -> Heard:
+        """Read the one message in a datagram."""
         self.messages += 1
-        message = parse(packet.payload)
-        return (Heard(packet.src, packet.sport, packet.dst, packet.dport, message, frame.hook, None),)
+        return Heard(packet.src, packet.sport, packet.dst, packet.dport, parse(packet.payload), hook, None)
 
     def _read_stream(self, at: Instant, segment: Segment, hook: Hook) -> Sequence[Heard | Passage]:
         found: list[Heard | Passage] = []

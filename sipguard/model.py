@@ -21,10 +21,8 @@ from sipguard.address import Address, Network
 
 Instant: TypeAlias = int
 """Nanoseconds of CLOCK_BOOTTIME (live) or of the capture's own clock (replay). Never a float, never the wall clock."""
-
 Span: TypeAlias = int
 """A length of time in nanoseconds."""
-
 MICROSECOND: Span = 1_000
 MILLISECOND: Span = 1_000_000
 SECOND: Span = 1_000_000_000
@@ -99,6 +97,8 @@ class SensorKind(StrEnum):
 
     TAP_LOST = "tap-lost"  # packets the kernel could not hand us (ENOBUFS, full buffers)
     TAP_MALFORMED = "tap-malformed"  # netlink messages that could not be read
+    GATE_LOST = "gate-lost"  # how often the gate's buffer was full: packets passed unjudged
+    GATE_MALFORMED = "gate-malformed"
     GAP = "gap"  # time during which nobody looked
     FILE_TRUNCATED = "file-truncated"
 
@@ -303,12 +303,14 @@ class VerdictKind(StrEnum):
 
 
 class Verdict:
-    """The answer to one gate frame. `ACCEPTED` is shared by all that pass."""
+    """The answer to one gate frame. `packet` goes on in its place; `code`: what a refusal is answered with."""
 
-    __slots__ = ("kind",)
+    __slots__ = ("code", "kind", "packet")
 
-    def __init__(self, kind: VerdictKind) -> None:
+    def __init__(self, kind: VerdictKind, code: int = 0, packet: bytes | None = None) -> None:
         self.kind = kind
+        self.code = code
+        self.packet = packet
 
 
 @dataclass(frozen=True, slots=True)
@@ -395,5 +397,4 @@ class Lookups:
 
 NOWHERE = Lookups(lambda _: "", lambda _: 0)
 """What is known of addresses without a database."""
-
 ACCEPTED = Verdict(VerdictKind.ACCEPT)

@@ -14,12 +14,14 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
 from sipguard.address import Network
 from sipguard.capture.clock import boottime
+from sipguard.capture.door import Door
 from sipguard.capture.ears import Ears
 from sipguard.capture.quarantine import Quarantine
 from sipguard.control.link import Link
@@ -28,12 +30,15 @@ from sipguard.control.notify import Notify
 from sipguard.control.orders import Answer, Args, asked_about, order_of, outcome, serve
 from sipguard.control.pair import Message
 from sipguard.control.signals import Signals
-from sipguard.enforce.base import Layout
+from sipguard.enforce.base import MARK
+from sipguard.enforce.calls import Refusals
+from sipguard.enforce.gaterules import BITS
 from sipguard.enforce.switch import Stance, Switch
 from sipguard.engine import Engine, Input
 from sipguard.errors import AdapterError, PolicyError
 from sipguard.geo.places import Places
 from sipguard.model import (
+    ACCEPTED,
     MILLISECOND,
     SECOND,
     Action,
@@ -48,30 +53,11 @@ from sipguard.model import (
     SetName,
     Span,
     State,
+    Verdict,
 )
 from sipguard.policy.load import load
-from sipguard.policy.schema import Mode, Policy, Strangers
-
-EX_UNAVAILABLE = 69  # sysexits.h
-EX_CONFIG = 78
-
-AT_ONCE = 256  # frames read before the keeper, signals and the clock are looked at again
-SLACK: Span = 50 * MILLISECOND  # a captured packet reaches us within this: the kernel gathers them for 10 ms at most
-PATIENCE: Span = 5 * SECOND  # for how long the start waits for a keeper that says nothing ...
-LONGEST: Span = 60 * SECOND  # ... and for one that has much to say
-SHOWN = 10  # elements that the kernel did not take in a large change, each of which is told of
-
-
-def layout_of(policy: Policy) -> Layout:
-    """Give the policy's part in the rules, as plain values."""
-    return Layout(
-        ports=policy.ports,
-        scope="all" if policy.enforcement.scope == "all" else "sip",
-        closed=policy.strangers is Strangers.CLOSED,
-        pbx=policy.pbx,
-        tap_group=policy.shell.tap.group,
-        throttle_rate=policy.enforcement.throttle_rate,
-    )
+from sipguard.policy.schema import Mode, Policy
+from sipguard.rig import AT_ONCE, DRAINS, LONGEST, PATIENCE, SHOWN, SLACK, layout_of
 
 
 class PacketLoop:
@@ -92,6 +78,8 @@ class PacketLoop:
         self._marker = store.with_name("off")  # its being there means: stay open
         self._quarantine = Quarantine(store.with_name("quarantine.pcap"))
         self._ears = Ears()
+        self._refusals = Refusals(MARK, boottime)
+        self._door = Door(self._refusals.refuse)
         self._places = Places(lambda why: self._link.alert("no-geoip", "", why))
         self._signals = Signals((signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD))
         self._memory = Memory()
@@ -132,7 +120,15 @@ class PacketLoop:
         """Take leave. Whatever is in the kernel stays."""
         self._notify.stopping()
         self._link.leave()
-        for each in (self._ears, self._switch, self._quarantine, self._signals, self._notify):
+        for each in (
+            self._ears,
+            self._switch,
+            self._door,
+            self._refusals,
+            self._quarantine,
+            self._signals,
+            self._notify,
+        ):
             each.close()
 
     def _await_state(self) -> None:
@@ -164,19 +160,31 @@ class PacketLoop:
     # --- One turn -----------------------------------------------------------------------------------------------------
 
     def _turn(self) -> None:
-        self._sleep(max(0, min(self._next_second, self._timer()) - boottime()))
-        frames, now = self._ears.read(AT_ONCE), boottime()
-        for frame in frames:
-            self._feed(now, frame)
+        self._sleep(max(0, min(self._next_second, self._timer(), self._switch.due()) - boottime()))
+        drained = self._read_packets()
         self._mind_keeper()
         now = boottime()
-        drained = len(frames) < AT_ONCE
         if drained and now >= self._timer():
             self._feed(now - SLACK, None)
         if now >= self._next_second:
             self._next_second = now + SECOND
             self._each_second(now, idle=drained)
         self._link.pair.flush()
+
+    def _read_packets(self) -> bool:
+        """Read the tap, then judge what was held before; False when more of the tap waits."""
+        self._switch.judging(boottime())
+        held, drained = self._door.read(), False
+        for _ in range(DRAINS if held else 1):
+            frames, now = self._ears.read(AT_ONCE), boottime()
+            for frame in frames:
+                self._feed(now, frame)
+            if drained := len(frames) < AT_ONCE:
+                break
+        for frame in held:
+            said = [each for each in self._feed(boottime(), frame) if isinstance(each, Verdict)]
+            self._door.answer(frame, said[-1] if said else ACCEPTED)
+        return drained
 
     def _sleep(self, span: Span) -> None:
         """Wait for a packet, the keeper or a signal, at most for so long."""
@@ -185,6 +193,7 @@ class PacketLoop:
         if pair.open:
             poll.register(pair, select.POLLIN | (select.POLLOUT if pair.wanting else 0))
         self._ears.register(poll)
+        self._door.register(poll)
         poll.poll(-(-span // MILLISECOND))
         numbers = self._signals.take()
         self._stopping = self._stopping or signal.SIGTERM in numbers or signal.SIGINT in numbers
@@ -201,7 +210,7 @@ class PacketLoop:
         self._link.mind(now)
         if self._link.stepped(time.time_ns() - boottime()):
             self._feed(now, Clock(self._link.offset))
-        for sensor in self._ears.sensors():
+        for sensor in (*self._ears.sensors(), *self._door.sensors()):
             self._feed(now, sensor)
         self._look()
         self._memory.collect(boottime, idle=idle)
@@ -214,9 +223,10 @@ class PacketLoop:
             if self._ears.moved():
                 self._switch.protect(self._never())
                 self._feed(boottime(), Names(Role.OWN, "host", self._ears.own))
-            if self._switch.missing() or (self._ears.deaf and self._stance() is not Stance.OFF):
+            deaf = self._ears.deaf and self._stance() is not Stance.OFF
+            if self._switch.missing() or deaf or (self._switch.gate and not self._door.held):
                 self._off = self._off or self._marker.exists()  # `sipguard off` with a dead keeper
-                why = self._ears.fault or "our rules were gone"
+                why = self._ears.fault or self._door.fault or "our rules were gone"
                 self._take(self._stance())
                 self._link.alert("restored", "", f"{why}; now: {self._switch.stance}")
         except AdapterError as error:
@@ -279,7 +289,15 @@ class PacketLoop:
         else:
             self._ears.listen(wish.group, wish.buffer)
         wanted, never = self._engine.wanted(), self._never()
-        refused = self._switch.take(stance, layout_of(self._policy), wanted, never, adding_only=adding_only)
+        layout = layout_of(self._policy)
+        if stance is Stance.ENFORCE and layout.gate:
+            self._door.open(layout.queues, BITS)
+            layout = layout if self._door.held else replace(layout, gate="")
+        refused = self._switch.take(stance, layout, wanted, never, adding_only=adding_only)
+        if not self._switch.gate:
+            self._door.close()
+        if fault := self._door.fault or self._switch.gate_fault:
+            self._link.alert("no-gate", "", f"nothing is held, decisions bite a packet later: {fault}")
         self._refused.extend(refused)
         for each in refused[:SHOWN]:
             self._feed(boottime(), each)
@@ -374,26 +392,7 @@ class PacketLoop:
             "counters": self._engine.counters(),
             "link": self._link.counters(),
             "tap": self._ears.counters(),
+            "gate": {"by": self._switch.gate, **self._door.counters(), **self._refusals.counters()},
             "kernel": self._switch.counted(),
             "geo": self._places.counters(),
         }
-
-
-def main(policy_path: Path) -> int:
-    """Run the packet process until a signal ends it; gives the exit code.
-
-    78: the policy is not usable, every problem is on standard error and nothing was changed. 69: the kernel, the
-    capabilities or the state directory are not as they must be.
-    """
-    try:
-        text = policy_path.read_text(encoding="utf-8")
-        policy = load(text)
-    except (PolicyError, OSError, UnicodeDecodeError) as error:
-        problems = error.problems if isinstance(error, PolicyError) else [f"cannot be read: {error}"]
-        sys.stderr.write("".join(f"{policy_path}: {problem}\n" for problem in problems))
-        return EX_CONFIG
-    try:
-        return PacketLoop(policy_path, text, policy, os.environ).run()
-    except AdapterError as error:
-        sys.stderr.write(f"sipguard: {error}\n")
-        return EX_UNAVAILABLE

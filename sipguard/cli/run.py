@@ -48,6 +48,6 @@ def run(
         os.environ["SIPGUARD_SHOW"] = "1"
         print(f"sipguard guards this host by {chosen}; Ctrl-C ends it")
         print("\n".join(describe(meant)), flush=True)
-    from sipguard import packetloop  # noqa: PLC0415 - the engine and all; not before the policy is known to be good
+    from sipguard import launch  # noqa: PLC0415 - the engine and all; not before the policy is known to be good
 
-    raise typer.Exit(packetloop.main(chosen))
+    raise typer.Exit(launch.main(chosen))

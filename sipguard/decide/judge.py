@@ -59,6 +59,7 @@ class Judge:
         "_registered",
         "_told",
         "_unproven",
+        "objections",
         "passed_over",
     )
 
@@ -75,6 +76,7 @@ class Judge:
         self._exempt = exempt
         self._own = own
         self._registered = registered
+        self.objections = 0  # findings that speak against letting through the packet they were made of
         self._collateral = Collateral()
         self._told: Table[tuple[str, Subject, str], Instant] = Table(_TOLD_MOST, _TOLD_MOST // 8)
         self._unproven: Instant = 0
@@ -89,6 +91,7 @@ class Judge:
         """Decide on a finding; empty when its subject is banned already, or the same was said lately."""
         subject = finding.subject
         if isinstance(subject, Network):
+            self.objections += self._objects(finding, subject)
             if self._force.ledger.until(SetName.BLOCKED, subject) is not None:
                 return []
             told = self._sender(finding, subject)
@@ -107,6 +110,11 @@ class Judge:
         if self._own(network):
             return "own"
         return "reserved" if RESERVED.overlaps(network) else ""
+
+    def _objects(self, finding: Finding, subject: Network) -> bool:
+        """Tell whether a packet should not have come: not where devices are, whose owner is told instead."""
+        against = self._consequences[finding.detector] in _AGAINST_SENDERS
+        return against and not self._registered(subject) and not self.spared(subject)
 
     # --- On a sender --------------------------------------------------------------------------------------------------
 

@@ -30,7 +30,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from sipguard.address import Network, subject_of
+from sipguard.address import Address, Network, subject_of
 from sipguard.constraint import AccountName, Between, Count, Described
 from sipguard.event import AuthSucceeded, Event
 from sipguard.model import HOUR, Account, Consequence, Finding, Instant, Pair
@@ -81,8 +81,7 @@ class Detector:
         )
 
     def _succeeded(self, event: AuthSucceeded) -> Sequence[Finding]:
-        listed = self._of(event.account)
-        if listed is None or listed.covers(event.source):
+        if not self.elsewhere(event.account, event.source):
             return _NOTHING
         pair = Pair(subject_of(event.source), event.account)
         told = self._told.get(pair)
@@ -91,6 +90,11 @@ class Detector:
         self._told.renew(pair, event.at, event.source)
         evidence = (("account", str(event.account)), ("method", event.method), ("transport", str(event.transport)))
         return (Finding(event.at, NAME, pair, "elsewhere", 9, event.proven, evidence, (event.account,)),)
+
+    def elsewhere(self, account: Account, address: Address) -> bool:
+        """Tell whether an account is used from outside the networks that are listed for it."""
+        listed = self._of(account)
+        return listed is not None and not listed.covers(address)
 
     def _of(self, account: Account) -> NetSet | None:
         """Give the networks that are listed for an account, under the most exact of its names."""

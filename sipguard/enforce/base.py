@@ -36,6 +36,18 @@ class Layout:
     tap_each: int = 1_000  # copies of one stranger, so that a single flooder hides nobody else
     handshake_rate: int = 1_000  # copies of the PBX's own SYN-ACKs
     observe: bool = False
+    gate: Literal["", "nft", "iptables"] = ""  # what queues packets for a verdict, if anything does
+    gate_rate: int = 2_000  # packets of all strangers together that wait for one: half of what the guard can judge
+
+    @property
+    def gated(self) -> bool:
+        """Tell whether any packet waits for a verdict."""
+        return bool(self.gate) and not self.observe
+
+    @property
+    def queues(self) -> tuple[int, int]:
+        """Give the numbers of our two queues: that of the tap's group, and the one beside it."""
+        return self.tap_group, self.tap_group + (1 if self.tap_group < 65_535 else -1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from sipguard.address import Network, show
 from sipguard.enforce.reconcile import is_host
-from sipguard.enforce.skeleton import TABLE
+from sipguard.enforce.ruletext import TABLE
 from sipguard.model import MILLISECOND, Held, Instant, SetName, Span
 from sipguard.netfilter import sets
 from sipguard.netset import NetSet, cover, disjoint, is_network, last_of, prefixes

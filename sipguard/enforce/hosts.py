@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from sipguard.address import Network
 from sipguard.enforce.elements import milliseconds
 from sipguard.enforce.netlink import Netlink, words
-from sipguard.enforce.skeleton import TABLE
+from sipguard.enforce.ruletext import TABLE
 from sipguard.model import Enforced, Held, Instant, SetName
 from sipguard.netfilter import nfnetlink, sets
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from sipguard.address import Network
 from sipguard.enforce import elements
 from sipguard.enforce.netlink import ADAPTER, Netlink, words
-from sipguard.enforce.skeleton import TABLE
+from sipguard.enforce.ruletext import TABLE
 from sipguard.errors import AdapterError
 from sipguard.model import Instant
 from sipguard.netfilter import nfnetlink, sets

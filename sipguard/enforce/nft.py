@@ -10,13 +10,14 @@ import errno
 from collections.abc import Callable, Iterable, Sequence
 
 from sipguard.address import Network
-from sipguard.enforce import elements, loader
+from sipguard.enforce import elements, loader, tools
 from sipguard.enforce.base import Counters, Layout, Plan, Tally
 from sipguard.enforce.hosts import ENDLESS, HOPELESS, OVER, Hosts
 from sipguard.enforce.intervals import Intervals
 from sipguard.enforce.netlink import Netlink, words
 from sipguard.enforce.reconcile import HARMFUL, is_host
-from sipguard.enforce.skeleton import TABLE, removal, render
+from sipguard.enforce.ruletext import TABLE
+from sipguard.enforce.skeleton import removal, render
 from sipguard.errors import AdapterError
 from sipguard.model import Enforced, Held, Instant, SetName
 from sipguard.netfilter import sets
@@ -31,7 +32,7 @@ class Nft:
     `now` gives the present Instant. Raises AdapterError where no netlink socket is to be had.
     """
 
-    def __init__(self, layout: Layout, now: Callable[[], Instant], run: loader.Runner = loader.run_nft) -> None:
+    def __init__(self, layout: Layout, now: Callable[[], Instant], run: loader.Runner = tools.run_nft) -> None:
         self._layout = layout
         self._now = now
         self._run = run

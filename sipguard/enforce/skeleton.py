@@ -7,14 +7,15 @@ in one transaction.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from sipguard.address import Network
 from sipguard.enforce.base import Layout
+from sipguard.enforce.gaterules import gate_chains, gate_hooks
+from sipguard.enforce.ruletext import TABLE, chain, lookups, network, ports, source
 from sipguard.netset import cover
 
-TABLE = "sipguard"
-COUNTERS = ("dropped", "throttled", "closed", "tap_lost")
+COUNTERS = ("dropped", "throttled", "closed", "tap_lost", "held", "unheld", "flooded")
 
 # An element is some 100 to 200 bytes of kernel memory. Only proven sources are banned for long, so a flood of spoofed
 # ones does not fill these; a full set refuses the next element and says so.
@@ -23,10 +24,12 @@ HOSTS_SIZE = 262_144
 NETS_SIZE = 65_536
 METER_SIZE = 65_536
 
-HALF = "ffff:ffff:ffff:ffff::"  # an IPv6 sender is known by its /64
 _TYPE = {4: "ipv4_addr", 6: "ipv6_addr"}
 # Packet too big, router and neighbour discovery, redirect: without them IPv6 itself stops (RFC 4890 section 4.4.1).
 _ESSENTIAL = "icmpv6 type { 2, 133-137 } accept"
+# The gate stands open but while this is filled, a second at a time: `meta nfproto` is in it or not.
+ALIVE = f"add set inet {TABLE} alive {{ typeof meta nfproto; flags timeout; size 2; }}"
+_PRIORITY = "priority -155"  # before -150, where iptables' mangle table queues what is marked here
 _LOST = "counter name tap_lost accept"
 
 
@@ -40,18 +43,8 @@ def removal() -> str:
     return f"add table inet {TABLE}\ndelete table inet {TABLE}\n"
 
 
-def source(version: int, *, far: str = "saddr") -> str:
-    """Give the expression by which a sender (or, with `far="daddr"`, a receiver) is known in sets."""
-    return f"ip {far}" if version == 4 else f"ip6 {far} & {HALF}"
-
-
-def network(version: int, *, far: str = "saddr") -> str:
-    """Give the expression by which an address is looked up in sets of networks (see `elements.py` for its form)."""
-    return f"ip {far} . meta nfproto" if version == 4 else f"ip6 {far} . meta nfproto"
-
-
 def _declarations() -> list[str]:
-    lines = [f"add table inet {TABLE}", *(f"add counter inet {TABLE} {name}" for name in COUNTERS)]
+    lines = [f"add table inet {TABLE}", ALIVE, *(f"add counter inet {TABLE} {name}" for name in COUNTERS)]
     for version, kind in _TYPE.items():
         sets = (
             ("trusted", f"flags timeout; size {HOSTS_SIZE};"),
@@ -75,19 +68,12 @@ def _declarations() -> list[str]:
     return lines
 
 
-def _chain(name: str, rules: Iterable[str], hook: str = "") -> list[str]:
-    """Write a chain emptied and filled; a base chain where a hook is given. It comes after the chains it names."""
-    head = f"add chain inet {TABLE} {name}" + (f" {{ type filter hook {hook}; policy accept; }}" if hook else "")
-    return [head, f"flush chain inet {TABLE} {name}", *(f"add rule inet {TABLE} {name} {rule}" for rule in rules)]
-
-
 def _skips(layout: Layout, device: str) -> list[str]:
     return [f'{device} "lo" accept', f"meta mark {layout.mark:#x} accept"]
 
 
 def _either(layout: Layout, side: str) -> str:
-    ports = ", ".join(map(str, sorted(set(layout.ports))))
-    return f"meta l4proto {{ tcp, udp }} th {side} {{ {ports} }}"
+    return f"meta l4proto {{ tcp, udp }} th {side} {ports(layout)}"
 
 
 def _ban_rules(layout: Layout) -> list[str]:
@@ -110,9 +96,9 @@ def _ban_rules(layout: Layout) -> list[str]:
     ]
     # -310 is just before "raw": packets are whole again (defragmentation is -400), no connection is looked up yet.
     return [
-        *_chain("banned", drops),
-        *_chain("throttled", meters),
-        *_chain("bans", [] if layout.observe else rules, hook="prerouting priority -310"),
+        *chain("banned", drops),
+        *chain("throttled", meters),
+        *chain("bans", [] if layout.observe else rules, hook="prerouting priority -310"),
     ]
 
 
@@ -127,15 +113,18 @@ def _tap_rules(layout: Layout) -> list[str]:
         for where in _between(layout.pbx)
     ]
     return [
-        *_chain("copy", [f"log group {layout.tap_group}"]),
-        *_chain("strangers_in", _strangers(layout, "in", "saddr")),
-        *_chain("strangers_out", _strangers(layout, "out", "daddr")),
-        *_chain("closed", _closed(layout)),
-        *_chain("inbound", _inbound(layout)),
-        *_chain("outbound", _outbound(layout)),
-        *_chain("tap_in", [*_skips(layout, "iifname"), *inbound], hook="prerouting priority -150"),
-        *_chain("tap_out", [*_skips(layout, "oifname"), *outbound], hook="output priority -150"),
-        *_chain("tap_forward", [*_skips(layout, "oifname"), *forward], hook="forward priority -150"),
+        *chain("copy", [f"log group {layout.tap_group}"]),
+        *chain("strangers_in", _strangers(layout, "in", "saddr")),
+        *chain("strangers_out", _strangers(layout, "out", "daddr")),
+        *chain("closed", _closed(layout)),
+        *gate_chains(layout),
+        *chain("inbound", _inbound(layout)),
+        *chain("outbound", _outbound(layout)),
+        *chain("tap_in", [*_skips(layout, "iifname"), *inbound], hook=f"prerouting {_PRIORITY}"),
+        *chain("tap_out", [*_skips(layout, "oifname"), *outbound], hook=f"output {_PRIORITY}"),
+        *chain("tap_forward", [*_skips(layout, "oifname"), *forward], hook=f"forward {_PRIORITY}"),
+        *gate_hooks(layout),
+        *chain("own", [f"meta mark {layout.mark:#x} notrack"], hook="output priority -310"),
     ]
 
 
@@ -145,6 +134,7 @@ def _inbound(layout: Layout) -> list[str]:
         "ct state invalid accept",
         # A segment without a handshake reaches no application: it is no evidence.
         "meta l4proto tcp ct state != established accept",
+        *([f"meta nfproto @alive {_either(layout, 'dport')} goto gate_in"] if layout.gated else []),
         "goto strangers_in",
     ]
 
@@ -155,6 +145,7 @@ def _outbound(layout: Layout) -> list[str]:
         "meta l4proto tcp ct state != established accept",
         # A flood of spoofed SYNs is answered by the PBX: its answers must not fill the tap.
         f"tcp flags & (syn | ack) == syn | ack limit rate over {layout.handshake_rate}/second {_LOST}",
+        *(["meta nfproto @alive goto gate_out"] if layout.gated else []),
         "goto strangers_out",
     ]
 
@@ -175,9 +166,8 @@ def _strangers(layout: Layout, way: str, far: str) -> list[str]:
 
     Who failed once is watched: a crowd of strangers cannot hide him, only he himself can lose his packets.
     """
-    known = [f"{network(version, far=far)} @allowed{version} goto copy" for version in (4, 6)]
-    known += [f"{source(version, far=far)} @trusted{version} goto copy" for version in (4, 6)]
-    watched = [f"{source(version, far=far)} @watched{version} goto copy" for version in (4, 6)]
+    known = [*lookups("allowed", "goto copy", far=far), *lookups("trusted", "goto copy", far=far)]
+    watched = lookups("watched", "goto copy", far=far)
     meters = [
         f"update @tap_meter_{way}{version} {{ {source(version, far=far)} limit rate over {layout.tap_each}/second "
         f"burst {layout.tap_each} packets }} {_LOST}"

@@ -9,17 +9,24 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from enum import StrEnum
+from typing import Literal
 
 from sipguard.address import Network
+from sipguard.enforce import queueing
+from sipguard.enforce.alive import Alive
 from sipguard.enforce.base import Enforcer, Layout, Plan
 from sipguard.enforce.dryrun import DryRun
 from sipguard.enforce.netlink import Netlink
 from sipguard.enforce.nft import Nft
 from sipguard.enforce.reconcile import plan
-from sipguard.enforce.skeleton import TABLE
-from sipguard.model import Enforced, Held, Instant
+from sipguard.enforce.ruletext import TABLE
+from sipguard.errors import AdapterError
+from sipguard.model import SECOND, Enforced, Held, Instant, Span
 from sipguard.netfilter import sets
 from sipguard.netset import NetSet
+
+MENDING: Span = 10 * SECOND
+"""How often at most rules of iptables are put back; a full queue looks the same as a flushed rule."""
 
 
 class Stance(StrEnum):
@@ -40,12 +47,29 @@ class Switch:
         self._layout = layout
         self._kernel = Nft(layout, now)
         self._asking = Netlink()
+        self._alive = Alive()
         self._acting: Enforcer = DryRun(now)
+        self.gate: Literal["", "nft", "iptables"] = ""  # what queues for the gate at present; empty: nothing does
+        self.gate_fault = ""
+        self._unheld = 0
+        self._mended: Instant = 0
 
     def close(self) -> None:
-        """Close the sockets; rules and elements stay as they are."""
+        """Open the gate, and close the sockets; rules and elements stay as they are."""
+        if self.gate:
+            self._alive.unsay()
         self._kernel.close()
         self._asking.close()
+        self._alive.close()
+
+    def due(self) -> Instant:
+        """Give when that is to be said again; far off where nothing is held."""
+        return self._alive.due if self.gate else 1 << 63
+
+    def judging(self, now: Instant) -> None:
+        """Say that somebody answers for held packets; unless it is said again, the gate opens within a second."""
+        if self.gate:
+            self._alive.say(now)
 
     def held(self) -> frozenset[Held]:
         """Tell what the kernel holds, whatever the stance. Raises AdapterError."""
@@ -71,8 +95,19 @@ class Switch:
         return {name: packets for name, packets, _octets in filter(None, read)}
 
     def missing(self) -> bool:
-        """Tell whether our table should be there and is not. Raises AdapterError."""
-        return self.stance is not Stance.OFF and not self.counted()
+        """Tell whether our table should be there and is not. Raises AdapterError.
+
+        Rules of iptables that others have flushed are put back: what was marked and nobody held tells of it.
+        """
+        if self.stance is Stance.OFF:
+            return False
+        counted = self.counted()
+        unheld, earlier = counted.get("unheld", 0), self._unheld
+        self._unheld = unheld
+        if self.gate == "iptables" and unheld > earlier and self._now() >= self._mended + MENDING:
+            self._mended = self._now()
+            queueing.install(self._layout)
+        return not counted
 
     def take(
         self,
@@ -87,8 +122,12 @@ class Switch:
 
         With `adding_only`, nothing is taken out: for when it is not known what is wanted.
         """
+        layout = replace(layout, observe=stance is not Stance.ENFORCE)
+        layout = replace(layout, gate=self._queued_by(layout) if layout.gated else "")
+        if self.gate and not layout.gate:
+            self._alive.unsay()
         self._kernel.close()
-        self._kernel = Nft(replace(layout, observe=stance is not Stance.ENFORCE), self._now)
+        self._kernel = Nft(layout, self._now)
         if stance is Stance.ENFORCE:
             refused = self._enforce(list(wanted), never, adding_only=adding_only)
         else:
@@ -97,9 +136,23 @@ class Switch:
             dry = DryRun(self._now)
             dry.protect(never)
             self._acting = dry
-        self._layout = layout
+        if layout.gate != "iptables":
+            queueing.remove()
+        self._layout, self.gate = layout, layout.gate
         self.stance = stance
         return refused
+
+    def _queued_by(self, layout: Layout) -> Literal["", "nft", "iptables"]:
+        """Find what can queue here; with nothing that can, calls flow and `gate_fault` says why they are not held."""
+        self.gate_fault = ""
+        if queueing.nft_can_queue():
+            return "nft"
+        try:
+            queueing.install(layout)
+        except AdapterError as error:
+            self.gate_fault = error.what
+            return ""
+        return "iptables"
 
     def _enforce(self, wanted: list[Held], never: Sequence[Network], *, adding_only: bool) -> list[Enforced]:
         self._kernel.protect(never)

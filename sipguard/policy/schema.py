@@ -13,7 +13,7 @@ from typing import Annotated, TypeAlias
 
 from sipguard.address import Network
 from sipguard.constraint import Between, Count, Described, DurationBetween, Matching, PortNumber
-from sipguard.decide import force, ladder
+from sipguard.decide import dialled, force, ladder
 from sipguard.detect import catalogue
 from sipguard.model import DAY, HOUR, MINUTE, Span
 from sipguard.policy.marker import Inlined, Key, NamesOf, NetworksOf
@@ -120,6 +120,9 @@ class Policy:
     """All that an operator has said, checked. `Policy()` is the default policy."""
 
     mode: Annotated[Mode, Described("Only say what would be done (observe), or do it (enforce).")] = Mode.OBSERVE
+    gate: Annotated[
+        bool, Described("Hold strangers' packets, and calls that may cost money, until they are judged (enforce only).")
+    ] = True
     ports: Annotated[tuple[PortNumber, ...], Count(1, 64), Described("Where the PBX listens for SIP, UDP and TCP.")] = (
         5060,
         5061,
@@ -161,5 +164,6 @@ class Policy:
     neighbours: force.Neighbours = field(default_factory=force.Neighbours)
     track: limits.Config = field(default_factory=limits.Config)
     detect: catalogue.Config = field(default_factory=catalogue.Config)
+    refuse: dialled.Config = field(default_factory=dialled.Config)
     enforcement: Enforcement = field(default_factory=Enforcement)
     shell: Annotated[Shell, Inlined()] = field(default_factory=Shell)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from sipguard.model import Role
+from dataclasses import replace
+
+from sipguard.model import Names, Role
 from sipguard.policy.schema import Policy
 
 
@@ -12,3 +14,21 @@ def host_names(policy: Policy) -> list[tuple[Role, str]]:
     found += [(Role.ALLOWED, name) for site in policy.sites for name in site.names]
     found += [(Role.TRUNK, name) for trunk in policy.trunks for name in trunk.names]
     return list(dict.fromkeys(found))
+
+
+def names_of(policy: Policy, earlier: Policy | None) -> list[Names]:
+    """Say the policy's own lists as `Names`, and take back those that an earlier policy had and this one has not."""
+    said = {
+        (Role.PBX, "policy"): policy.pbx,
+        (Role.ALLOWED, "policy"): policy.allowed,
+        **{(Role.ALLOWED, f"site {site.name}"): site.networks for site in policy.sites},
+        **{(Role.TRUNK, f"trunk {trunk.name}"): trunk.networks for trunk in policy.trunks},
+    }
+    found = [Names(role, name, networks) for (role, name), networks in said.items()]
+    if earlier is not None:
+        found += [
+            replace(names, networks=()) for names in names_of(earlier, None) if (names.role, names.name) not in said
+        ]
+        present = frozenset(host_names(policy))
+        found += [Names(role, name, ()) for role, name in host_names(earlier) if (role, name) not in present]
+    return found

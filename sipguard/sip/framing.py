@@ -72,6 +72,16 @@ class Framer:
         self._drop(self._at)
         return messages
 
+    def fork(self) -> Framer:
+        """Give a second one that has read the same."""
+        other = Framer()
+        other._text = bytes(self._text)
+        other._at, other._scanned, other._need = self._at, self._scanned, self._need
+        other._in_head, other._in_garbage = self._in_head, self._in_garbage
+        other._in_long_line = self._in_long_line
+        other.faults = self.faults
+        return other
+
     def gap(self) -> None:
         """Bytes of the stream were lost: drop what waits, and look for the next start line."""
         self._text = b""

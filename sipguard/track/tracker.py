@@ -21,7 +21,7 @@ from sipguard.track.passage import Passages
 from sipguard.track.proof import Proofs
 from sipguard.track.registration import Registrations
 from sipguard.track.sides import Side, Sides
-from sipguard.track.transaction import Attempt, Key, Transactions, fingerprint, key_of
+from sipguard.track.transaction import Attempt, Key, Transactions, account_of, fingerprint, key_of
 
 _NOTHING: tuple[Event, ...] = ()
 _CHALLENGES = frozenset({401, 407})
@@ -103,6 +103,23 @@ class Tracker:
         if heard.flow is not None:
             return heard.flow.proven
         return self._proofs.proven(at, heard.source)
+
+    def credential(self, at: Instant, heard: Heard, request: SipRequest) -> tuple[Account, bool]:
+        """Say of which account the credential is that the PBX will judge, and whether its sender holds his address.
+
+        On TCP he does before the PBX has acknowledged anything: the kernel holds nothing back of other connections than
+        those that were answered both ways.
+        """
+        chosen, _ = self._choose(at, request.credentials)
+        return account_of(chosen), heard.flow is not None or self._nonces.proves(chosen.nonce, heard.source)
+
+    def in_dialog(self, heard: Heard, request: SipRequest) -> bool:
+        """Tell whether a request belongs to a call that its sender is known to have with the PBX."""
+        return self._proofs.knows(heard.source, request.call_id, request.to_tag)
+
+    def stands(self, address: Address, account: Account) -> bool:
+        """Tell whether an account is registered from an address now."""
+        return self._registrations.stands(address, account)
 
     def held(self, at: Instant, address: Address) -> bool:
         """Tell whether an address was shown lately to be held by whoever sends from it, in datagrams."""

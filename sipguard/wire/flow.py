@@ -81,9 +81,12 @@ class Flow:
     mid-stream. `conflicts` counts bytes sent anew with another content before they were acknowledged: no honest
     stack does so. `told`, `spoken`, `client_state` and `server_state` are the caller's: whether it has spoken of those
     conflicts, and of the client's first bytes, and what it makes of either side's bytes; they die with the flow.
+    So are `stalled`, `awaited` and `masked`, for who holds segments back: nothing more of it goes on, the last segment
+    that came before its turn, and what was overwritten (sequence number, length).
     """
 
     __slots__ = (
+        "awaited",
         "client",
         "client_state",
         "closed",
@@ -92,6 +95,7 @@ class Flow:
         "fresh",
         "handshake",
         "inward",
+        "masked",
         "moved_at",
         "network",
         "opened_at",
@@ -101,6 +105,7 @@ class Flow:
         "server",
         "server_state",
         "spoken",
+        "stalled",
         "syn_length",
         "told",
         "waits",
@@ -120,6 +125,9 @@ class Flow:
         self.conflicts = 0
         self.told = False
         self.spoken = False
+        self.stalled = False
+        self.awaited = UNKNOWN
+        self.masked: tuple[tuple[int, int], ...] = ()
         self.inward = Half(to_server=True)
         self.outward = Half(to_server=False)
         self.syn_length = 0  # bytes that the SYN carried; that they are acknowledged proves nothing

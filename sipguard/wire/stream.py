@@ -144,6 +144,28 @@ class Streams:
             return [found, *self._bytes.relieve(flow, half, share)]
         return (found,)
 
+    # --- For who holds segments back ----------------------------------------------------------------------------------
+
+    def find(self, segment: Segment) -> Entry | None:
+        """Give the flow that a segment belongs to, if it is known."""
+        return self._entries.get((segment.src, segment.sport, segment.dst, segment.dport))
+
+    def take_back(self, entry: Entry, count: int) -> None:
+        """Unread the last `count` bytes that were delivered of a half: they will come again."""
+        flow, half, _, _ = entry
+        half.next = (half.next - count) & MASK
+        half.fin = False
+        while count > 0 and half.recent:
+            seq, piece = half.recent.pop()
+            freed = len(piece) + OVERHEAD
+            if len(piece) > count:
+                half.recent.append((seq, piece[:-count]))
+                freed = count
+            self._table.hold(flow, half, -freed)
+            count -= len(piece)
+
+    # ------------------------------------------------------------------------------------------------------------------
+
     def _open(self, at: Instant, segment: Segment) -> Sequence[Delivery]:
         """Begin a flow with a SYN, a SYN-ACK or data; nothing else is worth a place in the table."""
         flags = segment.flags

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from sipguard.address import Network, parse_network
-from sipguard.enforce import elements, skeleton
+from sipguard.enforce import elements, ruletext, skeleton
 from sipguard.enforce.base import Enforcer, Layout, Plan
 from sipguard.enforce.loader import panic_off
 from sipguard.enforce.nft import Nft
@@ -60,7 +60,7 @@ def test_installing_twice_keeps_what_is_held(nft: Nft) -> None:
 def test_a_table_of_an_older_shape_is_replaced_and_keeps_its_bans() -> None:
     with space() as name, inside(name):
         run("nft", "-f", "-", text=f"""
-            add table inet {skeleton.TABLE}
+            add table inet {ruletext.TABLE}
             add set inet sipguard blocked4 {{ type ipv4_addr; flags timeout; counter; }}
             add set inet sipguard trusted4 {{ type ipv4_addr; flags interval,timeout; }}
             add element inet sipguard blocked4 {{ 192.0.2.66 timeout 77s }}

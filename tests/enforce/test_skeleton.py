@@ -10,15 +10,17 @@ from pathlib import Path
 import pytest
 
 from sipguard.address import parse_network
+from sipguard.enforce import queueing
 from sipguard.enforce.base import Layout
-from sipguard.enforce.loader import run_nft
 from sipguard.enforce.skeleton import removal, render
+from sipguard.enforce.tools import run_nft
 from sipguard.errors import AdapterError
 from tests.enforce.spaces import inside, run, space
 
 HERE = Path(__file__).parent
 LAYOUTS = {
     "default": Layout(),
+    "gate": Layout(gate="iptables"),
     "observe": Layout(observe=True, scope="all", closed=True),
     "edge": Layout(
         ports=(5061, 5060, 5060),
@@ -56,6 +58,39 @@ def test_nft_takes_it_twice_and_means_the_same(name: str) -> None:
         run_nft(removal())
         run_nft(removal())
         assert run("nft", "list", "ruleset") == ""
+
+
+def test_without_a_gate_no_packet_is_marked_and_none_is_queued() -> None:
+    text = render(Layout()) + render(Layout(gate="nft", observe=True))
+    assert "meta mark set" not in text
+    assert "queue flags" not in text
+
+
+def test_nft_queues_only_what_it_marked_and_passes_on_what_nobody_holds() -> None:
+    lines = [line for line in render(Layout(gate="nft")).splitlines() if " queue flags " in line]
+    assert len(lines) == 6
+    assert all("queue flags bypass to 506" in line and "meta mark & 0xa0000000 == 0x" in line for line in lines)
+
+
+@pytest.mark.root
+def test_rules_of_iptables_are_put_in_once_and_taken_out_without_a_trace_of_others() -> None:
+    with space() as made, inside(made):
+        for program in ("iptables-nft", "ip6tables-nft"):
+            run(program, "-t", "mangle", "-A", "PREROUTING", "-j", "MARK", "--set-mark", "7")
+        before = run("nft", "-s", "list", "ruleset")
+        for _ in range(2):
+            queueing.install(Layout(gate="iptables"))
+        saved = run("iptables-nft-save", "-t", "mangle")
+        assert saved.count("-j SIPGUARD") == 3
+        assert saved.count("--queue-bypass") == 2
+        assert saved.index("--set-xmark") < saved.index("-A PREROUTING -j SIPGUARD")  # others' rules come first
+        for _ in range(2):
+            queueing.remove()
+        left = run("nft", "-s", "list", "ruleset")
+        assert "NFQUEUE" not in left
+        assert [line for line in before.splitlines() if "mark set" in line] == [
+            line for line in left.splitlines() if "mark set" in line
+        ]
 
 
 @pytest.mark.root

@@ -166,3 +166,6 @@ def guarding(world: World, name: str, *, mode: str = "enforce", top: str = "", m
     finally:
         guard.process.stop()
         world.pbx.run("nft", "delete", "table", "inet", "sipguard", check=False)
+        for program in ("iptables-nft", "ip6tables-nft"):  # the gate's rules, inert without the table
+            world.pbx.run(program, "-t", "mangle", "-F", check=False)
+            world.pbx.run(program, "-t", "mangle", "-X", check=False)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tests.lab.cases.case import Lab
 from tests.lab.cases.register import guess
 from tests.lab.client import Challenge, Client, Reply
+from tests.lab.errors import LabError
 from tests.lab.kamailio import ACCOUNTS, REALM, WEAK_ACCOUNT, WEAK_PASSWORD, Settings
 from tests.lab.wait import until
 from tests.live.guard import Guard, elements, subject
@@ -51,10 +54,23 @@ def register(phones: Sequence[Phone]) -> list[int]:
 
 
 def _together(phones: Sequence[Phone], make: Callable[[int, str, Client], bytes]) -> list[Reply]:
-    """Send one request of each phone before any answer is read; Kamailio's queue holds hundreds of them."""
-    for number, (user, client) in enumerate(phones):
-        client.send(make(number, user, client))
-    return [client.receive() for _, client in phones]
+    """Send one request of each phone before any answer is read; Kamailio's queue holds hundreds of them.
+
+    Who has no answer asks again, as phones do (RFC 3261 section 17.1.2.2): at the gate guesses wait for one another.
+    """
+    waiting = {number: make(number, user, client) for number, (user, client) in enumerate(phones)}
+    replies: dict[int, Reply] = {}
+    for patience in (0.5, 1.0, 2.0, 4.0, 4.0):
+        for number, request in waiting.items():
+            phones[number][1].send(request)
+        deadline = time.monotonic() + patience
+        for number in list(waiting):
+            with contextlib.suppress(LabError):
+                replies[number] = phones[number][1].receive(seconds=max(deadline - time.monotonic(), 0.005))
+                del waiting[number]
+    if waiting:
+        raise LabError(f"no answer for {len(waiting)} of {len(phones)} phones")
+    return [replies[number] for number in range(len(phones))]
 
 
 # --- What came of it --------------------------------------------------------------------------------------------------

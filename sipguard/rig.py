@@ -1,0 +1,27 @@
+"""What the packet process is set up by: its measures, and plain values for the adapters. Nothing is done here."""
+
+from __future__ import annotations
+
+from sipguard.enforce.base import Layout
+from sipguard.model import MILLISECOND, SECOND, Span
+from sipguard.policy.schema import Policy, Strangers
+
+DRAINS = 4  # times so many that are read of the tap before a verdict is given all the same
+AT_ONCE = 256  # frames read before the keeper, signals and the clock are looked at again
+SLACK: Span = 50 * MILLISECOND  # a captured packet reaches us within this: the kernel gathers them for 10 ms at most
+PATIENCE: Span = 5 * SECOND  # for how long the start waits for a keeper that says nothing ...
+LONGEST: Span = 60 * SECOND  # ... and for one that has much to say
+SHOWN = 10  # elements that the kernel did not take in a large change, each of which is told of
+
+
+def layout_of(policy: Policy) -> Layout:
+    """Give the policy's part in the rules; by what the gate queues is found out when they are loaded."""
+    return Layout(
+        ports=policy.ports,
+        scope="all" if policy.enforcement.scope == "all" else "sip",
+        closed=policy.strangers is Strangers.CLOSED,
+        pbx=policy.pbx,
+        tap_group=policy.shell.tap.group,
+        throttle_rate=policy.enforcement.throttle_rate,
+        gate="nft" if policy.gate else "",
+    )

@@ -1,0 +1,222 @@
+"""Which packets wait for a verdict, in which queue, and that none does when nobody judges; on a real kernel."""
+
+from __future__ import annotations
+
+import select
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import pytest
+
+from sipguard.address import parse_network
+from sipguard.capture.gate import Gate
+from sipguard.capture.tap import Tap
+from sipguard.enforce import queueing
+from sipguard.enforce.alive import Alive
+from sipguard.enforce.base import Layout
+from sipguard.enforce.gaterules import BITS
+from sipguard.enforce.nft import Nft
+from sipguard.model import SECOND, Frame, Held, Hook, SetName
+from sipguard.netfilter import nfqueue
+from tests.enforce.spaces import Cable, cable, inside, now, run, wait_for
+
+pytestmark = pytest.mark.root
+
+LAYOUT = Layout(gate="iptables")
+PBX = ("192.0.2.1", 5060)
+PBX6 = ("2001:db8::1", 5060)
+STRANGERS, CALLS, TAP = "strangers", "calls", "tap"
+REST = b" sip:2000@192.0.2.1 SIP/2.0\r\n"
+
+
+@dataclass
+class Gated:
+    """An installed gate, its readers, and the tap beside it."""
+
+    cable: Cable
+    nft: Nft
+    alive: Alive
+    tap: Tap
+    gates: dict[str, Gate]
+
+    def hold(self, name: SetName, network: str) -> None:
+        until = 0 if name is SetName.ALLOWED else now() + 60 * SECOND
+        assert self.nft.hold(Held(name, parse_network(network), until)).ok
+
+    def whither(self, seconds: float = 5.0) -> list[tuple[str, Frame]]:
+        """Give where packets came out, all of them let through; once something has."""
+        found: list[tuple[str, Frame]] = []
+
+        def some() -> bool:
+            self.alive.due = 0
+            self.alive.say(now())
+            for name, gate in self.gates.items():
+                for frame in gate.read(64):
+                    gate.answer(frame.ticket, nfqueue.ACCEPT)
+                    found.append((name, frame))
+            found.extend((TAP, frame) for frame in self.tap.read(64))
+            return bool(found)
+
+        wait_for(some, seconds)
+        return found
+
+
+def gated(made: Cable, layout: Layout) -> Gated:
+    nft = Nft(layout, now)
+    nft.install()
+    queueing.install(layout)
+    gates = {STRANGERS: Gate(layout.queues[0], BITS), CALLS: Gate(layout.queues[1], BITS)}
+    alive = Alive()
+    alive.say(now())
+    return Gated(made, nft, alive, Tap(layout.tap_group), gates)
+
+
+def closed(made: Gated) -> None:
+    made.nft.close()
+    made.alive.close()
+    made.tap.close()
+    for gate in made.gates.values():
+        gate.close()
+
+
+@pytest.fixture
+def gate() -> Iterator[Gated]:
+    with cable() as made, inside(made.pbx):
+        found = gated(made, LAYOUT)
+        yield found
+        closed(found)
+
+
+WHO = {"stranger": None, "trusted": SetName.TRUSTED, "allowed": SetName.ALLOWED, "watched": SetName.WATCHED}
+SENT = {
+    b"REGISTER" + REST: (STRANGERS, TAP, TAP, STRANGERS),
+    b"INVITE" + REST: (STRANGERS, CALLS, CALLS, STRANGERS),
+    b"\r\nINVITE" + REST: (STRANGERS, CALLS, CALLS, STRANGERS),
+    b"\tInvite" + REST: (STRANGERS, CALLS, CALLS, STRANGERS),
+    b"\0INVITE" + REST: (STRANGERS, CALLS, CALLS, STRANGERS),
+    b"REFER" + REST: (STRANGERS, CALLS, CALLS, STRANGERS),
+    b"BYE" + REST: (STRANGERS, TAP, TAP, STRANGERS),
+    b"ACK" + REST: (STRANGERS, TAP, TAP, STRANGERS),
+    b"SIP/2.0 200 OK\r\nVia: x\r\n": (TAP, TAP, TAP, TAP),
+    b"\r\n\r\n": (TAP, TAP, TAP, TAP),
+    b"x" * 19: (TAP, TAP, TAP, TAP),
+    b"x" * 20: (STRANGERS, CALLS, CALLS, STRANGERS),
+}
+
+
+@pytest.mark.parametrize("place", range(4), ids=list(WHO))
+@pytest.mark.parametrize(("pbx", "far"), [(PBX, "192.0.2.2"), (PBX6, "2001:db8::2")], ids=["IPv4", "IPv6"])
+def test_datagrams_wait_where_they_should(gate: Gated, place: int, pbx: tuple[str, int], far: str) -> None:
+    name = list(WHO.values())[place]
+    if name is not None:
+        gate.hold(name, far if name is SetName.ALLOWED or "." in far else "2001:db8::/64")
+    server = gate.cable.open(gate.cable.pbx, *pbx)
+    sender = gate.cable.open(gate.cable.stranger, far)
+    for payload, wanted in SENT.items():
+        sender.sendto(payload, pbx)
+        seen = gate.whither()
+        assert [where for where, _ in seen] == [wanted[place]], payload
+        assert seen[0][1].hook is Hook.PREROUTING
+        assert server.recv(65_535) == payload  # once, and as it was
+
+
+@pytest.mark.parametrize(("name", "wanted"), [(None, CALLS), (SetName.TRUSTED, TAP), (SetName.ALLOWED, CALLS)])
+def test_calls_that_leave_wait_but_for_those_to_registered_devices(
+    gate: Gated, name: SetName | None, wanted: str
+) -> None:
+    if name is not None:
+        gate.hold(name, "192.0.2.2")
+    own = gate.cable.open(gate.cable.pbx, *PBX)
+    far = gate.cable.open(gate.cable.stranger, "192.0.2.2", 5060)
+    for payload, where in ((b"INVITE" + REST, wanted), (b"ACK" + REST, wanted), (b"OPTIONS" + REST, TAP)):
+        own.sendto(payload, ("192.0.2.2", 5060))
+        seen = gate.whither()
+        assert [each for each, _ in seen] == [where], payload
+        assert seen[0][1].hook is Hook.OUTPUT
+        assert far.recv(65_535) == payload
+
+
+def test_what_a_stranger_says_over_tcp_waits_and_his_bare_acknowledgements_do_not(gate: Gated) -> None:
+    server = gate.cable.open(gate.cable.pbx, *PBX, kind=socket.SOCK_STREAM)
+    server.listen()
+    client = gate.cable.open(gate.cable.stranger, "192.0.2.2", kind=socket.SOCK_STREAM)
+    client.connect(PBX)
+    taken = server.accept()[0]
+    assert {where for where, _ in gate.whither()} == {TAP}
+    client.send(b"O")
+    seen = gate.whither()
+    assert [where for where, frame in seen if frame.packet.endswith(b"O")] == [STRANGERS]
+    taken.settimeout(5)
+    assert taken.recv(10) == b"O"
+    taken.send(b"answer")
+    assert client.recv(10) == b"answer"
+    assert {where for where, _ in gate.whither()} == {TAP}
+    taken.close()
+
+
+def test_when_nobody_judges_nothing_waits_and_all_is_copied(gate: Gated) -> None:
+    server, sender = gate.cable.open(gate.cable.pbx, *PBX), gate.cable.open(gate.cable.stranger, "192.0.2.2")
+    gate.alive.unsay()
+    sender.sendto(b"INVITE" + REST, PBX)
+    assert server.recv(65_535) == b"INVITE" + REST
+    assert [where for where, _ in gate.whither()] == [TAP]
+
+
+def test_it_opens_a_second_after_the_last_word(gate: Gated) -> None:
+    server, sender = gate.cable.open(gate.cable.pbx, *PBX), gate.cable.open(gate.cable.stranger, "192.0.2.2")
+
+    def passes() -> bool:
+        sender.sendto(b"INVITE" + REST, PBX)
+        return bool(select.select([server], [], [], 0.05)[0])
+
+    assert not passes()
+    assert wait_for(passes, 10)
+
+
+def test_without_a_reader_or_without_the_rules_packets_pass_and_are_copied_not_lost(gate: Gated) -> None:
+    server, sender = gate.cable.open(gate.cable.pbx, *PBX), gate.cable.open(gate.cable.stranger, "192.0.2.2")
+    gate.gates.pop(STRANGERS).close()
+    for number, breaking in enumerate((lambda: None, queueing.remove)):
+        breaking()
+        gate.alive.due = 0
+        gate.alive.say(now())
+        sender.sendto(b"%d INVITE" % number + REST, PBX)
+        assert server.recv(65_535) == b"%d INVITE" % number + REST
+        assert [where for where, _ in gate.whither()] == [TAP]
+
+
+def test_what_bears_our_own_mark_is_neither_held_nor_copied(gate: Gated) -> None:
+    own = gate.cable.open(gate.cable.pbx, *PBX)
+    own.setsockopt(socket.SOL_SOCKET, 36, LAYOUT.mark)
+    far = gate.cable.open(gate.cable.stranger, "192.0.2.2", 5060)
+    own.sendto(b"INVITE" + REST, ("192.0.2.2", 5060))
+    assert far.recv(65_535) == b"INVITE" + REST
+    assert gate.whither(0.3) == []
+
+
+def test_a_pbx_behind_this_host_is_guarded_alike() -> None:
+    layout = replace(LAYOUT, pbx=(parse_network("10.9.0.2"),))
+    with cable() as made, inside(made.pbx):
+        run("ip", "netns", "add", f"{made.pbx}b")
+        try:
+            run("ip", "link", "add", "v1", "type", "veth", "peer", "name", "v1", "netns", f"{made.pbx}b")
+            run("ip", "addr", "add", "10.9.0.1/24", "dev", "v1")
+            run("ip", "link", "set", "v1", "up")
+            for command in (("addr", "add", "10.9.0.2/24", "dev", "v1"), ("link", "set", "v1", "up"),
+                            ("route", "add", "default", "via", "10.9.0.1")):  # fmt: skip
+                run("ip", "-n", f"{made.pbx}b", *command)
+            run("ip", "-n", made.stranger, "route", "add", "10.9.0.0/24", "via", "192.0.2.1")
+            run("sysctl", "-q", "-w", "net.ipv4.ip_forward=1")
+            server = made.open(f"{made.pbx}b", "10.9.0.2", 5060)
+            sender = made.open(made.stranger, "192.0.2.2", 5060)
+            found = gated(made, layout)
+            sender.sendto(b"OPTIONS" + REST, ("10.9.0.2", 5060))
+            assert [(where, frame.hook) for where, frame in found.whither()] == [(STRANGERS, Hook.PREROUTING)]
+            assert server.recv(65_535) == b"OPTIONS" + REST
+            server.sendto(b"INVITE" + REST, ("192.0.2.2", 5060))
+            assert [(where, frame.hook) for where, frame in found.whither()] == [(CALLS, Hook.FORWARD)]
+            assert sender.recv(65_535) == b"INVITE" + REST
+            closed(found)
+        finally:
+            run("ip", "netns", "del", f"{made.pbx}b")

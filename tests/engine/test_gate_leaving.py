@@ -1,0 +1,37 @@
+"""Calls that the PBX sends to where no device is registered: what the policy closes stays in the house."""
+
+from __future__ import annotations
+
+from sipguard.decide.dialled import Config as Refuse
+from sipguard.model import Hook, VerdictKind
+from sipguard.policy.schema import Policy
+from tests.engine.gated import text, verdict
+from tests.engine.story import PBX, Story, udp
+
+ACCEPT, DROP, REFUSE = VerdictKind.ACCEPT, VerdictKind.DROP, VerdictKind.REFUSE
+TRUNK = "198.51.100.99"
+
+
+def leaves(story: Story, uri: str, number: int = 1, method: str = "INVITE", to_tag: str = "") -> VerdictKind:
+    written = text(method, number).replace(b"sip:2000@" + PBX.encode(), f"sip:{uri}@{TRUNK}".encode())
+    if to_tag:
+        written = written.replace(f"To: <sip:1001@{PBX}>".encode(), f"To: <sip:1001@{PBX}>;tag={to_tag}".encode())
+    return verdict(story, udp(PBX, 5060, TRUNK, 5060, written), Hook.OUTPUT).kind
+
+
+def test_no_call_leaves_for_a_closed_destination_however_it_is_dialled() -> None:
+    story = Story(Policy(refuse=Refuse(destinations=("+252", "0900"))))
+    for number, uri in enumerate(("+25261", "0025261", "000.252-61", "901125261", "+252;x=y", "0900123", "90900123")):
+        assert leaves(story, uri, number) is REFUSE, uri
+    for number, uri in enumerate(("252", "+2526", "1252", "112", "", "+49252"), start=50):
+        assert leaves(story, uri, number) is (REFUSE if uri == "+2526" else ACCEPT), uri
+    assert leaves(story, "+25261", 90, to_tag="in-a-call") is ACCEPT
+
+
+def test_the_pbxs_ack_to_our_refusal_goes_nowhere() -> None:
+    story = Story(Policy(refuse=Refuse(destinations=("+252",), code=603)))
+    assert leaves(story, "+25261", 1) is REFUSE
+    acknowledgement = text("INVITE", 1).replace(b"INVITE sip", b"ACK sip").replace(b"2 INVITE", b"2 ACK")
+    assert verdict(story, udp(PBX, 5060, TRUNK, 5060, acknowledgement), Hook.OUTPUT).kind is DROP
+    story.wait(70)
+    assert verdict(story, udp(PBX, 5060, TRUNK, 5060, acknowledgement), Hook.OUTPUT).kind is ACCEPT
