@@ -19,6 +19,7 @@ from sipguard.decide.feeds import Feeds
 from sipguard.decide.force import Config as ForceConfig
 from sipguard.decide.force import Force
 from sipguard.decide.judge import Judge
+from sipguard.decide.ledger import Ledger
 from sipguard.detect.catalogue import Detector, consequences, detectors
 from sipguard.event import Asked, AuthFailed, Event, Recalled, Registered, Standing, Unregistered
 from sipguard.explain import Parts, why
@@ -157,6 +158,10 @@ class Engine:
     def wanted(self) -> Iterator[Held]:
         """Go through every element that should be in the kernel now."""
         return self._force.ledger.wanted()
+
+    def in_force(self) -> Ledger:
+        """Give what `wanted` goes through, set by set, as it changes."""
+        return self._force.ledger
 
     def spared(self, network: Network) -> str:
         """Say which role keeps a network from any ban; empty when none does."""

@@ -52,9 +52,6 @@ from sipguard.model import (
 from sipguard.policy.load import load
 from sipguard.policy.schema import Mode, Policy, Strangers
 
-EX_UNAVAILABLE = 69  # sysexits.h
-EX_CONFIG = 78
-
 AT_ONCE = 256  # frames read before the keeper, signals and the clock are looked at again
 SLACK: Span = 50 * MILLISECOND  # a captured packet reaches us within this: the kernel gathers them for 10 ms at most
 PATIENCE: Span = 5 * SECOND  # for how long the start waits for a keeper that says nothing ...
@@ -164,12 +161,13 @@ class PacketLoop:
     # --- One turn -----------------------------------------------------------------------------------------------------
 
     def _turn(self) -> None:
-        self._sleep(max(0, min(self._next_second, self._timer()) - boottime()))
+        self._sleep(0 if self._switch.busy else max(0, min(self._next_second, self._timer()) - boottime()))
         frames, now = self._ears.read(AT_ONCE), boottime()
         for frame in frames:
             self._feed(now, frame)
         self._mind_keeper()
         now = boottime()
+        self._mend()
         drained = len(frames) < AT_ONCE
         if drained and now >= self._timer():
             self._feed(now - SLACK, None)
@@ -185,6 +183,7 @@ class PacketLoop:
         if pair.open:
             poll.register(pair, select.POLLIN | (select.POLLOUT if pair.wanting else 0))
         self._ears.register(poll)
+        poll.register(self._switch, select.POLLIN)
         poll.poll(-(-span // MILLISECOND))
         numbers = self._signals.take()
         self._stopping = self._stopping or signal.SIGTERM in numbers or signal.SIGINT in numbers
@@ -214,11 +213,22 @@ class PacketLoop:
             if self._ears.moved():
                 self._switch.protect(self._never())
                 self._feed(boottime(), Names(Role.OWN, "host", self._ears.own))
-            if self._switch.missing() or (self._ears.deaf and self._stance() is not Stance.OFF):
-                self._off = self._off or self._marker.exists()  # `sipguard off` with a dead keeper
-                why = self._ears.fault or "our rules were gone"
+            if self._ears.deaf and self._stance() is not Stance.OFF:
+                why = self._ears.fault
                 self._take(self._stance())
                 self._link.alert("restored", "", f"{why}; now: {self._switch.stance}")
+        except AdapterError as error:
+            self._link.alert("not-restored", "", str(error))
+
+    def _mend(self) -> None:
+        """See that what is decided is what the kernel holds, whoever changed it; a slice of that at a time."""
+        try:
+            told = self._switch.mend(boottime(), self._engine.in_force())
+            if told is not None and self._marker.exists():  # `sipguard off` with a dead keeper
+                self._off = True
+                self._take(self._stance())
+            if told:
+                self._link.alert("restored", "", f"{told}; now: {self._switch.stance}")
         except AdapterError as error:
             self._link.alert("not-restored", "", str(error))
 
@@ -375,25 +385,6 @@ class PacketLoop:
             "link": self._link.counters(),
             "tap": self._ears.counters(),
             "kernel": self._switch.counted(),
+            "enforced": self._switch.agreement(),
             "geo": self._places.counters(),
         }
-
-
-def main(policy_path: Path) -> int:
-    """Run the packet process until a signal ends it; gives the exit code.
-
-    78: the policy is not usable, every problem is on standard error and nothing was changed. 69: the kernel, the
-    capabilities or the state directory are not as they must be.
-    """
-    try:
-        text = policy_path.read_text(encoding="utf-8")
-        policy = load(text)
-    except (PolicyError, OSError, UnicodeDecodeError) as error:
-        problems = error.problems if isinstance(error, PolicyError) else [f"cannot be read: {error}"]
-        sys.stderr.write("".join(f"{policy_path}: {problem}\n" for problem in problems))
-        return EX_CONFIG
-    try:
-        return PacketLoop(policy_path, text, policy, os.environ).run()
-    except AdapterError as error:
-        sys.stderr.write(f"sipguard: {error}\n")
-        return EX_UNAVAILABLE

@@ -10,10 +10,10 @@ from typing import Annotated
 import typer
 
 from sipguard.cli.check import find_policy, read_policy
-from sipguard.cli.output import EX_CONFIG, EX_NOPERM, fail
+from sipguard.cli.output import EX_CONFIG, EX_NOPERM, EX_UNAVAILABLE, fail
 from sipguard.control import privilege
 from sipguard.control.text import clean
-from sipguard.errors import PolicyError
+from sipguard.errors import AdapterError, PolicyError
 
 # linux/capability.h
 _NET_ADMIN = 1 << 12
@@ -48,6 +48,27 @@ def run(
         os.environ["SIPGUARD_SHOW"] = "1"
         print(f"sipguard guards this host by {chosen}; Ctrl-C ends it")
         print("\n".join(describe(meant)), flush=True)
-    from sipguard import packetloop  # noqa: PLC0415 - the engine and all; not before the policy is known to be good
+    raise typer.Exit(_live(chosen))
 
-    raise typer.Exit(packetloop.main(chosen))
+
+def _live(chosen: Path) -> int:
+    """Run the packet process until a signal ends it; gives the exit code.
+
+    78: the policy is not usable, every problem is on standard error and nothing was changed. 69: the kernel, the
+    capabilities or the state directory are not as they must be.
+    """
+    from sipguard.packetloop import PacketLoop  # noqa: PLC0415 - the engine and all; not before the policy is good
+    from sipguard.policy.load import load  # noqa: PLC0415
+
+    try:
+        text = chosen.read_text(encoding="utf-8")
+        policy = load(text)
+    except (PolicyError, OSError, UnicodeDecodeError) as error:
+        problems = error.problems if isinstance(error, PolicyError) else [f"cannot be read: {error}"]
+        sys.stderr.write("".join(f"{chosen}: {problem}\n" for problem in problems))
+        return EX_CONFIG
+    try:
+        return PacketLoop(chosen, text, policy, os.environ).run()
+    except AdapterError as error:
+        sys.stderr.write(f"sipguard: {error}\n")
+        return EX_UNAVAILABLE

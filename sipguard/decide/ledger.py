@@ -6,7 +6,7 @@ An end that has passed is forgotten without a word: the kernel lets its own elem
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from sipguard.address import Address, Network, subject_of
 from sipguard.model import Held, Instant, SetName
@@ -71,6 +71,14 @@ class Ledger:
         if nets is None:
             nets = self._blocked_nets = NetSet(self._wide)
         return nets.covers(address)
+
+    def ends(self, name: SetName) -> Mapping[Network, Instant]:
+        """Give the elements of one set with their ends, in the order they came; it goes on changing."""
+        return self._ends[name]
+
+    def networks(self) -> Collection[Network]:
+        """Give the banned networks that are no hosts; it goes on changing."""
+        return self._wide.keys()
 
     def held(self, name: SetName) -> Iterable[Network]:
         """Go through the elements of one set, in the order they came."""

@@ -11,13 +11,16 @@ from dataclasses import replace
 from enum import StrEnum
 
 from sipguard.address import Network
+from sipguard.enforce.audit import Auditor
 from sipguard.enforce.base import Enforcer, Layout, Plan
 from sipguard.enforce.dryrun import DryRun
+from sipguard.enforce.mender import InForce, Mender
+from sipguard.enforce.monitor import Monitor
 from sipguard.enforce.netlink import Netlink
 from sipguard.enforce.nft import Nft
 from sipguard.enforce.reconcile import plan
 from sipguard.enforce.skeleton import TABLE
-from sipguard.model import Enforced, Held, Instant
+from sipguard.model import MINUTE, Enforced, Held, Instant
 from sipguard.netfilter import sets
 from sipguard.netset import NetSet
 
@@ -37,15 +40,21 @@ class Switch:
         """Begin with remembering only; the kernel is not touched. Raises AdapterError without a netlink socket."""
         self.stance = Stance.OFF
         self._now = now
+        self._quiet_until: Instant = 0
         self._layout = layout
         self._kernel = Nft(layout, now)
         self._asking = Netlink()
+        self._monitor = Monitor()
+        self._auditor = Auditor(now)
+        self._mender: Mender | None = None
         self._acting: Enforcer = DryRun(now)
 
     def close(self) -> None:
         """Close the sockets; rules and elements stay as they are."""
         self._kernel.close()
         self._asking.close()
+        self._monitor.close()
+        self._auditor.close()
 
     def held(self) -> frozenset[Held]:
         """Tell what the kernel holds, whatever the stance. Raises AdapterError."""
@@ -70,9 +79,38 @@ class Switch:
         read = (sets.counter(answer.body) for answer in answers)
         return {name: packets for name, packets, _octets in filter(None, read)}
 
-    def missing(self) -> bool:
-        """Tell whether our table should be there and is not. Raises AdapterError."""
-        return self.stance is not Stance.OFF and not self.counted()
+    # --- Against what others do ---------------------------------------------------------------------------------------
+
+    def fileno(self) -> int:
+        """Give the descriptor to poll: readable when somebody has changed the kernel's rules."""
+        return self._monitor.fileno()
+
+    @property
+    def busy(self) -> bool:
+        """Tell whether something is being put right: then `mend` is to be called again soon."""
+        return self._mender is not None and self._mender.busy
+
+    def mend(self, now: Instant, wanted: InForce) -> str | None:
+        """Put right what somebody else has changed, one slice of it. Raises AdapterError.
+
+        None: nobody has removed or changed our rules. A text: somebody did, before anything is done about it; an empty
+        one where that was said within the last minute.
+        """
+        if self._mender is None:
+            self._monitor.forget()
+            return None
+        told = self._mender.step(now, wanted)
+        if told and now < self._quiet_until:
+            return ""
+        if told:
+            self._quiet_until = now + MINUTE
+        return told
+
+    def agreement(self) -> dict[str, int]:
+        """Give desired against actual: how much should be held, how much is, what was done about the difference."""
+        return {} if self._mender is None else self._mender.counters()
+
+    # --- Stances ------------------------------------------------------------------------------------------------------
 
     def take(
         self,
@@ -87,6 +125,7 @@ class Switch:
 
         With `adding_only`, nothing is taken out: for when it is not known what is wanted.
         """
+        self._mender = None
         self._kernel.close()
         self._kernel = Nft(replace(layout, observe=stance is not Stance.ENFORCE), self._now)
         if stance is Stance.ENFORCE:
@@ -99,6 +138,10 @@ class Switch:
             self._acting = dry
         self._layout = layout
         self.stance = stance
+        if stance is not Stance.OFF:
+            self._mender = Mender(
+                self._kernel, self._monitor, self._auditor, enforce=stance is Stance.ENFORCE, removing=not adding_only
+            )
         return refused
 
     def _enforce(self, wanted: list[Held], never: Sequence[Network], *, adding_only: bool) -> list[Enforced]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -105,7 +106,7 @@ def test_no_two_networks_of_a_plan_share_an_address(
     for name in (SetName.ALLOWED, SetName.BLOCKED):
         for version in (4, 6):
             nets = sorted(net for (held, net) in target if held is name and net.version == version and not single(net))
-            assert all(not first.covers(second.address) for first, second in zip(nets, nets[1:], strict=False))
+            assert all(not first.covers(second.address) for first, second in pairwise(nets))
     removed = {one[:2] for one in plan(wanted, before, NetSet(never)).remove}
     assert not removed & set(target), "what is wanted is never taken out"
 
