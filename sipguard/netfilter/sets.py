@@ -240,8 +240,9 @@ def shape(answer: nfnetlink.Message, table: str) -> bytes:
     read, _faults = nfnetlink.attributes(answer.body, 4)
     if read.get(_TABLE) != table.encode("ascii") + b"\0":
         return b""
-    # Of a set its name and number are enough: the rest would tell of its elements too.
-    return answer.body if answer.kind != _NEW_SET else read.get(_SET, b"") + read.get(_SET_HANDLE, b"")
+    # The first four bytes tell the generation of all rulesets. Of a set its name and number are enough: the rest would
+    # tell of its elements.
+    return answer.body[4:] if answer.kind != _NEW_SET else read.get(_SET, b"") + read.get(_SET_HANDLE, b"")
 
 
 def ask_generation(sequence: int) -> bytes:

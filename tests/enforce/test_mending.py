@@ -183,7 +183,7 @@ def test_what_nobody_was_told_of_is_found_by_looking(switch: Switch) -> None:
         settle(switch, wanted)
         return right(switch, wanted)
 
-    assert wait_for(found, 20)
+    assert wait_for(found, 20), set(wish(wanted.wanted(), NetSet())) ^ {one[:2] for one in switch.held()}
 
 
 def test_what_was_lifted_meanwhile_does_not_come_back_and_what_was_banned_does(
