@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from itertools import takewhile
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from sipguard.address import Network
 from sipguard.capture.clock import boottime
@@ -50,7 +50,7 @@ from sipguard.model import (
     State,
 )
 from sipguard.policy.load import load
-from sipguard.policy.schema import Mode, Policy, Strangers
+from sipguard.policy.schema import Mode, Policy, Scope, Strangers
 
 AT_ONCE = 256  # frames read before the keeper, signals and the clock are looked at again
 SLACK: Span = 50 * MILLISECOND  # a captured packet reaches us within this: the kernel gathers them for 10 ms at most
@@ -59,11 +59,15 @@ LONGEST: Span = 60 * SECOND  # ... and for one that has much to say
 SHOWN = 10  # elements that the kernel did not take in a large change, each of which is told of
 
 
+_SCOPES: Mapping[Scope, Literal["sip", "all", "except"]] = {Scope.SIP: "sip", Scope.ALL: "all", Scope.EXCEPT: "except"}
+
+
 def layout_of(policy: Policy) -> Layout:
     """Give the policy's part in the rules, as plain values."""
     return Layout(
         ports=policy.ports,
-        scope="all" if policy.enforcement.scope == "all" else "sip",
+        scope=_SCOPES[policy.enforcement.scope],
+        spared=policy.enforcement.except_ports,
         closed=policy.strangers is Strangers.CLOSED,
         pbx=policy.pbx,
         tap_group=policy.shell.tap.group,

@@ -21,12 +21,14 @@ MARK = 0x53495047
 class Layout:
     """What the skeleton of rules is built from: plain values, already checked by the policy. Rates are per second.
 
-    `scope`: what a ban closes, the SIP ports or everything. `pbx`: addresses of PBXs behind this host. `closed`: the
-    SIP ports are open to allowed addresses only. `observe`: the tap and nothing else; no packet is touched.
+    `scope`: what a ban closes, the SIP ports, everything, or everything but `spared`. `pbx`: addresses of PBXs behind
+    this host. `closed`: the SIP ports are open to allowed addresses only. `observe`: the tap and nothing else; no
+    packet is touched.
     """
 
     ports: tuple[int, ...] = (5060, 5061, 5080, 50600)
-    scope: Literal["sip", "all"] = "sip"
+    scope: Literal["sip", "all", "except"] = "sip"
+    spared: tuple[int, ...] = (22,)  # TCP and UDP ports of this host
     closed: bool = False
     pbx: tuple[Network, ...] = ()
     tap_group: int = 5060

@@ -90,6 +90,20 @@ def _either(layout: Layout, side: str) -> str:
     return f"meta l4proto {{ tcp, udp }} th {side} {{ {ports} }}"
 
 
+def _jump_banned(layout: Layout) -> list[str]:
+    """Give the rules by which a ban closes what it should: an operator's SSH may be spared from the same address."""
+    if layout.scope == "sip":
+        return [f"{_either(layout, 'dport')} jump banned"]
+    if layout.scope == "all" or not layout.spared:
+        return ["jump banned"]
+    ports = ", ".join(map(str, sorted(set(layout.spared))))
+    # What has no ports is closed too; a fragment was put together before it came here.
+    return [
+        "meta l4proto != { tcp, udp } jump banned",
+        f"meta l4proto {{ tcp, udp }} th dport != {{ {ports} }} jump banned",
+    ]
+
+
 def _ban_rules(layout: Layout) -> list[str]:
     """Before connection tracking spends anything: allowed pass, essentials pass, the banned are dropped."""
     drops = [f"{source(version)} @blocked{version} counter name dropped drop" for version in (4, 6)]
@@ -105,7 +119,7 @@ def _ban_rules(layout: Layout) -> list[str]:
         *_skips(layout, "iifname"),
         *(f"{network(version)} @allowed{version} accept" for version in (4, 6)),
         _ESSENTIAL,
-        "jump banned" if layout.scope == "all" else f"{sip} jump banned",
+        *_jump_banned(layout),
         f"{sip} jump throttled",
     ]
     # -310 is just before "raw": packets are whole again (defragmentation is -400), no connection is looked up yet.

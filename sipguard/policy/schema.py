@@ -44,6 +44,7 @@ class Scope(StrEnum):
 
     SIP = "sip"
     ALL = "all"
+    EXCEPT = "except"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +110,14 @@ class FeedList:
 class Enforcement:
     """Settings of `[enforcement]`: what a ban and a throttle mean in the kernel."""
 
-    scope: Annotated[Scope, Described("What a ban closes: the SIP ports, or all ports of this host.")] = Scope.SIP
+    scope: Annotated[
+        Scope, Described("What a ban closes: the SIP ports, all ports of this host, or all except those named.")
+    ] = Scope.SIP
+    except_ports: Annotated[
+        tuple[PortNumber, ...],
+        Count(1, 64),
+        Described('Ports (TCP and UDP) that stay open to the banned with scope = "except"; no SIP port.'),
+    ] = (22,)
     throttle_rate: Annotated[
         int, Between(1, 1000), Described("Messages a second that a throttled source may still send.")
     ] = 5

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import struct
+import subprocess
 from collections.abc import Iterator
 
 import pytest
@@ -98,6 +99,29 @@ def test_a_ban_of_scope_sip_leaves_other_ports_alone_and_scope_all_does_not(join
     wide.install()
     wide.close()
     assert not arrives(banned, web, (PBX[0], 8080))
+
+
+@with_layout("guard", [Layout(scope="except", spared=(22, 2222))], indirect=True)
+def test_a_ban_of_all_but_named_ports_leaves_an_operators_session_alone(joined: Cable, guard: Guard) -> None:
+    listener = joined.open(joined.pbx, PBX[0], 22, socket.SOCK_STREAM)
+    listener.listen()
+    web, pbx = joined.open(joined.pbx, PBX[0], 8080), joined.open(joined.pbx, *PBX)
+    banned = joined.open(joined.stranger, "192.0.2.2")
+    session = joined.open(joined.stranger, "192.0.2.2", kind=socket.SOCK_STREAM)
+    session.connect((PBX[0], 22))
+    guard.hold(SetName.BLOCKED, "192.0.2.2")
+    session.sendall(b"uptime")
+    accepted, _peer = listener.accept()
+    with accepted:
+        accepted.settimeout(5)
+        assert accepted.recv(100) == b"uptime", "what was open stays open"
+    second = joined.open(joined.stranger, "192.0.2.2", kind=socket.SOCK_STREAM)
+    second.connect((PBX[0], 22))
+    assert not arrives(banned, pbx, PBX)
+    assert not arrives(banned, web, (PBX[0], 8080))
+    assert arrives(banned, joined.open(joined.pbx, PBX[0], 2222), (PBX[0], 2222))
+    pinged = ("ip", "netns", "exec", joined.stranger, "ping", "-c1", "-W1", "-I", "192.0.2.2", PBX[0])
+    assert subprocess.run(pinged, capture_output=True, check=False).returncode, "what has no ports is closed too"
 
 
 @with_layout("guard", [Layout(scope="all", closed=True)], indirect=True)
