@@ -18,7 +18,7 @@ from sipguard.decide.exempt import Exempt
 from sipguard.decide.feeds import Feeds
 from sipguard.decide.force import Config as ForceConfig
 from sipguard.decide.force import Force
-from sipguard.decide.judge import Judge
+from sipguard.decide.judge import FORCED, Judge
 from sipguard.decide.ledger import Ledger
 from sipguard.detect.catalogue import Detector, consequences, detectors
 from sipguard.event import Asked, AuthFailed, Event, Recalled, Registered, Standing, Unregistered
@@ -293,6 +293,8 @@ class Engine:
                 actions += self._force.release(at, SetName.ALLOWED, network, ("no longer allowed",))
         for own in (*self._exempt.networks(Role.OWN), *self._exempt.networks(Role.PBX)):
             actions += self._force.lift(at, own, "own")
+        for needed in (*self._exempt.networks(Role.LIFELINE), *self._exempt.networks(Role.OPERATOR)):
+            actions += self._judge.lift(at, needed, "lock-out")
         return actions
 
     def _adopt(self, at: Instant, policy: Policy) -> Sequence[Action]:
@@ -344,6 +346,8 @@ class Engine:
             if isinstance(subject, Network):
                 if decision.verdict in _HOLDING:
                     ledger.hold(Held(_HOLDING[decision.verdict], subject, decision.until))
+                    if decision.rule == FORCED:
+                        self._judge.let_force(subject)
             elif decision.verdict is DecisionVerdict.QUARANTINE:
                 self._force.wards.quarantine(subject, decision.until)
             elif decision.verdict is DecisionVerdict.SHIELD and isinstance(subject, Account):

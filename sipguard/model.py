@@ -22,8 +22,7 @@ from sipguard.address import Address, Network
 Instant: TypeAlias = int
 """Nanoseconds of CLOCK_BOOTTIME (live) or of the capture's own clock (replay). Never a float, never the wall clock."""
 
-Span: TypeAlias = int
-"""A length of time in nanoseconds."""
+Span: TypeAlias = int  # a length of time in nanoseconds
 
 MICROSECOND: Span = 1_000
 MILLISECOND: Span = 1_000_000
@@ -84,13 +83,14 @@ class OrderVerb(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """The operator's word. `span` 0 means: as the ladder says. `by` names who gave it, for the record."""
+    """The operator's word. `span` 0: as the ladder says; `by`: who gave it; `force`: whomever it may lock out."""
 
     verb: OrderVerb
     network: Network
     span: Span = 0
     reason: str = ""
     by: str = ""
+    force: bool = False
 
 
 class SensorKind(StrEnum):
@@ -126,6 +126,8 @@ class Role(StrEnum):
     PBX = "pbx"  # addresses of a PBX behind this host, or in a capture
     ALLOWED = "allowed"
     TRUNK = "trunk"
+    LIFELINE = "lifeline"  # gateways, resolvers, the NAT64 prefix: without them the host is cut off
+    OPERATOR = "operator"  # where somebody is logged in from
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,8 +166,7 @@ class Feed:
     block: bool = False
 
 
-Input: TypeAlias = Frame | Flow | Order | Sensor | Enforced | Names | Clock | Feed
-"""All but `Policy`, which stands in `policy/schema.py`: the engine takes `Input | Policy`."""
+Input: TypeAlias = Frame | Flow | Order | Sensor | Enforced | Names | Clock | Feed  # and `Policy`, of policy/schema.py
 
 
 # --- Who and why ------------------------------------------------------------------------------------------------------
@@ -392,7 +393,6 @@ class Lookups:
     asn: Callable[[Address], int]
 
 
-NOWHERE = Lookups(lambda _: "", lambda _: 0)
-"""What is known of addresses without a database."""
+NOWHERE = Lookups(lambda _: "", lambda _: 0)  # what is known of addresses without a database
 
 ACCEPTED = Verdict(VerdictKind.ACCEPT)

@@ -27,19 +27,24 @@ from sipguard.model import (
     OrderVerb,
     Pair,
     Record,
+    Role,
     SetName,
     Subject,
 )
 from sipguard.table import Table
 
+FORCED = "order.force"
+"""The rule of a ban that the operator ordered although somebody needed is hit."""
+
 _TOLD_MOST = 20_000
+_FORCED_MOST = 1_000
 _ANYWHERE = b"\0\0\0\0"
 
 
 class Judge:
     """Makes decisions and has `Force` put them in force. `own` and `registered` are asked about a network."""
 
-    __slots__ = ("_collateral", "_consequences", "_exempt", "_force", "_own", "_registered", "_told")
+    __slots__ = ("_collateral", "_consequences", "_exempt", "_force", "_forced", "_own", "_registered", "_told")
 
     def __init__(
         self,
@@ -50,6 +55,7 @@ class Judge:
         registered: Callable[[Network], frozenset[Account]],
     ) -> None:
         self._force = force
+        self._forced: dict[Network, None] = {}
         self._consequences = consequences
         self._exempt = exempt
         self._own = own
@@ -146,14 +152,47 @@ class Judge:
     # --- Orders -------------------------------------------------------------------------------------------------------
 
     def order(self, at: Instant, order: Order) -> list[Action]:
-        """Do what the operator says, but never ban an exempt address, which is answered with an `exempt` decision."""
+        """Do what the operator says; an exempt address, or one that locks somebody out, is answered with `exempt`."""
         network = _widened(order.network)
         if order.verb is OrderVerb.UNBAN:
+            self._forced.pop(network, None)
             return self._force.unban(at, network, order.reason or order.by)
-        if spared := self.spared(network):
-            why = f"{network} is {_ROLES.get(spared, spared)}"
-            return [Record(at, Decision(at, DecisionVerdict.EXEMPT, network, 0, ("order",), spared, why))]
-        return self._force.ban(at, network, ("order",), "order", span=order.span, reason=order.reason or order.by)
+        if fixed := self._untouchable(network):
+            why = f"{network} is {_ROLES.get(fixed, fixed)}"
+            return [Record(at, Decision(at, DecisionVerdict.EXEMPT, network, 0, ("order",), fixed, why))]
+        hit, reason = self._hit(network), order.reason or order.by
+        if hit and not order.force:
+            why = f"a ban of {network} would hit {', '.join(hit)}; with --force it is done all the same"
+            return [Record(at, Decision(at, DecisionVerdict.EXEMPT, network, 0, ("order",), "lock-out", why))]
+        rule = FORCED if hit else "order"
+        if hit:
+            reason = f"{reason} (hits {', '.join(hit)})".lstrip()
+            self.let_force(network)
+        return self._force.ban(at, network, ("order",), rule, span=order.span, reason=reason)
+
+    def let_force(self, network: Network) -> None:
+        """Remember that the operator banned a network knowing whom it hits."""
+        self._forced[network] = None
+        while len(self._forced) > _FORCED_MOST:
+            del self._forced[next(iter(self._forced))]
+
+    def lift(self, at: Instant, network: Network, because: str) -> list[Action]:
+        """Lift what touches a network that must not be locked out, but for what the operator forced."""
+        forced = [each for each in self._forced if self._force.ledger.until(SetName.BLOCKED, each) is not None]
+        return self._force.lift(at, network, because, keep=forced)
+
+    def _untouchable(self, network: Network) -> str:
+        """Say which role keeps a network from every ban, forced or not."""
+        fixed = [role for role in self._exempt.roles(network) if role not in _LOCKED_OUT]
+        if fixed or self._own(network):
+            return str(fixed[0]) if fixed else "own"
+        return "reserved" if RESERVED.overlaps(network) else ""
+
+    def _hit(self, network: Network) -> list[str]:
+        """Say whom a ban of a network would lock out."""
+        found = [f"{name} ({role})" for role, name in self._exempt.lists(network) if role in _LOCKED_OUT]
+        devices = len(self._force.ledger.overlapping(SetName.TRUSTED, network))
+        return found + [f"{devices} addresses with registered devices"] * bool(devices)
 
     # --- Saying things once -------------------------------------------------------------------------------------------
 
@@ -186,12 +225,13 @@ class Judge:
 _AGAINST_SENDERS = frozenset({Consequence.BLOCK, Consequence.THROTTLE})
 _AGAINST_PAIRS = frozenset({Consequence.BLOCK, Consequence.QUARANTINE})
 _SHIELDING = frozenset({Consequence.SHIELD, Consequence.BLOCK})
+_LOCKED_OUT = frozenset({Role.LIFELINE, Role.OPERATOR})
 _ROLES = {
     "own": "this host's or the PBX's own address",
     "pbx": "the PBX's address",
     "allowed": "on the allowlist",
     "trunk": "a trunk",
-    "reserved": "no single sender's address: loopback, link-local, multicast or unspecified",
+    "reserved": "no single sender's address: loopback, link-local, multicast, unspecified or NAT64",
 }
 
 
