@@ -254,7 +254,8 @@ class Engine:
         if told is not None and at - told < MINUTE:
             return _NOTHING
         self._alerted[sensor.kind] = at
-        return (Alert(at, str(sensor.kind), "", f"{sensor.count} lost or unread ({sensor.kind})"),)
+        said = "dropped that came too fast" if sensor.kind is SensorKind.FLOOD else f"lost or unread ({sensor.kind})"
+        return (Alert(at, str(sensor.kind), sensor.about, f"{sensor.count} {said}"),)
 
     def _enforced(self, at: Instant, enforced: Enforced) -> Sequence[Action]:
         if enforced.ok:

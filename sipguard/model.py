@@ -100,14 +100,16 @@ class SensorKind(StrEnum):
     TAP_MALFORMED = "tap-malformed"  # netlink messages that could not be read
     GAP = "gap"  # time during which nobody looked
     FILE_TRUNCATED = "file-truncated"
+    FLOOD = "flood"  # packets that the kernel dropped because they came too fast
 
 
 @dataclass(frozen=True, slots=True)
 class Sensor:
-    """A count of something lost or unreadable since the last one of its kind."""
+    """A count of something lost, unreadable or dropped since the last one of its kind; `about`: whose it was."""
 
     kind: SensorKind
     count: int
+    about: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,6 +72,9 @@ def layout_of(policy: Policy) -> Layout:
         pbx=policy.pbx,
         tap_group=policy.shell.tap.group,
         throttle_rate=policy.enforcement.throttle_rate,
+        stranger_rate=policy.enforcement.stranger_rate,
+        strangers_rate=policy.enforcement.strangers_rate,
+        known_rate=policy.enforcement.known_rate,
     )
 
 
@@ -204,7 +207,7 @@ class PacketLoop:
         self._link.mind(now)
         if self._link.stepped(time.time_ns() - boottime()):
             self._feed(now, Clock(self._link.offset))
-        for sensor in self._ears.sensors():
+        for sensor in (*self._ears.sensors(), *self._switch.floods()):
             self._feed(now, sensor)
         self._look()
         self._memory.collect(boottime, idle=idle)

@@ -128,6 +128,12 @@ class Nft:
             blocked += [Tally(str(where), one.packets, one.octets) for where, (_until, one) in networks.items()]
         return Counters(tuple(named), tuple(blocked))
 
+    def fastest(self) -> str:
+        """Name the sender that was dropped most often for coming too fast in the last minute. Raises AdapterError."""
+        found = [one for version in (4, 6) for _at, one in self._intervals.dump(f"flooders{version}", counted=True)]
+        most = max(found, key=lambda one: one.packets, default=None)
+        return "" if most is None else str(elements.host_of(most.key))
+
     # --- one element --------------------------------------------------------------------------------------------------
 
     def hold(self, held: Held) -> Enforced:

@@ -14,7 +14,8 @@ from sipguard.enforce.base import Layout
 from sipguard.netset import cover
 
 TABLE = "sipguard"
-COUNTERS = ("dropped", "throttled", "closed", "tap_lost")
+COUNTERS = ("dropped", "throttled", "flooded", "crowded", "closed", "tap_lost")
+FLOODS = ("flooded", "crowded")
 
 # An element is some 100 to 200 bytes of kernel memory. Only proven sources are banned for long, so a flood of spoofed
 # ones does not fill these; a full set refuses the next element and says so.
@@ -22,6 +23,7 @@ BLOCKED_SIZE = 1_048_576
 HOSTS_SIZE = 262_144
 NETS_SIZE = 65_536
 METER_SIZE = 65_536
+FLOODERS_SIZE = 1_024
 
 HALF = "ffff:ffff:ffff:ffff::"  # an IPv6 sender is known by its /64
 _TYPE = {4: "ipv4_addr", 6: "ipv6_addr"}
@@ -59,6 +61,9 @@ def _declarations() -> list[str]:
             ("throttled", f"flags timeout; size {HOSTS_SIZE};"),
             ("blocked", f"flags timeout; counter; size {BLOCKED_SIZE};"),
             ("throttle_meter", f"flags dynamic,timeout; timeout 1m; size {HOSTS_SIZE};"),
+            ("flood_meter", f"flags dynamic,timeout; timeout 10s; size {METER_SIZE};"),
+            ("known_meter", f"flags dynamic,timeout; timeout 10s; size {METER_SIZE};"),
+            ("flooders", f"flags dynamic,timeout; timeout 1m; size {FLOODERS_SIZE};"),
             ("tap_meter_in", f"flags dynamic,timeout; timeout 10s; size {METER_SIZE};"),
             ("tap_meter_out", f"flags dynamic,timeout; timeout 10s; size {METER_SIZE};"),
         )
@@ -71,7 +76,9 @@ def _declarations() -> list[str]:
             f"add set inet {TABLE} {name}{version} {{ typeof {network(version)}; {what} }}" for name, what in nets
         ]
         # A meter's element keeps the rate it was made with: these, and no others, start anew.
-        lines += [f"flush set inet {TABLE} {name}{version}" for name, _what in sets if "meter" in name]
+        lines += [
+            f"flush set inet {TABLE} {name}{version}" for name, _what in sets if "meter" in name or name == "flooders"
+        ]
     return lines
 
 
@@ -121,13 +128,39 @@ def _ban_rules(layout: Layout) -> list[str]:
         _ESSENTIAL,
         *_jump_banned(layout),
         f"{sip} jump throttled",
+        f"{sip} jump flood",
     ]
     # -310 is just before "raw": packets are whole again (defragmentation is -400), no connection is looked up yet.
     return [
         *_chain("banned", drops),
         *_chain("throttled", meters),
+        *_flood_rules(layout),
         *_chain("bans", [] if layout.observe else rules, hook="prerouting priority -310"),
     ]
+
+
+def _flood_rules(layout: Layout) -> list[str]:
+    """Measure each sender, then all strangers together: who fills the meters with forged senders meets the second.
+
+    Known devices have a wider measure and never meet the common one. Own addresses and the PBX's have none at all.
+    """
+    rules = ["fib saddr type local return", *(f"{where} return" for where in _behind(layout.pbx, "saddr"))]
+    for version in (4, 6):
+        known, sender = f"{source(version)} @trusted{version}", source(version)
+        measure = f"limit rate over {layout.known_rate}/second burst {2 * layout.known_rate} packets"
+        rules += [f"{known} update @known_meter{version} {{ {sender} {measure} }} goto flooding", f"{known} return"]
+    rules += [
+        f"update @flood_meter{version} {{ {source(version)} limit rate over {layout.stranger_rate}/second "
+        f"burst {5 * layout.stranger_rate} packets }} goto flooding"
+        for version in (4, 6)
+    ]
+    rules.append(
+        f"limit rate over {layout.strangers_rate}/second burst {2 * layout.strangers_rate} packets "
+        "counter name crowded drop"
+    )
+    # Who is too fast is remembered for a minute, to be named; a full set names no more, and all is dropped the same.
+    flooding = [f"update @flooders{version} {{ {source(version)} counter }}" for version in (4, 6)]
+    return [*_chain("flooding", [*flooding, "counter name flooded drop"]), *_chain("flood", rules)]
 
 
 def _tap_rules(layout: Layout) -> list[str]:

@@ -19,8 +19,9 @@ from sipguard.enforce.monitor import Monitor
 from sipguard.enforce.netlink import Netlink
 from sipguard.enforce.nft import Nft
 from sipguard.enforce.reconcile import plan
-from sipguard.enforce.skeleton import TABLE
-from sipguard.model import MINUTE, Enforced, Held, Instant
+from sipguard.enforce.skeleton import FLOODS, TABLE
+from sipguard.errors import AdapterError
+from sipguard.model import MINUTE, Enforced, Held, Instant, Sensor, SensorKind
 from sipguard.netfilter import sets
 from sipguard.netset import NetSet
 
@@ -41,6 +42,7 @@ class Switch:
         self.stance = Stance.OFF
         self._now = now
         self._quiet_until: Instant = 0
+        self._flooded = 0
         self._layout = layout
         self._kernel = Nft(layout, now)
         self._asking = Netlink()
@@ -78,6 +80,17 @@ class Switch:
         answers, _code = self._asking.ask(sets.dump_counters(TABLE, sequence), sequence)
         read = (sets.counter(answer.body) for answer in answers)
         return {name: packets for name, packets, _octets in filter(None, read)}
+
+    def floods(self) -> Sequence[Sensor]:
+        """Tell what was dropped for coming too fast since last asked, and who was the fastest. Never raises."""
+        try:
+            counted = self.counted()
+            now = sum(counted.get(name, 0) for name in FLOODS)
+            before, self._flooded = self._flooded, now
+            more = now - before if now >= before else now  # a new table counts from nothing
+            return [Sensor(SensorKind.FLOOD, more, self._kernel.fastest())] if more else []
+        except AdapterError:
+            return []
 
     # --- Against what others do ---------------------------------------------------------------------------------------
 

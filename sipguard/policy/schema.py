@@ -118,6 +118,15 @@ class Enforcement:
         Count(1, 64),
         Described('Ports (TCP and UDP) that stay open to the banned with scope = "except"; no SIP port.'),
     ] = (22,)
+    stranger_rate: Annotated[
+        int, Between(10, 100_000), Described("Packets a second that one stranger may send to the SIP ports.")
+    ] = 100
+    strangers_rate: Annotated[
+        int, Between(100, 1_000_000), Described("Packets a second that all strangers together may send there.")
+    ] = 5000
+    known_rate: Annotated[
+        int, Between(100, 1_000_000), Described("Packets a second of one address with registered devices.")
+    ] = 2000
     throttle_rate: Annotated[
         int, Between(1, 1000), Described("Messages a second that a throttled source may still send.")
     ] = 5

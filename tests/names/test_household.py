@@ -36,7 +36,7 @@ def test_gateways_are_read_but_link_local_ones_that_no_ban_can_hit() -> None:
 
 
 def test_resolvers_are_read_but_the_one_on_this_host() -> None:
-    text = "# by hand\nnameserver 127.0.0.53\nnameserver 192.0.2.53\nnameserver 2001:db8::53%eth0\nnameserver\nnameserver x"
+    text = "# x\nnameserver 127.0.0.53\nnameserver 192.0.2.53\nnameserver 2001:db8::53%eth0\nnameserver\nnameserver"
     assert household.resolvers(text) == nets("192.0.2.53", "2001:db8::53")
 
 
