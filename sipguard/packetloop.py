@@ -254,13 +254,9 @@ class PacketLoop:
 
     def _do(self, at: Instant, actions: Sequence[Action]) -> None:
         """First what the kernel is to do, microseconds each; then tell of it."""
-        answers: list[Enforced] = []
-        allowed = False
-        for action in actions:
-            if isinstance(action, Hold | Release):
-                answers.append((self._switch.hold if isinstance(action, Hold) else self._switch.release)(action.held))
-                allowed = allowed or action.held.set is SetName.ALLOWED
-        if allowed:
+        wishes = [(isinstance(action, Hold), action.held) for action in actions if isinstance(action, Hold | Release)]
+        answers = self._switch.enact(wishes)
+        if any(held.set is SetName.ALLOWED for _hold, held in wishes):
             self._switch.protect(self._never())
         for action in actions:
             self._link.tell(action)

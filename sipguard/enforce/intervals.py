@@ -9,6 +9,7 @@ and the set is read. A set of endless elements (allowed) is always read.
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Callable, Mapping
 
 from sipguard.address import Network
@@ -23,15 +24,22 @@ from sipguard.netfilter import nfnetlink, sets
 _TRIES = 8
 
 
+def renews(release: str) -> bool:
+    """Tell whether this kernel takes a new end for an element that is there: from Linux 6.12 on, by its own number."""
+    parts = release.split("-", maxsplit=1)[0].split(".")[:2]
+    return len(parts) == 2 and all(part.isdecimal() for part in parts) and tuple(map(int, parts)) >= (6, 12)
+
+
 class Intervals:
     """Reader of all sets, writer of interval sets, over one netlink socket."""
 
-    __slots__ = ("_mirrors", "_netlink", "_now")
+    __slots__ = ("_mirrors", "_netlink", "_now", "_renews")
 
     def __init__(self, netlink: Netlink, now: Callable[[], Instant]) -> None:
         self._netlink = netlink
         self._now = now
         self._mirrors: dict[str, Mirror] = {}
+        self._renews = renews(os.uname().release)
 
     def dump(self, name: str, *, counted: bool = False) -> list[tuple[Instant, sets.Element]]:
         """Read a set, each element with when it was read; empty where there is no set. Raises AdapterError.
@@ -96,7 +104,7 @@ class Intervals:
         mirror.replace(over, {})
         wanted = elements.target(touched, wish, lasting=False)
         present = {network: (until, sets.Element(*elements.keys(network))) for network, until in touched.items()}
-        code = self._write(name, elements.steps(present, wanted, now), None)
+        code = self._write(name, elements.steps(present, wanted, now, renews=self._renews), None)
         if code == 0:
             mirror.replace(touched, {network: until for network, until in wanted.items() if until > now})
         return code
@@ -109,7 +117,7 @@ class Intervals:
             ends = {network: until for network, (until, _element) in present.items()}
             lasting = name.startswith("allowed")
             wanted = elements.target(ends, wish, lasting=lasting)
-            code = self._write(name, elements.steps(present, wanted, self._now()), generation)
+            code = self._write(name, elements.steps(present, wanted, self._now(), renews=self._renews), generation)
             # A foreign element without an end keeps a set from being known: it is read each time.
             if code == 0 and not lasting and all(wanted.values()):
                 self._mirrors[name] = Mirror(wanted)

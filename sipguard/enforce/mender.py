@@ -91,6 +91,10 @@ class Mender:
             raise
         return None
 
+    def begin(self) -> None:
+        """Compare everything at the next step: what is wanted is more than can be put in at once."""
+        self._look = 0
+
     def counters(self) -> dict[str, int]:
         """Give desired against actual as it was last looked at, and what was done about it."""
         found = {"wanted": self._auditor.wanted, "held": self._auditor.held, "behind": self.behind}

@@ -206,6 +206,26 @@ class Nft:
         change = Plan(add=tuple(parts)) if absent else Plan(refresh=tuple(parts))
         return [answer for answer in self.apply(change) if not answer.ok]
 
+    def hold_all(self, bans: Sequence[Held]) -> list[Enforced]:
+        """Put many bans of networks in, in one transaction. Never raises: failures are in the answers."""
+        try:
+            refused = {answer.hold: answer.why for answer in self.put(bans)}
+        except AdapterError as error:
+            return [Enforced(held, ok=False, why=error.what) for held in bans]
+        return [Enforced(held, ok=held not in refused, why=refused.get(held, "")) for held in bans]
+
+    def release_all(self, bans: Sequence[Held]) -> list[Enforced]:
+        """Cut many bans of networks out, in one transaction. Never raises: failures are in the answers."""
+        why = ""
+        try:
+            for version in (4, 6):
+                networks = [held.network for held in bans if held.network.version == version]
+                code = self._intervals.change(f"blocked_nets{version}", elements.Wish(cut=tuple(networks)))
+                why = why or (words(code) if code else "")
+        except AdapterError as error:
+            why = error.what
+        return [Enforced(held, ok=not why, why=why) for held in bans]
+
     def cut(self, kernel_name: str, networks: Iterable[Network]) -> None:
         """Clear addresses out of an interval set, whatever stands there. Raises AdapterError."""
         self._intervals.change(kernel_name, elements.Wish(cut=tuple(networks)))

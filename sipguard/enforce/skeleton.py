@@ -21,7 +21,8 @@ FLOODS = ("flooded", "crowded")
 # ones does not fill these; a full set refuses the next element and says so.
 BLOCKED_SIZE = 1_048_576
 HOSTS_SIZE = 262_144
-NETS_SIZE = 65_536
+NETS_SIZE = 262_144
+ALLOWED_SIZE = 65_536
 METER_SIZE = 65_536
 FLOODERS_SIZE = 1_024
 
@@ -68,7 +69,7 @@ def _declarations() -> list[str]:
             ("tap_meter_out", f"flags dynamic,timeout; timeout 10s; size {METER_SIZE};"),
         )
         nets = (
-            ("allowed", f"flags interval; size {NETS_SIZE};"),
+            ("allowed", f"flags interval; size {ALLOWED_SIZE};"),
             ("blocked_nets", f"flags interval,timeout; counter; size {NETS_SIZE};"),
         )
         lines += [f"add set inet {TABLE} {name}{version} {{ type {kind}; {what} }}" for name, what in sets]
