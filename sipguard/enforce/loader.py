@@ -47,8 +47,3 @@ def run_nft(text: str) -> None:
 def open_all(run: Runner) -> None:
     """Remove our table, and with it every ban and rule of ours; nothing is wrong when there is none."""
     run(removal())
-
-
-def panic_off() -> None:
-    """Open everything at once without a daemon: what `sipguard off` falls back to. Raises AdapterError."""
-    open_all(run_nft)

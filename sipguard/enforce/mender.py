@@ -113,6 +113,7 @@ class Mender:
             return "somebody removed or changed our rules"
         if news.lost:
             self._kernel.forget()
+            self._auditor.suspicious = True
             self._work = self._work or self._audit(wanted)
             self._look = now
         elif self._enforce:
@@ -191,6 +192,7 @@ class Mender:
         if not self._enforce or self._kernel.shape() != self._shape:
             return
         self._align_allowed(wanted)
+        self._auditor.begin()
         for name in (*_FIRST, SetName.BLOCKED):
             networks = len(wanted.networks()) if name is SetName.BLOCKED else 0
             missing = yield from self._auditor.compare(

@@ -86,6 +86,13 @@ class Nft:
         said = b"".join(found)
         return hashlib.sha256(said).digest() if said else b""
 
+    def count(self, kernel_name: str) -> int | None:
+        """Tell how many elements a set has, in no time; None where this kernel does not say. Raises AdapterError."""
+        sequence = self._netlink.next_sequence()
+        answers, _code = self._netlink.ask(sets.dump_shape(sets.SHAPE[-1], TABLE, sequence), sequence)
+        found = (sets.count(answer, TABLE, kernel_name) for answer in answers)
+        return next((number for number in found if number is not None), None)
+
     def forget(self) -> None:
         """Take nothing for granted about what the kernel holds: somebody else may have changed it."""
         self._intervals.forget()

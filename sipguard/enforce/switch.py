@@ -180,6 +180,7 @@ class Switch:
         return refused
 
     def _enforce(self, wanted: list[Held], never: Sequence[Network], *, adding_only: bool) -> list[Enforced]:
+        self._acting = self._kernel
         self._kernel.protect(never)
         lasting = [held for held in wanted if held.set is SetName.ALLOWED]
         if self._kernel.shape():
@@ -192,7 +193,6 @@ class Switch:
         if adding_only:
             change = Plan(change.add, (), change.refresh)
         done = self._kernel.apply(change)
-        self._acting = self._kernel
         return [each for each in done if not each.ok]
 
     def _open(self, stance: Stance) -> None:

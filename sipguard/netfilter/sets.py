@@ -26,7 +26,7 @@ NEW_OBJECT = _SUBSYSTEM | 18
 GET_OBJECT = _SUBSYSTEM | 19
 
 _TABLE, _SET, _ELEMENTS = 1, 2, 3  # NFTA_SET_ELEM_LIST_*
-_SET_HANDLE = 16  # NFTA_SET_HANDLE
+_SET_HANDLE, _SET_COUNT = 16, 20  # NFTA_SET_*
 _ELEMENT = 1  # NFTA_LIST_ELEM
 _KEY, _TIMEOUT, _EXPIRATION, _EXPRESSION, _LAST_KEY, _EXPRESSIONS = 1, 4, 5, 7, 10, 11
 _VALUE = 1  # NFTA_DATA_VALUE
@@ -243,6 +243,17 @@ def shape(answer: nfnetlink.Message, table: str) -> bytes:
     # The first four bytes tell the generation of all rulesets. Of a set its name and number are enough: the rest would
     # tell of its elements.
     return answer.body[4:] if answer.kind != _NEW_SET else read.get(_SET, b"") + read.get(_SET_HANDLE, b"")
+
+
+def count(answer: nfnetlink.Message, table: str, name: str) -> int | None:
+    """Give how many elements a set has, from an answer to the last question of `SHAPE`; None where nobody says.
+
+    Kernels of 2025 on tell it (NFTA_SET_COUNT); elements that ran out a moment ago may be among them.
+    """
+    read, _faults = nfnetlink.attributes(answer.body, 4)
+    if (read.get(_TABLE), read.get(_SET)) != (table.encode("ascii") + b"\0", name.encode("ascii") + b"\0"):
+        return None
+    return nfnetlink.number(read[_SET_COUNT]) if _SET_COUNT in read else None
 
 
 def ask_generation(sequence: int) -> bytes:

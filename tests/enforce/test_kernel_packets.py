@@ -12,8 +12,9 @@ import pytest
 from sipguard.address import parse_network
 from sipguard.capture.tap import Tap
 from sipguard.enforce.base import Layout
-from sipguard.enforce.loader import panic_off
+from sipguard.enforce.ipsets import Ipsets
 from sipguard.enforce.nft import Nft
+from sipguard.enforce.panic import panic_off
 from sipguard.model import SECOND, Frame, Held, Hook, SetName
 from tests.enforce.spaces import Cable, arrives, cable, inside, now, run, wait_for
 
@@ -32,8 +33,8 @@ def joined() -> Iterator[Cable]:
 class Guard:
     """An installed enforcer and a tap in the present namespace."""
 
-    def __init__(self, layout: Layout) -> None:
-        self.nft = Nft(layout, now)
+    def __init__(self, layout: Layout, kind: type[Nft | Ipsets] = Nft) -> None:
+        self.nft = kind(layout, now)
         self.nft.install()
         self.tap = Tap(layout.tap_group)
 
@@ -56,9 +57,16 @@ class Guard:
         return found
 
 
+@pytest.fixture(params=[Nft, Ipsets], ids=["nftables", "iptables"])
+def kind(request: pytest.FixtureRequest) -> type[Nft | Ipsets]:
+    """Give each back end: what the rules do is the same."""
+    found: type[Nft | Ipsets] = request.param
+    return found
+
+
 @pytest.fixture
-def guard(joined: Cable, request: pytest.FixtureRequest) -> Iterator[Guard]:
-    made = Guard(getattr(request, "param", Layout()))
+def guard(joined: Cable, kind: type[Nft | Ipsets], request: pytest.FixtureRequest) -> Iterator[Guard]:
+    made = Guard(getattr(request, "param", Layout()), kind)
     yield made
     made.nft.close()
     made.tap.close()
@@ -95,7 +103,7 @@ def test_a_ban_of_scope_sip_leaves_other_ports_alone_and_scope_all_does_not(join
     banned = joined.open(joined.stranger, "192.0.2.2")
     guard.hold(SetName.BLOCKED, "192.0.2.2")
     assert arrives(banned, web, (PBX[0], 8080))
-    wide = Nft(Layout(scope="all"), now)
+    wide = type(guard.nft)(Layout(scope="all"), now)
     wide.install()
     wide.close()
     assert not arrives(banned, web, (PBX[0], 8080))
