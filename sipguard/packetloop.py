@@ -50,7 +50,7 @@ from sipguard.model import (
     State,
 )
 from sipguard.policy.load import load
-from sipguard.policy.schema import Mode, Policy, Scope, Strangers
+from sipguard.policy.schema import Backend, Mode, Policy, Scope, Strangers
 
 AT_ONCE = 256  # frames read before the keeper, signals and the clock are looked at again
 SLACK: Span = 50 * MILLISECOND  # a captured packet reaches us within this: the kernel gathers them for 10 ms at most
@@ -60,6 +60,9 @@ SHOWN = 10  # elements that the kernel did not take in a large change, each of w
 
 
 _SCOPES: Mapping[Scope, Literal["sip", "all", "except"]] = {Scope.SIP: "sip", Scope.ALL: "all", Scope.EXCEPT: "except"}
+_BACKENDS: Mapping[Backend, Literal["auto", "nftables", "iptables", "dryrun"]] = {
+    Backend.AUTO: "auto", Backend.NFTABLES: "nftables", Backend.IPTABLES: "iptables", Backend.DRYRUN: "dryrun",
+}  # fmt: skip
 
 
 def layout_of(policy: Policy) -> Layout:
@@ -68,6 +71,7 @@ def layout_of(policy: Policy) -> Layout:
         ports=policy.ports,
         scope=_SCOPES[policy.enforcement.scope],
         spared=policy.enforcement.except_ports,
+        backend=_BACKENDS[policy.enforcement.backend],
         closed=policy.strangers is Strangers.CLOSED,
         pbx=policy.pbx,
         tap_group=policy.shell.tap.group,

@@ -41,6 +41,7 @@ class Layout:
     tap_each: int = 1_000  # copies of one stranger, so that a single flooder hides nobody else
     handshake_rate: int = 1_000  # copies of the PBX's own SYN-ACKs
     observe: bool = False
+    backend: Literal["auto", "nftables", "iptables", "dryrun"] = "auto"
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,7 +40,7 @@ class Ipsets:
         self._now = now
         self._programs = Programs() if programs is None else programs
         self._netlink = Netlink()
-        self._never = NetSet()
+        self.never = NetSet()
 
     def close(self) -> None:
         """Close the socket; rules and elements stay."""
@@ -55,9 +55,15 @@ class Ipsets:
             for table, hook, chain in chains.HOOKS:
                 self._programs.hook(version, table, hook, chain)
 
+    def hung(self) -> bool:
+        """Tell whether the kernel's chains begin with ours, and ours have their rules. Raises AdapterError."""
+        return all(
+            self._programs.complete(version, chains.HOOKS, chains.render(self._layout, version)) for version in (4, 6)
+        )
+
     def uninstall(self) -> None:
         """Remove our rules, then our sets; nothing is wrong when there are none. Raises AdapterError."""
-        for version in (4, 6):
+        for version in (4, 6) if self._programs.ours() else ():
             for table, hook, chain in chains.HOOKS:
                 self._programs.unhook(version, table, hook, chain)
             self._programs.restore(version, chains.removal())
@@ -69,7 +75,7 @@ class Ipsets:
 
     def protect(self, never: Iterable[Network]) -> None:
         """Name the addresses that no ban or throttle may hold. Replaces what was named before."""
-        self._never = NetSet(never)
+        self.never = NetSet(never)
 
     def held(self) -> frozenset[Held]:
         """Read all sets from the kernel; empty where there are none. Raises AdapterError."""
@@ -240,9 +246,9 @@ class Ipsets:
     def _parts(self, held: Held) -> list[Held]:
         """Cut around what is protected; a host that touches it is left out whole."""
         held = Held(held.set, plain(held.network), held.until)
-        if held.set not in HARMFUL or not is_network(held.network) or not self._never.overlaps(held.network):
+        if held.set not in HARMFUL or not is_network(held.network) or not self.never.overlaps(held.network):
             return [held]
-        parts = [] if is_host(held.network) else self._never.subtract_from(held.network)
+        parts = [] if is_host(held.network) else self.never.subtract_from(held.network)
         return [Held(held.set, part, held.until) for part in parts]
 
     def _unfit(self, held: Held) -> str:

@@ -55,6 +55,7 @@ class Mender:
         self._removing = removing
         self._work: Iterator[None] | None = None
         self._wait: Instant = 0
+        self._failed = False
         self._look = self._glance = self._auditor.now() + SECOND
         self._began: Instant = 0
         self.restored = self.righted = self.behind = 0
@@ -65,7 +66,7 @@ class Mender:
     @property
     def busy(self) -> bool:
         """Tell whether there is work left."""
-        return self._work is not None
+        return self._work is not None and not self._failed
 
     def step(self, now: Instant, wanted: InForce) -> str | None:
         """Heed what was heard, or do one slice of work. Raises AdapterError.
@@ -80,6 +81,7 @@ class Mender:
             self._look = now + LOOK
         if self._work is None or now < self._wait:
             return None
+        self._failed = False
         try:
             next(self._work)
         except StopIteration:
@@ -87,7 +89,7 @@ class Mender:
             if self._began:
                 self._look, self._began = max(self._look, now + (now - self._began) * SHARE), 0
         except AdapterError:
-            self._work, self._wait = self._restore(wanted), now + RETRY
+            self._work, self._wait, self._failed = self._restore(wanted), now + RETRY, True
             raise
         return None
 

@@ -88,6 +88,16 @@ class Monitor:
             return notices.News(rules, (), lost=True)
         return notices.News(rules, tuple(changes), lost)
 
+    def mentioned(self, word: bytes) -> bool:
+        """Tell whether anything heard since last asked has this word in it, or something was lost."""
+        found = False
+        for _datagram in range(_AT_ONCE):
+            data = self._read()
+            if data is None:
+                break
+            found = found or not data or word in data
+        return found
+
     def _read(self) -> bytes | None:
         """Read one datagram; None when there is none, empty when some were lost."""
         try:

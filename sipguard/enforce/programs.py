@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from sipguard.errors import AdapterError
 
@@ -42,6 +42,17 @@ class Programs:
             text = self._run([f"{_name(version)}-save", "-c", "-t", table])
             for packets, octets, name in _COUNTED.findall(text):
                 yield name, int(packets), int(octets)
+
+    def complete(self, version: int, hooks: Iterable[tuple[str, str, str]], text: str) -> bool:
+        """Tell whether all hooks are there, and as many rules of ours as the text has. Raises AdapterError."""
+        for table in ("raw", "mangle"):
+            saved = self._run([f"{_name(version)}-save", "-t", table])
+            if any(f"-A {hook} -j {chain}\n" not in saved for where, hook, chain in hooks if where == table):
+                return False
+            part = text.partition(f"*{table}\n")[2].partition("COMMIT")[0]
+            if saved.count("\n-A SIPGUARD-") != part.count("\n-A SIPGUARD-"):
+                return False
+        return True
 
     def ours(self) -> bool:
         """Tell whether any of our chains is there. Raises AdapterError."""

@@ -13,18 +13,23 @@ from itertools import groupby, islice
 
 from sipguard.address import Network
 from sipguard.enforce.audit import Auditor
+from sipguard.enforce.backend import Kernel, made
 from sipguard.enforce.base import Enforcer, Layout, Plan
 from sipguard.enforce.dryrun import DryRun
+from sipguard.enforce.ipsets import Ipsets
 from sipguard.enforce.mender import InForce, Mender
 from sipguard.enforce.monitor import Monitor
 from sipguard.enforce.netlink import Netlink
 from sipguard.enforce.nft import Nft
 from sipguard.enforce.reconcile import is_host, plan
+from sipguard.enforce.rehanger import Rehanger
 from sipguard.enforce.skeleton import FLOODS, TABLE
 from sipguard.errors import AdapterError
-from sipguard.model import MINUTE, Enforced, Held, Instant, Sensor, SensorKind, SetName
+from sipguard.model import MINUTE, SECOND, Enforced, Held, Instant, Sensor, SensorKind, SetName, Span
 from sipguard.netfilter import sets
 from sipguard.netset import NetSet
+
+COUNT_EVERY: Span = 10 * SECOND
 
 AT_ONCE = 20_000
 """Elements that a stance is taken with at once; more come slice by slice."""
@@ -48,11 +53,12 @@ class Switch:
         self._quiet_until: Instant = 0
         self._flooded = 0
         self._layout = layout
-        self._kernel = Nft(layout, now)
+        self._kernel: Kernel = made(layout, now)
         self._asking = Netlink()
         self._monitor = Monitor()
         self._auditor = Auditor(now)
-        self._mender: Mender | None = None
+        self._mender: Mender | Rehanger | None = None
+        self._next_count: Instant = 0
         self._acting: Enforcer = DryRun(now)
 
     def close(self) -> None:
@@ -82,8 +88,9 @@ class Switch:
         answers: list[Enforced] = []
         for (hold, together), group in groupby(wishes, key=lambda wish: (wish[0], _is_ban_of_network(wish[1]))):
             helds = [held for _hold, held in group]
-            if together and len(helds) > 1 and self._acting is self._kernel:
-                answers += self._kernel.hold_all(helds) if hold else self._kernel.release_all(helds)
+            kernel = self._kernel
+            if together and len(helds) > 1 and self._acting is kernel and isinstance(kernel, Nft):
+                answers += kernel.hold_all(helds) if hold else kernel.release_all(helds)
             else:
                 answers += [(self._acting.hold if hold else self._acting.release)(held) for held in helds]
         return answers
@@ -94,6 +101,8 @@ class Switch:
 
     def counted(self) -> dict[str, int]:
         """Give how many packets each of our counters has seen; empty without our table. Raises AdapterError."""
+        if isinstance(self._kernel, Ipsets):
+            return {one.name: one.packets for one in self._kernel.counters().named}
         sequence = self._asking.next_sequence()
         answers, _code = self._asking.ask(sets.dump_counters(TABLE, sequence), sequence)
         read = (sets.counter(answer.body) for answer in answers)
@@ -101,12 +110,17 @@ class Switch:
 
     def floods(self) -> Sequence[Sensor]:
         """Tell what was dropped for coming too fast since last asked, and who was the fastest. Never raises."""
+        if isinstance(self._kernel, Ipsets):  # programs are run to read the counters: not each second
+            if self._now() < self._next_count:
+                return []
+            self._next_count = self._now() + COUNT_EVERY
         try:
             counted = self.counted()
             now = sum(counted.get(name, 0) for name in FLOODS)
             before, self._flooded = self._flooded, now
+            fastest = self._kernel.fastest() if isinstance(self._kernel, Nft) and now != before else ""
             more = now - before if now >= before else now  # a new table counts from nothing
-            return [Sensor(SensorKind.FLOOD, more, self._kernel.fastest())] if more else []
+            return [Sensor(SensorKind.FLOOD, more, fastest)] if more else []
         except AdapterError:
             return []
 
@@ -158,7 +172,7 @@ class Switch:
         """
         self._mender = None
         self._kernel.close()
-        self._kernel = Nft(replace(layout, observe=stance is not Stance.ENFORCE), self._now)
+        self._renew(replace(layout, observe=stance is not Stance.ENFORCE))
         listed: list[Held] = []
         if stance is Stance.ENFORCE:
             listed = list(islice(wanted, AT_ONCE + 1))  # the allowlist comes first
@@ -171,22 +185,37 @@ class Switch:
             self._acting = dry
         self._layout = layout
         self.stance = stance
-        if stance is not Stance.OFF:
-            self._mender = Mender(
-                self._kernel, self._monitor, self._auditor, enforce=stance is Stance.ENFORCE, removing=not adding_only
-            )
-            if len(listed) > AT_ONCE:
-                self._mender.begin()
+        self._mender = None if stance is Stance.OFF else self._mending(removing=not adding_only)
+        if self._mender is not None and len(listed) > AT_ONCE:
+            self._mender.begin()
         return refused
+
+    def _renew(self, layout: Layout) -> None:
+        """Make the back end that the layout asks for; another one than before leaves nothing behind."""
+        earlier = type(self._kernel)
+        self._kernel = made(layout, self._now)
+        if earlier is not type(self._kernel):
+            old = Nft(layout, self._now) if earlier is Nft else Ipsets(layout, self._now)
+            if earlier is not DryRun:
+                old.uninstall()
+            old.close()
+
+    def _mending(self, *, removing: bool) -> Mender | Rehanger | None:
+        enforce, kernel = self._acting is self._kernel, self._kernel
+        if isinstance(kernel, Nft):
+            return Mender(kernel, self._monitor, self._auditor, enforce=enforce, removing=removing)
+        if isinstance(kernel, Ipsets):
+            return Rehanger(kernel, self._monitor, self._now(), enforce=enforce, removing=removing)
+        return None
 
     def _enforce(self, wanted: list[Held], never: Sequence[Network], *, adding_only: bool) -> list[Enforced]:
         self._acting = self._kernel
         self._kernel.protect(never)
         lasting = [held for held in wanted if held.set is SetName.ALLOWED]
-        if self._kernel.shape():
-            self._kernel.install()
-        else:
+        if isinstance(self._kernel, Nft) and not self._kernel.shape():
             self._kernel.install_anew(plan(lasting, (), NetSet()).add)
+        else:
+            self._kernel.install()
         if len(wanted) > AT_ONCE:  # the mender brings them in, the newest first, while packets are read
             return []
         change = plan(wanted, self._kernel.held(), NetSet(never))

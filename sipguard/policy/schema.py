@@ -47,6 +47,15 @@ class Scope(StrEnum):
     EXCEPT = "except"
 
 
+class Backend(StrEnum):
+    """What holds the bans in the kernel."""
+
+    AUTO = "auto"
+    NFTABLES = "nftables"
+    IPTABLES = "iptables"
+    DRYRUN = "dryrun"
+
+
 @dataclass(frozen=True, slots=True)
 class Site:
     """A place of the operator's own, with its phones; always allowed. One `[[site]]`."""
@@ -110,6 +119,10 @@ class FeedList:
 class Enforcement:
     """Settings of `[enforcement]`: what a ban and a throttle mean in the kernel."""
 
+    backend: Annotated[
+        Backend,
+        Described("What holds the bans: nftables, iptables with ipset, nothing (dryrun), or the first that works."),
+    ] = Backend.AUTO
     scope: Annotated[
         Scope, Described("What a ban closes: the SIP ports, all ports of this host, or all except those named.")
     ] = Scope.SIP
