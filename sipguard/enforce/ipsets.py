@@ -55,6 +55,10 @@ class Ipsets:
             for table, hook, chain in chains.HOOKS:
                 self._programs.hook(version, table, hook, chain)
 
+    def legacy(self) -> bool:
+        """Tell whether these rules are no nf_tables ones, of whose changes nobody is told. Raises AdapterError."""
+        return self._programs.legacy()
+
     def hung(self) -> bool:
         """Tell whether the kernel's chains begin with ours, and ours have their rules. Raises AdapterError."""
         return all(

@@ -43,6 +43,10 @@ class Programs:
             for packets, octets, name in _COUNTED.findall(text):
                 yield name, int(packets), int(octets)
 
+    def legacy(self) -> bool:
+        """Tell whether iptables is the one before nf_tables. Raises AdapterError."""
+        return "nf_tables" not in self._run([_name(4), "--version"])
+
     def complete(self, version: int, hooks: Iterable[tuple[str, str, str]], text: str) -> bool:
         """Tell whether all hooks are there, and as many rules of ours as the text has. Raises AdapterError."""
         for table in ("raw", "mangle"):

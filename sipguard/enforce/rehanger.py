@@ -10,9 +10,10 @@ from sipguard.enforce.ipsets import Ipsets
 from sipguard.enforce.mender import LOOK, RETRY, InForce
 from sipguard.enforce.monitor import Monitor
 from sipguard.enforce.reconcile import plan
-from sipguard.model import SECOND, Held, Instant, SetName, Span
+from sipguard.model import MINUTE, SECOND, Held, Instant, SetName, Span
 
-GLANCE: Span = 10 * SECOND
+GLANCE: Span = 5 * MINUTE
+GLANCE_LEGACY: Span = 10 * SECOND  # it costs a tenth of a second, and nobody tells us
 _OURS = b"SIPGUARD"
 
 
@@ -20,12 +21,13 @@ class Rehanger:
     """Sees to the chains and sets of one `Ipsets`."""
 
     def __init__(self, kernel: Ipsets, monitor: Monitor, now: Instant, *, enforce: bool, removing: bool) -> None:
-        """Take what is there for right."""
+        """Take what is there for right. Raises AdapterError."""
         self._kernel = kernel
         self._monitor = monitor
         self._enforce = enforce
         self._removing = removing
-        self._glance, self._look, self._retry = now + GLANCE, now + SECOND, now
+        self._each = GLANCE_LEGACY if kernel.legacy() else GLANCE
+        self._glance, self._look, self._retry = now + self._each, now + SECOND, now
         self._torn = self._failed = False
         self.wanted = self.held = self.restored = self.righted = 0
         monitor.ignore(())
@@ -49,7 +51,7 @@ class Rehanger:
             self.restored += 1
             self._monitor.forget()
         elif self._monitor.mentioned(_OURS) or now >= self._glance:
-            self._glance = now + GLANCE
+            self._glance = now + self._each
             if not self._torn and not self._kernel.hung():
                 self._torn, self._retry = True, now
                 return "somebody removed or changed our rules"

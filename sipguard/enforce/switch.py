@@ -25,11 +25,9 @@ from sipguard.enforce.reconcile import is_host, plan
 from sipguard.enforce.rehanger import Rehanger
 from sipguard.enforce.skeleton import FLOODS, TABLE
 from sipguard.errors import AdapterError
-from sipguard.model import MINUTE, SECOND, Enforced, Held, Instant, Sensor, SensorKind, SetName, Span
+from sipguard.model import MINUTE, Enforced, Held, Instant, Sensor, SensorKind, SetName
 from sipguard.netfilter import sets
 from sipguard.netset import NetSet
-
-COUNT_EVERY: Span = 10 * SECOND
 
 AT_ONCE = 20_000
 """Elements that a stance is taken with at once; more come slice by slice."""
@@ -58,7 +56,6 @@ class Switch:
         self._monitor = Monitor()
         self._auditor = Auditor(now)
         self._mender: Mender | Rehanger | None = None
-        self._next_count: Instant = 0
         self._acting: Enforcer = DryRun(now)
 
     def close(self) -> None:
@@ -100,20 +97,20 @@ class Switch:
         self._acting.protect(never)
 
     def counted(self) -> dict[str, int]:
-        """Give how many packets each of our counters has seen; empty without our table. Raises AdapterError."""
-        if isinstance(self._kernel, Ipsets):
-            return {one.name: one.packets for one in self._kernel.counters().named}
+        """Give how many packets each of our counters has seen; empty without our table. Raises AdapterError.
+
+        Empty with iptables, too: a program would have to be run, and packets to wait for it (`iptables -vL` tells).
+        """
         sequence = self._asking.next_sequence()
         answers, _code = self._asking.ask(sets.dump_counters(TABLE, sequence), sequence)
         read = (sets.counter(answer.body) for answer in answers)
         return {name: packets for name, packets, _octets in filter(None, read)}
 
     def floods(self) -> Sequence[Sensor]:
-        """Tell what was dropped for coming too fast since last asked, and who was the fastest. Never raises."""
-        if isinstance(self._kernel, Ipsets):  # programs are run to read the counters: not each second
-            if self._now() < self._next_count:
-                return []
-            self._next_count = self._now() + COUNT_EVERY
+        """Tell what was dropped for coming too fast since last asked, and who was the fastest. Never raises.
+
+        Nothing with iptables, as with `counted`.
+        """
         try:
             counted = self.counted()
             now = sum(counted.get(name, 0) for name in FLOODS)
