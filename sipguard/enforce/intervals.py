@@ -88,7 +88,10 @@ class Intervals:
     def known(self, name: str) -> Mapping[Network, Instant] | None:
         """Give what a set should hold, None where that is not known."""
         mirror = self._mirrors.get(name)
-        return None if mirror is None else mirror.ends()
+        if mirror is None:
+            return None
+        mirror.prune(self._now())
+        return mirror.ends()
 
     def begin(self, name: str) -> None:
         """Take a set for empty: its table was just made."""

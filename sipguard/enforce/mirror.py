@@ -33,6 +33,11 @@ class Mirror:
         """Give all that is held."""
         return self._ends
 
+    def prune(self, now: Instant) -> None:
+        """Forget what has run out, as the kernel does."""
+        over = [network for network, until in self._ends.items() if until <= now]
+        self.replace(over, {})
+
     def touching(self, networks: Iterable[Network]) -> dict[Network, Instant]:
         """Give what shares an address with one of these networks."""
         order, found = self._order, {}

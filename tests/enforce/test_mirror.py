@@ -52,3 +52,10 @@ def test_what_is_put_back_at_once_was_never_gone() -> None:
     held.replace([net], {net: 9})
     assert held.touching([network(17, 0)]) == {net: 9}
     assert len(held) == 1
+
+
+def test_what_has_run_out_takes_no_memory() -> None:
+    held = Mirror({network(0, 0): 5, network(1, 0): 9})
+    held.prune(5)
+    assert held.ends() == {network(1, 0): 9}
+    assert held.touching([network(0, 1)]) == {network(1, 0): 9}
