@@ -18,7 +18,8 @@ from sipguard.decide.exempt import Exempt
 from sipguard.decide.feeds import Feeds
 from sipguard.decide.force import COLLATERAL, Force
 from sipguard.decide.force import Config as ForceConfig
-from sipguard.decide.judge import Judge
+from sipguard.decide.judge import FORCED, Judge
+from sipguard.decide.ledger import Ledger
 from sipguard.detect.catalogue import Detector, consequences, detectors
 from sipguard.detect.listeners import Listeners
 from sipguard.event import Asked, AuthFailed, Event, Recalled, Registered, Standing, Unregistered
@@ -160,6 +161,10 @@ class Engine:
         """Go through every element that should be in the kernel now."""
         return self._force.ledger.wanted()
 
+    def in_force(self) -> Ledger:
+        """Give what `wanted` goes through, set by set, as it changes."""
+        return self._force.ledger
+
     def spared(self, network: Network) -> str:
         """Say which role keeps a network from any ban; empty when none does."""
         return self._judge.spared(network)
@@ -261,7 +266,8 @@ class Engine:
         if told is not None and at - told < MINUTE:
             return _NOTHING
         self._alerted[sensor.kind] = at
-        return (Alert(at, str(sensor.kind), "", f"{sensor.count} lost or unread ({sensor.kind})"),)
+        said = "dropped that came too fast" if sensor.kind is SensorKind.FLOOD else f"lost or unread ({sensor.kind})"
+        return (Alert(at, str(sensor.kind), sensor.about, f"{sensor.count} {said}"),)
 
     def _enforced(self, at: Instant, enforced: Enforced) -> Sequence[Action]:
         if enforced.ok:
@@ -300,6 +306,8 @@ class Engine:
                 actions += self._force.release(at, SetName.ALLOWED, network, ("no longer allowed",))
         for own in (*self._exempt.networks(Role.OWN), *self._exempt.networks(Role.PBX)):
             actions += self._force.lift(at, own, "own")
+        for needed in (*self._exempt.networks(Role.LIFELINE), *self._exempt.networks(Role.OPERATOR)):
+            actions += self._judge.lift(at, needed, "lock-out")
         return actions
 
     def _adopt(self, at: Instant, policy: Policy) -> Sequence[Action]:
@@ -347,6 +355,8 @@ class Engine:
             if isinstance(subject, Network):
                 if decision.verdict in _HOLDING:
                     ledger.hold(Held(_HOLDING[decision.verdict], subject, decision.until))
+                    if decision.rule == FORCED:
+                        self._judge.let_force(subject)
             elif decision.verdict is DecisionVerdict.QUARANTINE:
                 self._force.wards.quarantine(subject, decision.until, doubted=decision.reason != COLLATERAL)
             elif decision.verdict is DecisionVerdict.SHIELD and isinstance(subject, Account):

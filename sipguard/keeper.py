@@ -37,6 +37,7 @@ from sipguard.errors import AdapterError, PolicyError
 from sipguard.feeds import shelf as feeds
 from sipguard.feeds.watch import Watch as FeedWatch
 from sipguard.model import SECOND, Decision, Delta, Feed, Names, Offence, Trust
+from sipguard.names.household import Household
 from sipguard.names.lookup import Lookup
 from sipguard.names.watch import Watch
 from sipguard.policy.load import load
@@ -237,7 +238,8 @@ class Keeper:
         parts.watch.want(host_names(parts.policy))  # before the state: a closed guard opens to its trunks at once
         await parts.feeds.want(parts.policy.feeds)
         await self._send_state(parts, state=state)
-        for work in (parts.writer.run(), parts.watch.run(), parts.feeds.run(), self._tidy(parts)):
+        works = (parts.writer.run(), parts.watch.run(), parts.household.run(), parts.feeds.run(), self._tidy(parts))
+        for work in works:
             self._spawn(work)
         try:
             warning = await parts.server.start()
@@ -260,7 +262,8 @@ class Keeper:
             complete = False
         parts.desk.mode = mode or parts.desk.policy_mode
         off = parts.shelf.marker.exists()
-        for noun in parts.watch.present():
+        parts.household.see()
+        for noun in (*parts.watch.present(), *parts.household.present()):
             self._send({"t": "names", "what": pack(noun)})
         for feed in parts.feeds.present():
             self.feed_changed(feed)
@@ -298,9 +301,13 @@ class Keeper:
         except RefusedError as refusal:
             self.alert("policy-refused", str(self._policy_path), str(refusal))
 
+    def pass_on(self, noun: Names) -> None:
+        """Pass addresses on."""
+        self._send({"t": "names", "what": pack(noun)})
+
     def names_changed(self, noun: Names) -> None:
         """Pass new addresses on, and keep them for a start without a name server."""
-        self._send({"t": "names", "what": pack(noun)})
+        self.pass_on(noun)
         if self._parts is not None and noun.networks:
             self._spawn(self._keep_names(self._parts.writer, noun))
 
@@ -326,6 +333,7 @@ class _Parts:
         self.writer = Writer(path, keeper.written, lambda kind, text: keeper.alert(kind, str(path), text))
         self.shelf = Shelf(self.writer)
         self.watch = Watch(Lookup().look, keeper.names_changed, keeper.alert, shell.names.refresh / SECOND)
+        self.household = Household(keeper.pass_on, Lookup().look)
         self.feeds = FeedWatch(feeds.Shelf(path.with_name("feeds")), keeper.feed_changed, keeper.alert)
         self.desk = Desk(keeper.requests.ask, self.shelf, keeper.about, keeper.reload)
         self.desk.policy_mode, self.desk.accept = str(policy.mode), self.feeds.accept

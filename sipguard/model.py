@@ -21,8 +21,7 @@ from sipguard.address import Address, Network
 
 Instant: TypeAlias = int
 """Nanoseconds of CLOCK_BOOTTIME (live) or of the capture's own clock (replay). Never a float, never the wall clock."""
-Span: TypeAlias = int
-"""A length of time in nanoseconds."""
+Span: TypeAlias = int  # a length of time in nanoseconds
 MICROSECOND: Span = 1_000
 MILLISECOND: Span = 1_000_000
 SECOND: Span = 1_000_000_000
@@ -83,13 +82,14 @@ class OrderVerb(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """The operator's word on a network, or to release the accounts of a name. `span` 0: as the ladder says."""
+    """The operator's word. `span` 0: as the ladder says; `by`: who gave it; `force`: whomever it may lock out."""
 
     verb: OrderVerb
-    subject: Network | str
+    subject: Network | str  # a name: whatever account is called so, to be released
     span: Span = 0
     reason: str = ""
     by: str = ""
+    force: bool = False
 
 
 class SensorKind(StrEnum):
@@ -101,14 +101,16 @@ class SensorKind(StrEnum):
     GATE_MALFORMED = "gate-malformed"
     GAP = "gap"  # time during which nobody looked
     FILE_TRUNCATED = "file-truncated"
+    FLOOD = "flood"  # packets that the kernel dropped because they came too fast
 
 
 @dataclass(frozen=True, slots=True)
 class Sensor:
-    """A count of something lost or unreadable since the last one of its kind."""
+    """A count of something lost, unreadable or dropped since the last one of its kind; `about`: whose it was."""
 
     kind: SensorKind
     count: int
+    about: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +129,8 @@ class Role(StrEnum):
     PBX = "pbx"  # addresses of a PBX behind this host, or in a capture
     ALLOWED = "allowed"
     TRUNK = "trunk"
+    LIFELINE = "lifeline"  # gateways, resolvers, the NAT64 prefix: without them the host is cut off
+    OPERATOR = "operator"  # where somebody is logged in from
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,9 +169,7 @@ class Feed:
     block: bool = False
 
 
-Input: TypeAlias = Frame | Flow | Order | Sensor | Enforced | Names | Clock | Feed
-"""All but `Policy`, which stands in `policy/schema.py`: the engine takes `Input | Policy`."""
-
+Input: TypeAlias = Frame | Flow | Order | Sensor | Enforced | Names | Clock | Feed  # and `Policy`, of policy/schema.py
 
 # --- Who and why ------------------------------------------------------------------------------------------------------
 
@@ -212,7 +214,6 @@ class Excuse(StrEnum):
 
 
 # --- Finding and Decision ---------------------------------------------------------------------------------------------
-
 Subject: TypeAlias = Network | Account | Pair
 
 
@@ -395,6 +396,5 @@ class Lookups:
     asn: Callable[[Address], int]
 
 
-NOWHERE = Lookups(lambda _: "", lambda _: 0)
-"""What is known of addresses without a database."""
+NOWHERE = Lookups(lambda _: "", lambda _: 0)  # what is known of addresses without a database
 ACCEPTED = Verdict(VerdictKind.ACCEPT)

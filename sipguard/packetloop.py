@@ -120,15 +120,8 @@ class PacketLoop:
         """Take leave. Whatever is in the kernel stays."""
         self._notify.stopping()
         self._link.leave()
-        for each in (
-            self._ears,
-            self._switch,
-            self._door,
-            self._refusals,
-            self._quarantine,
-            self._signals,
-            self._notify,
-        ):
+        parts = self._ears, self._switch, self._door, self._refusals, self._quarantine, self._signals, self._notify
+        for each in parts:
             each.close()
 
     def _await_state(self) -> None:
@@ -164,6 +157,7 @@ class PacketLoop:
         drained = self._read_packets()
         self._mind_keeper()
         now = boottime()
+        self._mend()
         if drained and now >= self._timer():
             self._feed(now - SLACK, None)
         if now >= self._next_second:
@@ -194,6 +188,7 @@ class PacketLoop:
             poll.register(pair, select.POLLIN | (select.POLLOUT if pair.wanting else 0))
         self._ears.register(poll)
         self._door.register(poll)
+        poll.register(self._switch, select.POLLIN)
         poll.poll(-(-span // MILLISECOND))
         numbers = self._signals.take()
         self._stopping = self._stopping or signal.SIGTERM in numbers or signal.SIGINT in numbers
@@ -210,7 +205,7 @@ class PacketLoop:
         self._link.mind(now)
         if self._link.stepped(time.time_ns() - boottime()):
             self._feed(now, Clock(self._link.offset))
-        for sensor in (*self._ears.sensors(), *self._door.sensors()):
+        for sensor in (*self._ears.sensors(), *self._door.sensors(), *self._switch.floods()):
             self._feed(now, sensor)
         self._look()
         self._memory.collect(boottime, idle=idle)
@@ -224,11 +219,23 @@ class PacketLoop:
                 self._switch.protect(self._never())
                 self._feed(boottime(), Names(Role.OWN, "host", self._ears.own))
             deaf = self._ears.deaf and self._stance() is not Stance.OFF
-            if self._switch.missing() or deaf or (self._switch.gate and not self._door.held):
+            if deaf or (self._switch.gate and not self._door.held):
                 self._off = self._off or self._marker.exists()  # `sipguard off` with a dead keeper
-                why = self._ears.fault or self._door.fault or "our rules were gone"
+                why = self._ears.fault or self._door.fault
                 self._take(self._stance())
                 self._link.alert("restored", "", f"{why}; now: {self._switch.stance}")
+        except AdapterError as error:
+            self._link.alert("not-restored", "", str(error))
+
+    def _mend(self) -> None:
+        """See that what is decided is what the kernel holds, whoever changed it; a slice of that at a time."""
+        try:
+            told = self._switch.mend(boottime(), self._engine.in_force())
+            if told is not None and self._marker.exists():  # `sipguard off` with a dead keeper
+                self._off = True
+                self._take(self._stance())
+            if told:
+                self._link.alert("restored", "", f"{told}; now: {self._switch.stance}")
         except AdapterError as error:
             self._link.alert("not-restored", "", str(error))
 
@@ -247,13 +254,9 @@ class PacketLoop:
 
     def _do(self, at: Instant, actions: Sequence[Action]) -> None:
         """First what the kernel is to do, microseconds each; then tell of it."""
-        answers: list[Enforced] = []
-        allowed = False
-        for action in actions:
-            if isinstance(action, Hold | Release):
-                answers.append((self._switch.hold if isinstance(action, Hold) else self._switch.release)(action.held))
-                allowed = allowed or action.held.set is SetName.ALLOWED
-        if allowed:
+        wishes = [(isinstance(action, Hold), action.held) for action in actions if isinstance(action, Hold | Release)]
+        answers = self._switch.enact(wishes)
+        if any(held.set is SetName.ALLOWED for _hold, held in wishes):
             self._switch.protect(self._never())
         for action in actions:
             self._link.tell(action)
@@ -283,17 +286,15 @@ class PacketLoop:
 
     def _take(self, stance: Stance, *, adding_only: bool = False) -> None:
         """Take a stance; the tap first, as a second guard is stopped by it. Raises AdapterError."""
-        wish = self._policy.shell.tap
         if stance is Stance.OFF:
             self._ears.stop()
         else:
-            self._ears.listen(wish.group, wish.buffer)
-        wanted, never = self._engine.wanted(), self._never()
+            self._ears.listen(self._policy.shell.tap.group, self._policy.shell.tap.buffer)
         layout = layout_of(self._policy)
         if stance is Stance.ENFORCE and layout.gate:
             self._door.open(layout.queues, BITS)
             layout = layout if self._door.held else replace(layout, gate="")
-        refused = self._switch.take(stance, layout, wanted, never, adding_only=adding_only)
+        refused = self._switch.take(stance, layout, self._engine.wanted(), self._never(), adding_only=adding_only)
         if not self._switch.gate:
             self._door.close()
         if fault := self._door.fault or self._switch.gate_fault:
@@ -394,5 +395,6 @@ class PacketLoop:
             "tap": self._ears.counters(),
             "gate": {"by": self._switch.gate, **self._door.counters(), **self._refusals.counters()},
             "kernel": self._switch.counted(),
+            "enforced": self._switch.agreement(),
             "geo": self._places.counters(),
         }

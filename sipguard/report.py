@@ -194,6 +194,7 @@ def _pack_order(noun: Order) -> Json:
         "span": noun.span,
         "reason": noun.reason,
         "by": noun.by,
+        "force": noun.force,
     }
 
 
@@ -204,6 +205,7 @@ def _unpack_order(value: Json) -> Order:
         int(value["span"]),
         str(value["reason"]),
         str(value["by"]),
+        value.get("force") is True,
     )
 
 

@@ -63,14 +63,17 @@ def ban(
     reason: Annotated[str, typer.Option(help="Kept with the ban and shown.")] = "",
     *,
     yes: Annotated[bool, typer.Option("--yes", help="Also when it holds the address you are logged in from.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Whomever it locks out: gateways, operators, phones. Never the allowlist.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Ban an address or a network."""
     network = _network(address)
     own = _own_session()
-    if own and network.covers(own) and not yes:
-        fail(EX_REFUSED, f"{network} holds the address you are logged in from", "If that is meant, say --yes.")
-    args = {"network": str(network), "span": _span(span), "reason": reason}
+    if own and network.covers(own) and not (yes or force):
+        fail(EX_REFUSED, f"{network} holds the address you are logged in from", "If that is meant, say --force.")
+    args = {"network": str(network), "span": _span(span), "reason": reason, "force": force}
     _order("ban", args, socket, as_json=as_json)
 
 
@@ -118,6 +121,8 @@ def _human_outcome(body: Any) -> None:
     done = {"block": "banned", "release": "no longer banned"}.get(verdict, verdict)
     until = f" until {when(decision['until'])}" if "until" in decision else ""
     print(f"{clean(decision.get('subject', '-'))} is {clean(done)}{until}")
+    if decision.get("rule") == "order.force":
+        say(clean(decision.get("reason", ""), 1000))
 
 
 def _network(text: str) -> Network:

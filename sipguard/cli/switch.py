@@ -115,7 +115,7 @@ def _mark(marker: Path) -> str:
 
 def _open_kernel() -> str:
     """Remove our table ourselves, whatever the guard is doing; give why not."""
-    from sipguard.enforce.loader import panic_off  # noqa: PLC0415 - for this command alone
+    from sipguard.enforce.panic import panic_off  # noqa: PLC0415 - for this command alone
 
     try:
         panic_off()

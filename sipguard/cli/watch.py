@@ -39,6 +39,8 @@ def _human_status(found: Any) -> None:
     else:
         values |= {"bans in force": store.get("bans"), "trusted devices": store.get("trust")}
         values["decisions kept"] = store.get("decisions")
+    if enforced := _part(packet, "enforced"):
+        values["the kernel holds"] = _agreement(enforced)
     if keeper.get("unresolved"):
         values["names that never resolved"] = ", ".join(map(str, keeper["unresolved"]))
     for name in ("counters", "tap", "kernel", "link"):
@@ -46,6 +48,16 @@ def _human_status(found: Any) -> None:
             if value:  # most count what hardly ever happens
                 values[f"{name}: {key}"] = value
     pairs({name: value for name, value in values.items() if value is not None})
+
+
+def _agreement(enforced: Mapping[str, Any]) -> str:
+    """Say desired against actual in one line."""
+    said = f"{enforced.get('held')} of {enforced.get('wanted')} elements that it should"
+    if enforced.get("behind"):
+        said += f"; {enforced['behind']} are on their way"
+    if enforced.get("restored"):
+        said += f"; put back {enforced['restored']} times after somebody removed our rules"
+    return said
 
 
 def _part(found: Any, name: str) -> Mapping[str, Any]:

@@ -162,7 +162,7 @@ class Desk:
         reason = args.get("reason", "")
         if not isinstance(reason, str) or len(reason) > LONGEST_REASON:
             raise RefusedError(f"a reason is a text of at most {LONGEST_REASON} characters", "usage")
-        order = Order(verb, subject, span, reason, by)
+        order = Order(verb, subject, span, reason, by, args.get("force") is True)
         return await self._ask(str(verb), {"order": pack(order)})
 
     async def _mode(self, mode: str, _args: Args, _by: str) -> Any:

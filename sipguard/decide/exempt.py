@@ -13,9 +13,15 @@ from sipguard.netset import NetSet
 
 RESERVED = NetSet(
     parse_network(text)
-    for text in ("0.0.0.0/8", "127.0.0.0/8", "224.0.0.0/4", "240.0.0.0/4", "::/127", "fe80::/10", "ff00::/8")
+    for text in (
+        *("0.0.0.0/8", "127.0.0.0/8", "224.0.0.0/4", "240.0.0.0/4", "::/127", "fe80::/10", "ff00::/8"),
+        *("64:ff9b::/96", "64:ff9b:1::/48"),
+    )
 )
-"""Unspecified, loopback, link-local and multicast (RFC 6890): a ban of these hits the host or its whole link."""
+"""Unspecified, loopback, link-local and multicast (RFC 6890): a ban of these hits the host or its whole link.
+
+Also what a NAT64 gives to all of IPv4 (RFC 6052, RFC 8215): one /64 of it is everybody.
+"""
 
 
 class Exempt:
@@ -58,6 +64,10 @@ class Exempt:
             if nets.overlaps(network):
                 return str(role)
         return ""
+
+    def roles(self, network: Network) -> list[Role]:
+        """List every role that a network, or a part of it, has."""
+        return [role for role, nets in self._sets if nets.overlaps(network)]
 
     def lists(self, network: Network) -> list[tuple[Role, str]]:
         """Name the lists that a network, or a part of it, is on."""

@@ -38,9 +38,11 @@ NAME = "feed"
 HOLD: Span = 2 * DAY
 RENEW: Span = DAY
 STEP = 400
-NET_COST = 50
-"""A step's work in hosts, and what a network costs of it: the kernel's interval sets are read anew for each change."""
+NET_COST = 10
+"""A step's work, and what the release of a network costs of it: the kernel takes a millisecond for each."""
 PAUSE: Span = 50 * MILLISECOND
+LONG_PAUSE: Span = 500 * MILLISECOND
+"""After networks were released: one such step takes the kernel a tenth of a second, beside a hundred thousand."""
 MOST = 200_000
 """Networks of all lists together; what is beyond is counted and left out."""
 LISTS = 16
@@ -182,6 +184,7 @@ class Feeds:
         actions: list[Action] = []
         trusted = NetSet(self._force.ledger.held(SetName.TRUSTED))
         left = (MOST + LISTS) * NET_COST if self._quiet else STEP
+        leaving = any(each.leaving for each in self._lists.values())
         for each in list(self._lists.values()):
             left = self._work(now, each, trusted, left, actions)
             if not each.busy and not each.networks:
@@ -189,7 +192,8 @@ class Feeds:
         if self._quiet:
             actions = [action for action in actions if isinstance(action, Alert)]
             self._quiet = False
-        self._due = now + PAUSE if any(each.busy for each in self._lists.values()) else None
+        pause = LONG_PAUSE if leaving else PAUSE
+        self._due = now + pause if any(each.busy for each in self._lists.values()) else None
         return actions
 
     def _work(self, now: Instant, each: _List, trusted: NetSet, left: int, actions: list[Action]) -> int:
@@ -205,7 +209,7 @@ class Feeds:
             each.cursor += 1
             done = self._look(now, each, network, trusted)
             actions += done
-            left -= NET_COST if done and not is_host(network) else 1
+            left -= 1
         if not each.busy:
             actions += self._summary(now, each)
         return left

@@ -5,6 +5,7 @@ Every method gives the actions that tell the shell and the store; each decision 
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Annotated
 
@@ -136,11 +137,11 @@ class Force:
         self.ledger.release(name, network)
         return [Release(at, Held(name, network, until), because)]
 
-    def lift(self, at: Instant, network: Network, because: str) -> list[Action]:
-        """Lift every ban and throttle that touches a network: it has become exempt."""
+    def lift(self, at: Instant, network: Network, because: str, keep: Collection[Network] = ()) -> list[Action]:
+        """Lift every ban and throttle that touches a network, but those to keep: it has become exempt."""
         told: list[Action] = []
         for name in (SetName.BLOCKED, SetName.THROTTLED):
-            for held in self.ledger.overlapping(name, network):
+            for held in [each for each in self.ledger.overlapping(name, network) if each not in keep]:
                 told += self.release(at, name, held, (because,))
                 decision = Decision(at, DecisionVerdict.RELEASE, held, 0, (because,), because)
                 told.append(Record(at, decision))

@@ -31,13 +31,18 @@ from sipguard.model import (
     OrderVerb,
     Pair,
     Record,
+    Role,
     SetName,
     Subject,
 )
 from sipguard.table import Table
 from sipguard.window import paced
 
+FORCED = "order.force"
+"""The rule of a ban that the operator ordered although somebody needed is hit."""
+
 _TOLD_MOST = 10_000
+_FORCED_MOST = 1_000
 _ANYWHERE = b"\0\0\0\0"
 _UNPROVEN = 1000
 _WITHIN = 10 * SECOND
@@ -55,6 +60,7 @@ class Judge:
         "_crowd_told",
         "_exempt",
         "_force",
+        "_forced",
         "_own",
         "_registered",
         "_told",
@@ -72,6 +78,7 @@ class Judge:
         registered: Callable[[Network], frozenset[Account]],
     ) -> None:
         self._force = force
+        self._forced: dict[Network, None] = {}
         self._consequences = consequences
         self._exempt = exempt
         self._own = own
@@ -112,9 +119,12 @@ class Judge:
         return "reserved" if RESERVED.overlaps(network) else ""
 
     def _objects(self, finding: Finding, subject: Network) -> bool:
-        """Tell whether a packet should not have come: not where devices are, whose owner is told instead."""
+        """Tell whether a packet should not have come: not where devices are, whose owner is told instead.
+
+        What is only needed otherwise (a gateway that strangers may stand behind) is spared a ban, not this.
+        """
         against = self._consequences[finding.detector] in _AGAINST_SENDERS
-        return against and not self._registered(subject) and not self.spared(subject)
+        return against and not self._registered(subject) and not self._untouchable(subject)
 
     # --- On a sender --------------------------------------------------------------------------------------------------
 
@@ -186,7 +196,7 @@ class Judge:
     # --- Orders -------------------------------------------------------------------------------------------------------
 
     def order(self, at: Instant, order: Order) -> list[Action]:
-        """Do what the operator says, but never ban an exempt address, which is answered with an `exempt` decision."""
+        """Do what the operator says; an exempt address, or one that locks somebody out, is answered with `exempt`."""
         reason = order.reason or order.by
         network = order.subject if isinstance(order.subject, str) else _widened(order.subject)
         if order.verb is OrderVerb.RELEASE:
@@ -195,11 +205,44 @@ class Judge:
         if isinstance(network, str):
             return []
         if order.verb is OrderVerb.UNBAN:
+            self._forced.pop(network, None)
             return self._force.unban(at, network, reason)
-        if spared := self.spared(network):
-            why = f"{network} is {_ROLES.get(spared, spared)}"
-            return [Record(at, Decision(at, DecisionVerdict.EXEMPT, network, 0, ("order",), spared, why))]
-        return self._force.ban(at, network, ("order",), "order", span=order.span, reason=reason)
+        if fixed := self._untouchable(network):
+            return [_exempted(at, network, fixed, f"{network} is {_ROLES.get(fixed, fixed)}")]
+        hit = self._hit(network)
+        if not hit:
+            return self._force.ban(at, network, ("order",), "order", span=order.span, reason=reason)
+        told = ", ".join(hit)
+        if not order.force:
+            why = f"a ban of {network} would hit {told}; with --force it is done all the same"
+            return [_exempted(at, network, "lock-out", why)]
+        self.let_force(network)
+        reason = f"{reason} (hits {told})".lstrip()
+        return self._force.ban(at, network, ("order",), FORCED, span=order.span, reason=reason)
+
+    def let_force(self, network: Network) -> None:
+        """Remember that the operator banned a network knowing whom it hits."""
+        self._forced[network] = None
+        while len(self._forced) > _FORCED_MOST:
+            del self._forced[next(iter(self._forced))]
+
+    def lift(self, at: Instant, network: Network, because: str) -> list[Action]:
+        """Lift what touches a network that must not be locked out, but for what the operator forced."""
+        forced = [each for each in self._forced if self._force.ledger.until(SetName.BLOCKED, each) is not None]
+        return self._force.lift(at, network, because, keep=forced)
+
+    def _untouchable(self, network: Network) -> str:
+        """Say which role keeps a network from every ban, forced or not."""
+        fixed = [role for role in self._exempt.roles(network) if role not in _LOCKED_OUT]
+        if fixed or self._own(network):
+            return str(fixed[0]) if fixed else "own"
+        return "reserved" if RESERVED.overlaps(network) else ""
+
+    def _hit(self, network: Network) -> list[str]:
+        """Say whom a ban of a network would lock out."""
+        found = [f"{name} ({role})" for role, name in self._exempt.lists(network) if role in _LOCKED_OUT]
+        devices = len(self._force.ledger.overlapping(SetName.TRUSTED, network))
+        return found + [f"{devices} addresses with registered devices"] * bool(devices)
 
     # --- Saying things once -------------------------------------------------------------------------------------------
 
@@ -267,13 +310,18 @@ class Judge:
 _AGAINST_SENDERS = frozenset({Consequence.BLOCK, Consequence.THROTTLE})
 _AGAINST_PAIRS = frozenset({Consequence.BLOCK, Consequence.QUARANTINE})
 _SHIELDING = frozenset({Consequence.SHIELD, Consequence.BLOCK})
+_LOCKED_OUT = frozenset({Role.LIFELINE, Role.OPERATOR})
 _ROLES = {
     "own": "this host's or the PBX's own address",
     "pbx": "the PBX's address",
     "allowed": "on the allowlist",
     "trunk": "a trunk",
-    "reserved": "no single sender's address: loopback, link-local, multicast or unspecified",
+    "reserved": "no single sender's address: loopback, link-local, multicast, unspecified or NAT64",
 }
+
+
+def _exempted(at: Instant, network: Network, rule: str, why: str) -> Record:
+    return Record(at, Decision(at, DecisionVerdict.EXEMPT, network, 0, ("order",), rule, why))
 
 
 def _widened(network: Network) -> Network:

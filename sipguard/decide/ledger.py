@@ -6,7 +6,7 @@ An end that has passed is forgotten without a word: the kernel lets its own elem
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from sipguard.address import Address, Network, sender_key, subject_of
 from sipguard.model import Held, Instant, SetName
@@ -93,6 +93,14 @@ class Ledger:
     def size(self, name: SetName) -> int:
         """Count the elements of one set."""
         return len(self._ends[name])
+
+    def ends(self, name: SetName) -> Mapping[Network, Instant]:
+        """Give the elements of one set with their ends, in the order they came; it goes on changing."""
+        return self._ends[name]
+
+    def networks(self) -> Collection[Network]:
+        """Give the banned networks that are no hosts; it goes on changing."""
+        return self._wide.keys()
 
     def held(self, name: SetName) -> Iterable[Network]:
         """Go through the elements of one set, in the order they came."""

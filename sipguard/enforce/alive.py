@@ -29,6 +29,11 @@ class Alive:
         """Close the socket; the gate opens by itself."""
         self._netlink.close()
 
+    @property
+    def port(self) -> int:
+        """By this number the kernel tells others that a change was ours."""
+        return self._netlink.port
+
     def say(self, now: Instant) -> None:
         """Put the elements in for another second, unless that was done a moment ago."""
         if now < self.due:

@@ -21,21 +21,27 @@ MARK = 0x53495047
 class Layout:
     """What the skeleton of rules is built from: plain values, already checked by the policy. Rates are per second.
 
-    `scope`: what a ban closes, the SIP ports or everything. `pbx`: addresses of PBXs behind this host. `closed`: the
-    SIP ports are open to allowed addresses only. `observe`: the tap and nothing else; no packet is touched.
+    `scope`: what a ban closes, the SIP ports, everything, or everything but `spared`. `pbx`: addresses of PBXs behind
+    this host. `closed`: the SIP ports are open to allowed addresses only. `observe`: the tap and nothing else; no
+    packet is touched.
     """
 
     ports: tuple[int, ...] = (5060, 5061, 5080, 50600)
-    scope: Literal["sip", "all"] = "sip"
+    scope: Literal["sip", "all", "except"] = "sip"
+    spared: tuple[int, ...] = (22,)  # TCP and UDP ports of this host
     closed: bool = False
     pbx: tuple[Network, ...] = ()
     tap_group: int = 5060
     mark: int = MARK
     throttle_rate: int = 5  # from one throttled source
+    stranger_rate: int = 100  # packets to the SIP ports that one stranger may send for long, five times it at once
+    strangers_rate: int = 5_000  # that all strangers together may send: below what PBX and guard can bear
+    known_rate: int = 2_000  # that one registered device, or a place of devices, may send
     tap_rate: int = 20_000  # copies of all strangers together, each way; the guard reads some 50,000 a second
     tap_each: int = 1_000  # copies of one stranger, so that a single flooder hides nobody else
     handshake_rate: int = 1_000  # copies of the PBX's own SYN-ACKs
     observe: bool = False
+    backend: Literal["auto", "nftables", "iptables", "dryrun"] = "auto"
     gate: Literal["", "nft", "iptables"] = ""  # what queues packets for a verdict, if anything does
     gate_rate: int = 2_000  # packets of all strangers together that wait for one: half of what the guard can judge
 

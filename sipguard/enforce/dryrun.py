@@ -31,6 +31,9 @@ class DryRun:
         self._refused = 0
         self._soonest: Instant = 0  # no element ends before: a full set is not searched in vain
 
+    def close(self) -> None:
+        """Do nothing: there is nothing open."""
+
     def install(self) -> None:
         """Do nothing: there is nothing to put in place."""
 

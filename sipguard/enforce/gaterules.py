@@ -107,14 +107,13 @@ def _word(token: str) -> str:
 
 def _metered(layout: Layout) -> list[str]:
     """Hold of strangers what the guard can judge; who sends more than that loses it, and so does a crowd."""
-    drop = "counter name flooded drop"
     return [
         *(
             f"update @tap_meter_in{version} {{ {key} limit rate over {layout.tap_each}/second "
-            f"burst {layout.tap_each} packets }} {drop}"
+            f"burst {layout.tap_each} packets }} goto flooding"
             for version, key in ((4, "ip saddr"), (6, "ip6 saddr & ffff:ffff:ffff:ffff::"))
         ),
-        f"limit rate over {layout.gate_rate}/second burst {layout.gate_rate} packets {drop}",
+        f"limit rate over {layout.gate_rate}/second burst {layout.gate_rate} packets counter name crowded drop",
         "goto gate_strangers",
     ]
 

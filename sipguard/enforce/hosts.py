@@ -54,28 +54,34 @@ class Hosts:
         request = self._stencils[name, len(network.address)].remove(network.address, sequence)
         return self._netlink.change(request, sequence)
 
-    def put(self, kernel_name: str, holds: Sequence[Held]) -> list[Enforced]:
-        """Put many elements of one set in, each once. Raises AdapterError."""
+    def put(self, kernel_name: str, holds: Sequence[Held], *, absent: bool = False) -> list[Enforced]:
+        """Put many elements of one set in, each once. Raises AdapterError.
+
+        With `absent` they are known not to be there, which saves two thirds of the work; one that is there after all
+        keeps its old end before Linux 6.12.
+        """
         answers: list[Enforced] = []
         for start in range(0, len(holds), _CHUNK):
             live, now = [], self._now()
             for held in holds[start : start + _CHUNK]:
-                timeout = milliseconds(held.until, now)
+                name, network, until = held
+                timeout = milliseconds(until, now)
                 if timeout:
-                    live.append((held, sets.single(held.network.address, timeout)))
+                    live.append((held, self._stencils[name, len(network.address)].element(network.address, timeout)))
                 else:
-                    answers.append(Enforced(held, ok=False, why=OVER if held.until else ENDLESS))
+                    answers.append(Enforced(held, ok=False, why=OVER if until else ENDLESS))
             if live:
-                answers += self._put(kernel_name, live)
+                answers += self._put(kernel_name, live, absent=absent)
         return answers
 
-    def _put(self, kernel_name: str, chunk: list[tuple[Held, bytes]]) -> list[Enforced]:
+    def _put(self, kernel_name: str, chunk: list[tuple[Held, bytes]], *, absent: bool) -> list[Enforced]:
         sequence = self._netlink.next_sequence()
         new = [element for _held, element in chunk]
-        old = [sets.single(held.network.address) for held, _element in chunk]
-        # NEW, DELETE, NEW: see sets.Stencil.
-        body = sets.change(sets.NEW_ELEMENT, TABLE, kernel_name, new, sequence, acknowledge=False)
-        body += sets.change(sets.DELETE_ELEMENT, TABLE, kernel_name, old, sequence, acknowledge=False)
+        body = b""
+        if not absent:  # NEW, DELETE, NEW: see sets.Stencil
+            old = [sets.single(held.network.address) for held, _element in chunk]
+            body = sets.change(sets.NEW_ELEMENT, TABLE, kernel_name, new, sequence, acknowledge=False)
+            body += sets.change(sets.DELETE_ELEMENT, TABLE, kernel_name, old, sequence, acknowledge=False)
         body += sets.change(sets.NEW_ELEMENT, TABLE, kernel_name, new, sequence, acknowledge=True)
         code = self._netlink.change(nfnetlink.batch(body, sequence), sequence)
         if code == 0:
@@ -83,7 +89,8 @@ class Hosts:
         if len(chunk) == 1 or code in HOPELESS:
             return [Enforced(held, ok=False, why=words(code)) for held, _element in chunk]
         half = len(chunk) // 2
-        return self._put(kernel_name, chunk[:half]) + self._put(kernel_name, chunk[half:])
+        first = self._put(kernel_name, chunk[:half], absent=absent)
+        return first + self._put(kernel_name, chunk[half:], absent=absent)
 
     def take(self, kernel_name: str, holds: Sequence[Held]) -> tuple[list[Enforced], list[Held]]:
         """Take many elements of one set out; the second list are those that were not there. Raises AdapterError."""

@@ -8,9 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeAlias
 
-from sipguard.enforce import queueing
 from sipguard.enforce.skeleton import removal
-from sipguard.enforce.tools import run_nft
 
 Runner: TypeAlias = Callable[[str], None]
 """Loads a text, all of it or nothing; raises AdapterError with the reason."""
@@ -19,9 +17,3 @@ Runner: TypeAlias = Callable[[str], None]
 def open_all(run: Runner) -> None:
     """Remove our table, and with it every ban and rule of ours; nothing is wrong when there is none."""
     run(removal())
-
-
-def panic_off() -> None:
-    """Open everything at once without a daemon: what `sipguard off` falls back to. Raises AdapterError."""
-    open_all(run_nft)
-    queueing.remove()

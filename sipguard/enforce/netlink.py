@@ -55,6 +55,11 @@ class Netlink:
         """Close the socket; done twice it is the same."""
         self._socket.close()
 
+    @property
+    def port(self) -> int:
+        """The port id by which the kernel tells others who made a change (netlink(7))."""
+        return int(self._socket.getsockname()[0])
+
     def next_sequence(self) -> int:
         """Give the number by which the next request's answer is known: 1 to 2^31 - 1, around and around."""
         self._sequence = self._sequence % 0x7FFFFFFF + 1
@@ -95,6 +100,23 @@ class Netlink:
                 each(reply)
                 if not reply.flags & nfnetlink.MULTI:
                     return code
+
+    def begin(self, request: bytes) -> None:
+        """Ask a question whose answers are read with `more`, and nothing else meanwhile. Raises AdapterError."""
+        self._send(request)
+
+    def more(self, sequence: int) -> tuple[list[nfnetlink.Message], int | None]:
+        """Give some of the answers; the errno comes with the last of them, as in `stream`. Raises AdapterError."""
+        answers: list[nfnetlink.Message] = []
+        for reply in self._receive():
+            if reply.sequence != sequence:
+                continue
+            if reply.kind == nfnetlink.REPLY:
+                return answers, nfnetlink.errno_of(reply)
+            if reply.kind == nfnetlink.DONE:
+                return answers, nfnetlink.errno_of(reply) if reply.body else 0
+            answers.append(reply)
+        return answers, None
 
     def _send(self, request: bytes) -> None:
         try:

@@ -7,7 +7,8 @@ carries a timeout, so that a dead daemon lets go by itself. No decision is taken
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Iterable, Sequence
+import hashlib
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 
 from sipguard.address import Network
 from sipguard.enforce import elements, loader, tools
@@ -57,9 +58,49 @@ class Nft:
         except AdapterError:
             self._run(removal() + text + elements.as_text(self.held(), self._now()))
 
+    def install_anew(self, first: Iterable[Held]) -> None:
+        """Load the skeleton where there is none, with some elements in the same transaction. Raises AdapterError.
+
+        So no rule is there before those that it must spare.
+        """
+        self._run(render(self._layout) + elements.as_text(first, self._now()))
+        for name in elements.INTERVALS:
+            self._intervals.begin(name)
+
     def uninstall(self) -> None:
         """Remove our table; nothing is wrong when there is none. Raises AdapterError."""
         loader.open_all(self._run)
+        self._intervals.forget()
+
+    @property
+    def port(self) -> int:
+        """By this number the kernel tells others that a change was ours; programs that we run have others."""
+        return self._netlink.port
+
+    def shape(self) -> bytes:
+        """Give a digest of our rules, chains and sets as the kernel has them; empty without. Raises AdapterError."""
+        found = []
+        for kind in sets.SHAPE:
+            sequence = self._netlink.next_sequence()
+            answers, _code = self._netlink.ask(sets.dump_shape(kind, TABLE, sequence), sequence)
+            found += [sets.shape(answer, TABLE) for answer in answers]
+        said = b"".join(found)
+        return hashlib.sha256(said).digest() if said else b""
+
+    def count(self, kernel_name: str) -> int | None:
+        """Tell how many elements a set has, in no time; None where this kernel does not say. Raises AdapterError."""
+        sequence = self._netlink.next_sequence()
+        answers, _code = self._netlink.ask(sets.dump_shape(sets.SHAPE[-1], TABLE, sequence), sequence)
+        found = (sets.count(answer, TABLE, kernel_name) for answer in answers)
+        return next((number for number in found if number is not None), None)
+
+    def forget(self) -> None:
+        """Take nothing for granted about what the kernel holds: somebody else may have changed it."""
+        self._intervals.forget()
+
+    def known(self, kernel_name: str) -> Mapping[Network, Instant] | None:
+        """Give what an interval set should hold, as far as we wrote it; None where that is not known."""
+        return self._intervals.known(kernel_name)
 
     def protect(self, never: Iterable[Network]) -> None:
         """Name the addresses that no ban or throttle may hold. Replaces what was named before."""
@@ -67,15 +108,17 @@ class Nft:
 
     # --- reading ------------------------------------------------------------------------------------------------------
 
-    def held(self) -> frozenset[Held]:
-        """Read all sets from the kernel; empty where there is no table. Raises AdapterError."""
+    def held(self, names: Container[SetName] = frozenset(SetName)) -> frozenset[Held]:
+        """Read all sets, or those named, from the kernel; empty where there is no table. Raises AdapterError."""
         found: dict[tuple[SetName, Network], Instant] = {}
         for kernel_name in elements.HASHED:
             name = elements.known_as(kernel_name)
-            for at, element in self._intervals.dump(kernel_name):
+            for at, element in self._intervals.dump(kernel_name) if name in names else ():
                 found[name, elements.host_of(element.key)] = elements.end_of(element, at)
         for kernel_name in elements.INTERVALS:
             name = elements.known_as(kernel_name)
+            if name not in names:
+                continue
             for network, (until, _element) in self._intervals.read(kernel_name).items():
                 found[name, network] = max(until, found.get((name, network), until))
         return frozenset(Held(*key, until) for key, until in found.items())
@@ -92,6 +135,12 @@ class Nft:
             networks = self._intervals.read(f"blocked_nets{version}", counted=True)
             blocked += [Tally(str(where), one.packets, one.octets) for where, (_until, one) in networks.items()]
         return Counters(tuple(named), tuple(blocked))
+
+    def fastest(self) -> str:
+        """Name the sender that was dropped most often for coming too fast in the last minute. Raises AdapterError."""
+        found = [one for version in (4, 6) for _at, one in self._intervals.dump(f"flooders{version}", counted=True)]
+        most = max(found, key=lambda one: one.packets, default=None)
+        return "" if most is None else str(elements.host_of(most.key))
 
     # --- one element --------------------------------------------------------------------------------------------------
 
@@ -151,19 +200,60 @@ class Nft:
 
     # --- many ---------------------------------------------------------------------------------------------------------
 
+    def put(self, holds: Iterable[Held], *, absent: bool = False) -> list[Enforced]:
+        """Put many elements in, cut around what is protected; gives those that the kernel refused. Raises AdapterError.
+
+        `absent`: none of them is there yet, as in a table that was just made.
+        """
+        parts: list[Held] = []
+        for held in holds:
+            if held.set not in HARMFUL or not self._never.overlaps(held.network):
+                parts.append(held)
+            elif not is_host(held.network):
+                parts += [Held(held.set, left, held.until) for left in self._never.subtract_from(held.network)]
+        change = Plan(add=tuple(parts)) if absent else Plan(refresh=tuple(parts))
+        return [answer for answer in self.apply(change) if not answer.ok]
+
+    def hold_all(self, bans: Sequence[Held]) -> list[Enforced]:
+        """Put many bans of networks in, in one transaction. Never raises: failures are in the answers."""
+        try:
+            refused = {answer.hold: answer.why for answer in self.put(bans)}
+        except AdapterError as error:
+            return [Enforced(held, ok=False, why=error.what) for held in bans]
+        return [Enforced(held, ok=held not in refused, why=refused.get(held, "")) for held in bans]
+
+    def release_all(self, bans: Sequence[Held]) -> list[Enforced]:
+        """Cut many bans of networks out, in one transaction. Never raises: failures are in the answers."""
+        why = ""
+        try:
+            for version in (4, 6):
+                networks = [held.network for held in bans if held.network.version == version]
+                code = self._intervals.change(f"blocked_nets{version}", elements.Wish(cut=tuple(networks)))
+                why = why or (words(code) if code else "")
+        except AdapterError as error:
+            why = error.what
+        return [Enforced(held, ok=not why, why=why) for held in bans]
+
+    def cut(self, kernel_name: str, networks: Iterable[Network]) -> None:
+        """Clear addresses out of an interval set, whatever stands there. Raises AdapterError."""
+        self._intervals.change(kernel_name, elements.Wish(cut=tuple(networks)))
+
     def apply(self, plan: Plan) -> Sequence[Enforced]:
         """Make the change and answer for each element in the plan's order. Raises AdapterError."""
         answers: dict[Held, Enforced] = {}
-        taken, put = self._sorted(plan.remove, answers), self._sorted((*plan.refresh, *plan.add), answers)
+        taken, moved = self._sorted(plan.remove, answers), self._sorted(plan.refresh, answers)
+        new = self._sorted(plan.add, answers)
         for kernel_name in elements.HASHED:
             done, absent = self._hosts.take(kernel_name, taken.pop(kernel_name, []))
             # A piece of a cut network can be as small as a host: then it stands among the networks.
             if absent and (wider := kernel_name.replace("blocked", "blocked_nets")) in elements.INTERVALS:
                 taken.setdefault(wider, []).extend(absent)
-            done += self._hosts.put(kernel_name, put.pop(kernel_name, []))
+            done += self._hosts.put(kernel_name, moved.pop(kernel_name, []))
+            done += self._hosts.put(kernel_name, new.pop(kernel_name, []), absent=True)
             answers.update((one.hold, one) for one in done)
         for kernel_name in elements.INTERVALS:
-            self._apply_intervals(kernel_name, taken.get(kernel_name, []), put.get(kernel_name, []), answers)
+            put = moved.get(kernel_name, []) + new.get(kernel_name, [])
+            self._apply_intervals(kernel_name, taken.get(kernel_name, []), put, answers)
         return [answers[held] for held in (*plan.remove, *plan.refresh, *plan.add)]
 
     def _sorted(self, holds: Iterable[Held], answers: dict[Held, Enforced]) -> dict[str, list[Held]]:

@@ -49,6 +49,22 @@ def unwanted(saved: str) -> str:
     return "\n".join(["*mangle", *jumps, f"-F {CHAIN}", f"-X {CHAIN}", "COMMIT", ""])
 
 
+def installed(layout: Layout) -> bool:
+    """Tell whether all of our rules stand where they should. Raises AdapterError."""
+    return all(is_whole(layout, run_tool(save, "-t", "mangle")) for save in _SAVE)
+
+
+def is_whole(layout: Layout, saved: str) -> bool:
+    """Tell whether `iptables-save` says that our chain is reached, and holds a rule for each queue and no other."""
+    lines = saved.splitlines()
+    rules = [line for line in lines if line.startswith(f"-A {CHAIN} ")]
+    there = all(
+        any(f"--mark {bit:#x}/{BITS:#x} " in rule and f"--queue-num {number} " in rule for rule in rules)
+        for bit, number in queues(layout)
+    )
+    return there and len(rules) == len(queues(layout)) and all(_jump(hook) in lines for hook in _HOOKS)
+
+
 def install(layout: Layout) -> None:
     """Load the rules; done twice it is the same. Raises AdapterError."""
     for save in _SAVE:

@@ -15,14 +15,17 @@ from sipguard.enforce.gaterules import gate_chains, gate_hooks
 from sipguard.enforce.ruletext import TABLE, chain, lookups, network, ports, source
 from sipguard.netset import cover
 
-COUNTERS = ("dropped", "throttled", "closed", "tap_lost", "held", "unheld", "flooded")
+COUNTERS = ("dropped", "throttled", "flooded", "crowded", "closed", "tap_lost", "held", "unheld")
+FLOODS = ("flooded", "crowded")
 
 # An element is some 100 to 200 bytes of kernel memory. Only proven sources are banned for long, so a flood of spoofed
 # ones does not fill these; a full set refuses the next element and says so.
 BLOCKED_SIZE = 1_048_576
 HOSTS_SIZE = 262_144
-NETS_SIZE = 65_536
+NETS_SIZE = 262_144
+ALLOWED_SIZE = 65_536
 METER_SIZE = 65_536
+FLOODERS_SIZE = 1_024
 
 _TYPE = {4: "ipv4_addr", 6: "ipv6_addr"}
 # Packet too big, router and neighbour discovery, redirect: without them IPv6 itself stops (RFC 4890 section 4.4.1).
@@ -52,11 +55,14 @@ def _declarations() -> list[str]:
             ("throttled", f"flags timeout; size {HOSTS_SIZE};"),
             ("blocked", f"flags timeout; counter; size {BLOCKED_SIZE};"),
             ("throttle_meter", f"flags dynamic,timeout; timeout 1m; size {HOSTS_SIZE};"),
+            ("flood_meter", f"flags dynamic,timeout; timeout 10s; size {METER_SIZE};"),
+            ("known_meter", f"flags dynamic,timeout; timeout 10s; size {METER_SIZE};"),
+            ("flooders", f"flags dynamic,timeout; timeout 1m; size {FLOODERS_SIZE};"),
             ("tap_meter_in", f"flags dynamic,timeout; timeout 10s; size {METER_SIZE};"),
             ("tap_meter_out", f"flags dynamic,timeout; timeout 10s; size {METER_SIZE};"),
         )
         nets = (
-            ("allowed", f"flags interval; size {NETS_SIZE};"),
+            ("allowed", f"flags interval; size {ALLOWED_SIZE};"),
             ("blocked_nets", f"flags interval,timeout; counter; size {NETS_SIZE};"),
         )
         lines += [f"add set inet {TABLE} {name}{version} {{ type {kind}; {what} }}" for name, what in sets]
@@ -64,7 +70,9 @@ def _declarations() -> list[str]:
             f"add set inet {TABLE} {name}{version} {{ typeof {network(version)}; {what} }}" for name, what in nets
         ]
         # A meter's element keeps the rate it was made with: these, and no others, start anew.
-        lines += [f"flush set inet {TABLE} {name}{version}" for name, _what in sets if "meter" in name]
+        lines += [
+            f"flush set inet {TABLE} {name}{version}" for name, _what in sets if "meter" in name or name == "flooders"
+        ]
     return lines
 
 
@@ -74,6 +82,20 @@ def _skips(layout: Layout, device: str) -> list[str]:
 
 def _either(layout: Layout, side: str) -> str:
     return f"meta l4proto {{ tcp, udp }} th {side} {ports(layout)}"
+
+
+def _jump_banned(layout: Layout) -> list[str]:
+    """Give the rules by which a ban closes what it should: an operator's SSH may be spared from the same address."""
+    if layout.scope == "sip":
+        return [f"{_either(layout, 'dport')} jump banned"]
+    if layout.scope == "all" or not layout.spared:
+        return ["jump banned"]
+    ports = ", ".join(map(str, sorted(set(layout.spared))))
+    # What has no ports is closed too; a fragment was put together before it came here.
+    return [
+        "meta l4proto != { tcp, udp } jump banned",
+        f"meta l4proto {{ tcp, udp }} th dport != {{ {ports} }} jump banned",
+    ]
 
 
 def _ban_rules(layout: Layout) -> list[str]:
@@ -91,15 +113,41 @@ def _ban_rules(layout: Layout) -> list[str]:
         *_skips(layout, "iifname"),
         *(f"{network(version)} @allowed{version} accept" for version in (4, 6)),
         _ESSENTIAL,
-        "jump banned" if layout.scope == "all" else f"{sip} jump banned",
+        *_jump_banned(layout),
         f"{sip} jump throttled",
+        f"{sip} jump flood",
     ]
     # -310 is just before "raw": packets are whole again (defragmentation is -400), no connection is looked up yet.
     return [
         *chain("banned", drops),
         *chain("throttled", meters),
+        *_flood_rules(layout),
         *chain("bans", [] if layout.observe else rules, hook="prerouting priority -310"),
     ]
+
+
+def _flood_rules(layout: Layout) -> list[str]:
+    """Measure each sender, then all strangers together: who fills the meters with forged senders meets the second.
+
+    Known devices have a wider measure and never meet the common one. Own addresses and the PBX's have none at all.
+    """
+    rules = ["fib saddr type local return", *(f"{where} return" for where in _behind(layout.pbx, "saddr"))]
+    for version in (4, 6):
+        known, sender = f"{source(version)} @trusted{version}", source(version)
+        measure = f"limit rate over {layout.known_rate}/second burst {2 * layout.known_rate} packets"
+        rules += [f"{known} update @known_meter{version} {{ {sender} {measure} }} goto flooding", f"{known} return"]
+    rules += [
+        f"update @flood_meter{version} {{ {source(version)} limit rate over {layout.stranger_rate}/second "
+        f"burst {5 * layout.stranger_rate} packets }} goto flooding"
+        for version in (4, 6)
+    ]
+    rules.append(
+        f"limit rate over {layout.strangers_rate}/second burst {2 * layout.strangers_rate} packets "
+        "counter name crowded drop"
+    )
+    # Who is too fast is remembered for a minute, to be named; a full set names no more, and all is dropped the same.
+    flooding = [f"update @flooders{version} {{ {source(version)} counter }}" for version in (4, 6)]
+    return [*chain("flooding", [*flooding, "counter name flooded drop"]), *chain("flood", rules)]
 
 
 def _tap_rules(layout: Layout) -> list[str]:

@@ -9,24 +9,32 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from enum import StrEnum
-from typing import Literal
+from itertools import groupby, islice
 
 from sipguard.address import Network
-from sipguard.enforce import queueing
-from sipguard.enforce.alive import Alive
+from sipguard.enforce.audit import Auditor
+from sipguard.enforce.backend import Kernel, chosen, made
 from sipguard.enforce.base import Enforcer, Layout, Plan
 from sipguard.enforce.dryrun import DryRun
+from sipguard.enforce.gating import Gating
+from sipguard.enforce.ipsets import Ipsets
+from sipguard.enforce.mender import InForce, Mender
+from sipguard.enforce.monitor import Monitor
 from sipguard.enforce.netlink import Netlink
 from sipguard.enforce.nft import Nft
-from sipguard.enforce.reconcile import plan
+from sipguard.enforce.reconcile import is_host, plan
+from sipguard.enforce.rehanger import Rehanger
 from sipguard.enforce.ruletext import TABLE
+from sipguard.enforce.skeleton import FLOODS
 from sipguard.errors import AdapterError
-from sipguard.model import SECOND, Enforced, Held, Instant, Span
+from sipguard.model import MINUTE, Enforced, Held, Instant, Sensor, SensorKind, SetName
 from sipguard.netfilter import sets
 from sipguard.netset import NetSet
 
-MENDING: Span = 10 * SECOND
-"""How often at most rules of iptables are put back; a full queue looks the same as a flushed rule."""
+AT_ONCE = 20_000
+"""Elements that a stance is taken with at once; more come slice by slice."""
+
+_QUEUEING = b"mangle\0"  # the table of iptables that queues where nft cannot
 
 
 class Stance(StrEnum):
@@ -44,32 +52,23 @@ class Switch:
         """Begin with remembering only; the kernel is not touched. Raises AdapterError without a netlink socket."""
         self.stance = Stance.OFF
         self._now = now
-        self._layout = layout
-        self._kernel = Nft(layout, now)
+        self._quiet_until: Instant = 0
+        self._flooded = 0
+        self._kernel: Kernel = made(layout, now)
         self._asking = Netlink()
-        self._alive = Alive()
+        self._monitor = Monitor(_QUEUEING)
+        self._gating = Gating(now)
+        self._auditor = Auditor(now)
+        self._mender: Mender | Rehanger | None = None
         self._acting: Enforcer = DryRun(now)
-        self.gate: Literal["", "nft", "iptables"] = ""  # what queues for the gate at present; empty: nothing does
-        self.gate_fault = ""
-        self._unheld = 0
-        self._mended: Instant = 0
 
     def close(self) -> None:
         """Open the gate, and close the sockets; rules and elements stay as they are."""
-        if self.gate:
-            self._alive.unsay()
+        self._gating.close()
         self._kernel.close()
         self._asking.close()
-        self._alive.close()
-
-    def due(self) -> Instant:
-        """Give when that is to be said again; far off where nothing is held."""
-        return self._alive.due if self.gate else 1 << 63
-
-    def judging(self, now: Instant) -> None:
-        """Say that somebody answers for held packets; unless it is said again, the gate opens within a second."""
-        if self.gate:
-            self._alive.say(now)
+        self._monitor.close()
+        self._auditor.close()
 
     def held(self) -> frozenset[Held]:
         """Tell what the kernel holds, whatever the stance. Raises AdapterError."""
@@ -83,31 +82,117 @@ class Switch:
         """Take one element out, or only forget it. Never raises."""
         return self._acting.release(held)
 
+    def enact(self, wishes: Sequence[tuple[bool, Held]]) -> list[Enforced]:
+        """Hold (True) or release many, in their order; networks that stand together in one transaction. Never raises.
+
+        A transaction on a large set of networks takes the kernel a tenth of a second, whatever is in it.
+        """
+        answers: list[Enforced] = []
+        for (hold, together), group in groupby(wishes, key=lambda wish: (wish[0], _is_ban_of_network(wish[1]))):
+            helds = [held for _hold, held in group]
+            kernel = self._kernel
+            if together and len(helds) > 1 and self._acting is kernel and isinstance(kernel, Nft):
+                answers += kernel.hold_all(helds) if hold else kernel.release_all(helds)
+            else:
+                answers += [(self._acting.hold if hold else self._acting.release)(held) for held in helds]
+        return answers
+
     def protect(self, never: Sequence[Network]) -> None:
         """Name the addresses that nothing harmful may hold."""
         self._acting.protect(never)
 
     def counted(self) -> dict[str, int]:
-        """Give how many packets each of our counters has seen; empty without our table. Raises AdapterError."""
+        """Give how many packets each of our counters has seen; empty without our table. Raises AdapterError.
+
+        Empty with iptables, too: a program would have to be run, and packets to wait for it (`iptables -vL` tells).
+        """
         sequence = self._asking.next_sequence()
         answers, _code = self._asking.ask(sets.dump_counters(TABLE, sequence), sequence)
         read = (sets.counter(answer.body) for answer in answers)
         return {name: packets for name, packets, _octets in filter(None, read)}
 
-    def missing(self) -> bool:
-        """Tell whether our table should be there and is not. Raises AdapterError.
+    def floods(self) -> Sequence[Sensor]:
+        """Tell what was dropped for coming too fast since last asked, and who was the fastest. Never raises.
 
-        Rules of iptables that others have flushed are put back: what was marked and nobody held tells of it.
+        Nothing with iptables, as with `counted`.
         """
-        if self.stance is Stance.OFF:
-            return False
-        counted = self.counted()
-        unheld, earlier = counted.get("unheld", 0), self._unheld
-        self._unheld = unheld
-        if self.gate == "iptables" and unheld > earlier and self._now() >= self._mended + MENDING:
-            self._mended = self._now()
-            queueing.install(self._layout)
-        return not counted
+        try:
+            counted = self.counted()
+            self._gating.counted(counted.get("unheld", 0))
+            now = sum(counted.get(name, 0) for name in FLOODS)
+            before, self._flooded = self._flooded, now
+            fastest = self._kernel.fastest() if isinstance(self._kernel, Nft) and now != before else ""
+            more = now - before if now >= before else now  # a new table counts from nothing
+            return [Sensor(SensorKind.FLOOD, more, fastest)] if more else []
+        except AdapterError:
+            return []
+
+    # --- Against what others do ---------------------------------------------------------------------------------------
+
+    def fileno(self) -> int:
+        """Give the descriptor to poll: readable when somebody has changed the kernel's rules."""
+        return self._monitor.fileno()
+
+    @property
+    def busy(self) -> bool:
+        """Tell whether something is being put right: then `mend` is to be called again soon."""
+        return self._mender is not None and self._mender.busy
+
+    def mend(self, now: Instant, wanted: InForce) -> str | None:
+        """Put right what somebody else has changed, one slice of it. Raises AdapterError.
+
+        None: nobody has removed or changed our rules. A text: somebody did, before anything is done about it; an empty
+        one where that was said within the last minute.
+        """
+        if self._mender is None:
+            self._monitor.forget()
+            return None
+        told = self._mender.step(now, wanted)
+        self._gating.mend(now, heard=self._monitor.said_beside())
+        if told and now < self._quiet_until:
+            return ""
+        if told:
+            self._quiet_until = now + MINUTE
+        return told
+
+    def agreement(self) -> dict[str, int]:
+        """Give desired against actual: how much should be held, how much is, what was done about the difference."""
+        if self._mender is None:
+            return {}
+        return {**self._mender.counters(), "requeued": self._gating.requeued}
+
+    # --- The gate -----------------------------------------------------------------------------------------------------
+
+    @property
+    def gate(self) -> str:
+        """Say what queues packets for a verdict at present; empty: nothing does, and no packet waits."""
+        return self._gating.by
+
+    @property
+    def gate_fault(self) -> str:
+        """Say why no packet waits although the policy wants it; else empty."""
+        return self._gating.fault
+
+    def due(self) -> Instant:
+        """Give when `mend` and `judging` are to be called again: at once while there is something to put right."""
+        if self.busy:
+            return 0
+        return self._gating.due() if self._knowing() else 1 << 63
+
+    def judging(self, now: Instant) -> None:
+        """Say that somebody answers for packets that wait; unless it is said again, the gate opens within a second.
+
+        It stays open while known devices are not back in the kernel: they would wait in the crowd of strangers.
+        """
+        if self._knowing():
+            self._gating.judging(now)
+        else:
+            self._gating.lapsed()
+
+    def _knowing(self) -> bool:
+        return isinstance(self._mender, Mender) and self._mender.knowing
+
+    # --- Stances ------------------------------------------------------------------------------------------------------
 
     def take(
         self,
@@ -122,46 +207,61 @@ class Switch:
 
         With `adding_only`, nothing is taken out: for when it is not known what is wanted.
         """
-        layout = replace(layout, observe=stance is not Stance.ENFORCE)
-        layout = replace(layout, gate=self._queued_by(layout) if layout.gated else "")
-        if self.gate and not layout.gate:
-            self._alive.unsay()
+        self._mender = None
         self._kernel.close()
-        self._kernel = Nft(layout, self._now)
+        layout = replace(layout, observe=stance is not Stance.ENFORCE, backend=chosen(layout))
+        layout = self._gating.fitted(layout)
+        self._renew(layout)
+        listed: list[Held] = []
         if stance is Stance.ENFORCE:
-            refused = self._enforce(list(wanted), never, adding_only=adding_only)
+            listed = list(islice(wanted, AT_ONCE + 1))  # the allowlist comes first
+            refused = self._enforce(listed, never, adding_only=adding_only)
         else:
             self._open(stance)
             refused = []
             dry = DryRun(self._now)
             dry.protect(never)
             self._acting = dry
-        if layout.gate != "iptables":
-            queueing.remove()
-        self._layout, self.gate = layout, layout.gate
+        self._gating.taken(layout)
         self.stance = stance
+        self._mender = None if stance is Stance.OFF else self._mending(removing=not adding_only)
+        if self._mender is not None and len(listed) > AT_ONCE:
+            self._mender.begin()
         return refused
 
-    def _queued_by(self, layout: Layout) -> Literal["", "nft", "iptables"]:
-        """Find what can queue here; with nothing that can, calls flow and `gate_fault` says why they are not held."""
-        self.gate_fault = ""
-        if queueing.nft_can_queue():
-            return "nft"
-        try:
-            queueing.install(layout)
-        except AdapterError as error:
-            self.gate_fault = error.what
-            return ""
-        return "iptables"
+    def _renew(self, layout: Layout) -> None:
+        """Make the back end that the layout asks for; another one than before leaves nothing behind."""
+        earlier = type(self._kernel)
+        self._kernel = made(layout, self._now)
+        if earlier is not type(self._kernel):
+            old = Nft(layout, self._now) if earlier is Nft else Ipsets(layout, self._now)
+            if earlier is not DryRun:
+                old.uninstall()
+            old.close()
+
+    def _mending(self, *, removing: bool) -> Mender | Rehanger | None:
+        enforce, kernel = self._acting is self._kernel, self._kernel
+        if isinstance(kernel, Nft):
+            ours = (self._gating.port,)
+            return Mender(kernel, self._monitor, self._auditor, ours, enforce=enforce, removing=removing)
+        if isinstance(kernel, Ipsets):
+            return Rehanger(kernel, self._monitor, self._now(), enforce=enforce, removing=removing)
+        return None
 
     def _enforce(self, wanted: list[Held], never: Sequence[Network], *, adding_only: bool) -> list[Enforced]:
+        self._acting = self._kernel
         self._kernel.protect(never)
-        self._kernel.install()
+        lasting = [held for held in wanted if held.set is SetName.ALLOWED]
+        if isinstance(self._kernel, Nft) and not self._kernel.shape():
+            self._kernel.install_anew(plan(lasting, (), NetSet()).add)
+        else:
+            self._kernel.install()
+        if len(wanted) > AT_ONCE:  # the mender brings them in, the newest first, while packets are read
+            return []
         change = plan(wanted, self._kernel.held(), NetSet(never))
         if adding_only:
             change = Plan(change.add, (), change.refresh)
         done = self._kernel.apply(change)
-        self._acting = self._kernel
         return [each for each in done if not each.ok]
 
     def _open(self, stance: Stance) -> None:
@@ -172,3 +272,7 @@ class Switch:
         if self._kernel.held():
             self._kernel.uninstall()
         self._kernel.install()
+
+
+def _is_ban_of_network(held: Held) -> bool:
+    return held.set is SetName.BLOCKED and not is_host(held.network)

@@ -37,6 +37,7 @@ def document_complaints(document: dict[str, Any]) -> Iterator[Complaint]:
     yield from _overlaps(document)
     yield from _too_wide(document)
     yield from _shut_out(document)
+    yield from _spared_sip(document)
 
 
 # --- One table --------------------------------------------------------------------------------------------------------
@@ -200,3 +201,18 @@ def _shut_out(document: dict[str, Any]) -> Iterator[Complaint]:
             "would shut out every phone: nothing is allowed",
             "list your networks under allowed or as [[site]] first",
         )
+
+
+_SIP_PORTS = [5060, 5061, 5080, 50600]  # the default of `ports`
+
+
+def _spared_sip(document: dict[str, Any]) -> Iterator[Complaint]:
+    """Find SIP ports that a ban would leave open: it would be none."""
+    enforcement = document.get("enforcement")
+    if not isinstance(enforcement, dict) or enforcement.get("scope") != "except":
+        return
+    ports = _items(document.get("ports", _SIP_PORTS))
+    for position, port in enumerate(_items(enforcement.get("except_ports"))):
+        if port in ports:
+            path: Path = ("enforcement", "except_ports", position)
+            yield Complaint(path, "is a port that the PBX listens on for SIP", "a ban must close those", ("ports",))

@@ -83,6 +83,13 @@ def _consequence(then: Consequence) -> str:
     return words[then]
 
 
+def _closed(policy: Policy) -> str:
+    if policy.enforcement.scope is Scope.SIP:
+        return "the SIP ports"
+    spared = policy.enforcement.except_ports if policy.enforcement.scope is Scope.EXCEPT else ()
+    return "all ports of this host" + (f" but {_and([str(port) for port in spared])}" if spared else "")
+
+
 def _bans(policy: Policy) -> Iterator[str]:
     ban = policy.ban
     if ban.factor == 1 or ban.first == ban.maximum:
@@ -93,7 +100,7 @@ def _bans(policy: Policy) -> Iterator[str]:
             f"{say_duration(ban.maximum)} at most; an old ban is forgotten after {say_duration(ban.memory)}"
         )
     yield f"A ban lasts {length}."
-    closed = "the SIP ports" if policy.enforcement.scope is Scope.SIP else "all ports of this host"
+    closed = _closed(policy)
     if policy.mode is Mode.ENFORCE:
         yield f"It closes {closed} to the banned address, and to nobody else."
     else:

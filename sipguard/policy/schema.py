@@ -44,6 +44,16 @@ class Scope(StrEnum):
 
     SIP = "sip"
     ALL = "all"
+    EXCEPT = "except"
+
+
+class Backend(StrEnum):
+    """What holds the bans in the kernel."""
+
+    AUTO = "auto"
+    NFTABLES = "nftables"
+    IPTABLES = "iptables"
+    DRYRUN = "dryrun"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +119,27 @@ class FeedList:
 class Enforcement:
     """Settings of `[enforcement]`: what a ban and a throttle mean in the kernel."""
 
-    scope: Annotated[Scope, Described("What a ban closes: the SIP ports, or all ports of this host.")] = Scope.SIP
+    backend: Annotated[
+        Backend,
+        Described("What holds the bans: nftables, iptables with ipset, nothing (dryrun), or the first that works."),
+    ] = Backend.AUTO
+    scope: Annotated[
+        Scope, Described("What a ban closes: the SIP ports, all ports of this host, or all except those named.")
+    ] = Scope.SIP
+    except_ports: Annotated[
+        tuple[PortNumber, ...],
+        Count(1, 64),
+        Described('Ports (TCP and UDP) that stay open to the banned with scope = "except"; no SIP port.'),
+    ] = (22,)
+    stranger_rate: Annotated[
+        int, Between(10, 100_000), Described("Packets a second that one stranger may send to the SIP ports.")
+    ] = 100
+    strangers_rate: Annotated[
+        int, Between(100, 1_000_000), Described("Packets a second that all strangers together may send there.")
+    ] = 5000
+    known_rate: Annotated[
+        int, Between(100, 1_000_000), Described("Packets a second of one address with registered devices.")
+    ] = 2000
     throttle_rate: Annotated[
         int, Between(1, 1000), Described("Messages a second that a throttled source may still send.")
     ] = 5

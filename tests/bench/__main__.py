@@ -37,11 +37,26 @@ class Size:
     lone: int
     trials: int
     spoofed_live: int
+    bans: int
+    networks: int
 
 
-QUICK = Size(10_000, 5, 3, 100_000, 20_000, (5_000, 20_000), 1.0, 200, 20, 0)
-FULL = Size(100_000, 9, 5, 1_000_000, 200_000, (5_000, 10_000, 20_000, 50_000, 100_000), 5.0, 1_000, 90, 200_000)
-TINY = Size(300, 1, 1, 500, 200, (1_000,), 0.1, 10, 2, 0)
+QUICK = Size(10_000, 5, 3, 100_000, 20_000, (5_000, 20_000), 1.0, 200, 20, 0, 100_000, 10_000)
+FULL = Size(
+    100_000,
+    9,
+    5,
+    1_000_000,
+    200_000,
+    (5_000, 10_000, 20_000, 50_000, 100_000),
+    5.0,
+    1_000,
+    90,
+    200_000,
+    1_000_000,
+    100_000,
+)
+TINY = Size(300, 1, 1, 500, 200, (1_000,), 0.1, 10, 2, 0, 21_000, 100)
 
 
 def speed(size: Size) -> Iterator[Section]:
@@ -81,7 +96,24 @@ def ban(size: Size) -> Iterator[Section]:
     yield ban_section(size.trials, size.spoofed_live)
 
 
-PARTS: Mapping[str, Callable[[Size], Iterator[Section]]] = {"speed": speed, "memory": memory, "tap": tap, "ban": ban}
+def million(size: Size) -> Iterator[Section]:
+    """Measure what many bans cost, and one more beside them."""
+    why = _lack()
+    if why:
+        yield skipped("million", "Many bans", why)
+        return
+    from tests.bench.million import million_section  # noqa: PLC0415 - only where there is a kernel for it
+
+    yield million_section(size.bans, size.networks)
+
+
+PARTS: Mapping[str, Callable[[Size], Iterator[Section]]] = {
+    "speed": speed,
+    "memory": memory,
+    "tap": tap,
+    "ban": ban,
+    "million": million,
+}
 
 
 def _lack() -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import struct
+import subprocess
 from collections.abc import Iterator
 
 import pytest
@@ -11,8 +12,9 @@ import pytest
 from sipguard.address import parse_network
 from sipguard.capture.tap import Tap
 from sipguard.enforce.base import Layout
-from sipguard.enforce.loader import panic_off
+from sipguard.enforce.ipsets import Ipsets
 from sipguard.enforce.nft import Nft
+from sipguard.enforce.panic import panic_off
 from sipguard.model import SECOND, Frame, Held, Hook, SetName
 from tests.enforce.spaces import Cable, arrives, cable, inside, now, passes, run, wait_for
 
@@ -31,8 +33,8 @@ def joined() -> Iterator[Cable]:
 class Guard:
     """An installed enforcer and a tap in the present namespace."""
 
-    def __init__(self, layout: Layout) -> None:
-        self.nft = Nft(layout, now)
+    def __init__(self, layout: Layout, kind: type[Nft | Ipsets] = Nft) -> None:
+        self.nft = kind(layout, now)
         self.nft.install()
         self.tap = Tap(layout.tap_group)
 
@@ -55,9 +57,16 @@ class Guard:
         return found
 
 
+@pytest.fixture(params=[Nft, Ipsets], ids=["nftables", "iptables"])
+def kind(request: pytest.FixtureRequest) -> type[Nft | Ipsets]:
+    """Give each back end: what the rules do is the same."""
+    found: type[Nft | Ipsets] = request.param
+    return found
+
+
 @pytest.fixture
-def guard(joined: Cable, request: pytest.FixtureRequest) -> Iterator[Guard]:
-    made = Guard(getattr(request, "param", Layout()))
+def guard(joined: Cable, kind: type[Nft | Ipsets], request: pytest.FixtureRequest) -> Iterator[Guard]:
+    made = Guard(getattr(request, "param", Layout()), kind)
     yield made
     made.nft.close()
     made.tap.close()
@@ -94,10 +103,33 @@ def test_a_ban_of_scope_sip_leaves_other_ports_alone_and_scope_all_does_not(join
     banned = joined.open(joined.stranger, "192.0.2.2")
     guard.hold(SetName.BLOCKED, "192.0.2.2")
     assert passes(banned, web, (PBX[0], 8080))
-    wide = Nft(Layout(scope="all"), now)
+    wide = type(guard.nft)(Layout(scope="all"), now)
     wide.install()
     wide.close()
     assert not arrives(banned, web, (PBX[0], 8080))
+
+
+@with_layout("guard", [Layout(scope="except", spared=(22, 2222))], indirect=True)
+def test_a_ban_of_all_but_named_ports_leaves_an_operators_session_alone(joined: Cable, guard: Guard) -> None:
+    listener = joined.open(joined.pbx, PBX[0], 22, socket.SOCK_STREAM)
+    listener.listen()
+    web, pbx = joined.open(joined.pbx, PBX[0], 8080), joined.open(joined.pbx, *PBX)
+    banned = joined.open(joined.stranger, "192.0.2.2")
+    session = joined.open(joined.stranger, "192.0.2.2", kind=socket.SOCK_STREAM)
+    session.connect((PBX[0], 22))
+    guard.hold(SetName.BLOCKED, "192.0.2.2")
+    session.sendall(b"uptime")
+    accepted, _peer = listener.accept()
+    with accepted:
+        accepted.settimeout(5)
+        assert accepted.recv(100) == b"uptime", "what was open stays open"
+    second = joined.open(joined.stranger, "192.0.2.2", kind=socket.SOCK_STREAM)
+    second.connect((PBX[0], 22))
+    assert not arrives(banned, pbx, PBX)
+    assert not arrives(banned, web, (PBX[0], 8080))
+    assert arrives(banned, joined.open(joined.pbx, PBX[0], 2222), (PBX[0], 2222))
+    pinged = ("ip", "netns", "exec", joined.stranger, "ping", "-c1", "-W1", "-I", "192.0.2.2", PBX[0])
+    assert subprocess.run(pinged, capture_output=True, check=False).returncode, "what has no ports is closed too"
 
 
 @with_layout("guard", [Layout(scope="all", closed=True)], indirect=True)

@@ -183,6 +183,7 @@ def test_orders_reach_the_packet_process_with_the_name_of_who_gave_them(packet: 
     name = subprocess.run(["id", "-un"], capture_output=True, check=True, text=True).stdout.strip()
     assert order == {
         "noun": "order", "verb": "ban", "network": "192.0.2.0/24", "span": HOUR, "reason": "[/x]", "by": name,
+        "force": False,
     }  # fmt: skip
     ask(packet, "release", account="1001", reason="it was me")
     order = packet.until("request")["args"]["order"]

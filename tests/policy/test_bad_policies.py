@@ -105,6 +105,11 @@ TABLE = [
     ),
     Bad("first ban above the maximum", "[ban]\nfirst = '2h'\nmaximum = '1h'\n", (("ban.first", 2, "at most 1h"),)),
     Bad("first ban above the default maximum", "ban.first = '31d'\n", (("ban.first", 1, "at most 30d"),)),
+    Bad(
+        "a ban that spares SIP",
+        "[enforcement]\nscope = 'except'\nexcept_ports = [22, 5060]\n",
+        (("enforcement.except_ports[1]", 3, "listens on for SIP"),),
+    ),
     Bad("everybody shut out", "strangers = 'closed'\nallowed = []\n", (("strangers", 1, "shut out every phone"),)),
     Bad(
         "slow limit below the fast one",

@@ -1,0 +1,295 @@
+"""The iptables and ipset enforcer, for hosts without nftables: a second back end behind the same contract.
+
+Elements go by our own netlink messages, rules by `iptables-restore --noflush` and `ip6tables-restore`. Sets of ipset
+take overlapping networks; they are kept disjoint all the same, as the contract says. An end further off than ipset can
+hold (24 days) is held for so long, and moved on by the next reconcile. Decides nothing.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from sipguard.address import Network
+from sipguard.enforce import chains, elements
+from sipguard.enforce.base import Counters, Layout, Plan, Tally
+from sipguard.enforce.hosts import ENDLESS, OVER
+from sipguard.enforce.netlink import Netlink
+from sipguard.enforce.nft import PROTECTED
+from sipguard.enforce.programs import Programs
+from sipguard.enforce.reconcile import HARMFUL, is_host
+from sipguard.enforce.skeleton import BLOCKED_SIZE, HOSTS_SIZE, NETS_SIZE
+from sipguard.errors import AdapterError
+from sipguard.model import SECOND, Enforced, Held, Instant, SetName
+from sipguard.netfilter import ipset
+from sipguard.netset import NetSet, is_network, plain
+
+_CHUNK = 500
+_EVERYTHING = {4: Network(bytes(4), 0), 6: Network(bytes(16), 0)}
+_HALVES = {4: (Network(bytes(4), 1), Network(b"\x80" + bytes(3), 1))}
+_HALVES[6] = (Network(bytes(16), 1), Network(b"\x80" + bytes(15), 1))
+
+
+class Ipsets:
+    """Our sets and chains in the network namespace that the object was made in."""
+
+    def __init__(self, layout: Layout, now: Callable[[], Instant], programs: Programs | None = None) -> None:
+        """Open a netlink socket. Raises AdapterError."""
+        self._layout = layout
+        self._now = now
+        self._programs = Programs() if programs is None else programs
+        self._netlink = Netlink()
+        self.never = NetSet()
+
+    def close(self) -> None:
+        """Close the socket; rules and elements stay."""
+        self._netlink.close()
+
+    def install(self) -> None:
+        """Make the sets, then the rules that name them; what is held stays. Raises AdapterError."""
+        for name in (*elements.HASHED, *elements.INTERVALS):
+            self._make(name)
+        for version in (4, 6):
+            self._programs.restore(version, chains.render(self._layout, version))
+            for table, hook, chain in chains.HOOKS:
+                self._programs.hook(version, table, hook, chain)
+
+    def legacy(self) -> bool:
+        """Tell whether these rules are no nf_tables ones, of whose changes nobody is told. Raises AdapterError."""
+        return self._programs.legacy()
+
+    def hung(self) -> bool:
+        """Tell whether the kernel's chains begin with ours, and ours have their rules. Raises AdapterError."""
+        return all(
+            self._programs.complete(version, chains.HOOKS, chains.render(self._layout, version)) for version in (4, 6)
+        )
+
+    def uninstall(self) -> None:
+        """Remove our rules, then our sets; nothing is wrong when there are none. Raises AdapterError."""
+        for version in (4, 6) if self._programs.ours() else ():
+            for table, hook, chain in chains.HOOKS:
+                self._programs.unhook(version, table, hook, chain)
+            self._programs.restore(version, chains.removal())
+        for name in (*elements.HASHED, *elements.INTERVALS):
+            sequence = self._netlink.next_sequence()
+            code = self._netlink.change(ipset.destroy(chains.PREFIX + name, sequence), sequence)
+            if code not in {0, errno.ENOENT}:
+                raise AdapterError("ipset", f"set {name} cannot be removed: {_words(code)}")
+
+    def protect(self, never: Iterable[Network]) -> None:
+        """Name the addresses that no ban or throttle may hold. Replaces what was named before."""
+        self.never = NetSet(never)
+
+    def held(self) -> frozenset[Held]:
+        """Read all sets from the kernel; empty where there are none. Raises AdapterError."""
+        found: dict[tuple[SetName, Network], Instant] = {}
+        for name in (*elements.HASHED, *elements.INTERVALS):
+            for network, until in self._read(name).items():
+                key = elements.known_as(name), network
+                found[key] = max(until, found.get(key, until))
+        return frozenset(Held(*key, until) for key, until in found.items())
+
+    def hold(self, held: Held) -> Enforced:
+        """Put one element in, or move its end. Never raises."""
+        try:
+            whys = [self._hold(part) for part in self._parts(held)] or [PROTECTED]
+        except AdapterError as error:
+            whys = [error.what]
+        why = next((why for why in whys if why), "")
+        return Enforced(held, ok=not why, why=why)
+
+    def release(self, held: Held) -> Enforced:
+        """Take one element out, or cut a network out of those that cover it; absent is no failure. Never raises."""
+        name, network = held.set, plain(held.network)
+        try:
+            kernel_name = elements.kernel_set(Held(name, network))
+            if kernel_name in elements.HASHED:
+                why = self._send(ipset.delete, kernel_name, [self._element(kernel_name, network)], absent_is_fine=True)
+            else:
+                why = self._change(kernel_name, elements.Wish(cut=(network,)))
+        except (AdapterError, ValueError) as error:
+            why = error.what if isinstance(error, AdapterError) else str(error)
+        return Enforced(held, ok=not why, why=why)
+
+    def apply(self, plan: Plan) -> Sequence[Enforced]:
+        """Make the change and answer for each element in the plan's order. Raises AdapterError."""
+        answers: dict[Held, Enforced] = {}
+        taken, put = _sorted(plan.remove, answers), _sorted((*plan.refresh, *plan.add), answers)
+        for name in elements.HASHED:
+            self._each(ipset.delete, name, taken.get(name, []), answers)
+            self._each(ipset.add, name, self._fit(put.get(name, []), answers), answers)
+            wider = name.replace("blocked", "blocked_nets")
+            if wider in elements.INTERVALS:  # a piece of a cut network can be as small as a host
+                taken.setdefault(wider, []).extend(taken.get(name, []))
+        for name in elements.INTERVALS:
+            gone, fit = taken.get(name, []), self._fit(put.get(name, []), answers)
+            if gone or fit:
+                why = self._change(name, elements.Wish(tuple(fit), tuple(held.network for held in gone)))
+                answers.update((held, Enforced(held, ok=not why, why=why)) for held in (*gone, *fit))
+        return [answers[held] for held in (*plan.remove, *plan.refresh, *plan.add)]
+
+    def counters(self) -> Counters:
+        """Read what our rules have counted, and each ban's own count. Raises AdapterError."""
+        sums: dict[str, tuple[int, int]] = {}
+        for version in (4, 6):
+            for name, packets, octets in self._programs.counted(version):
+                before = sums.get(name, (0, 0))
+                sums[name] = before[0] + packets, before[1] + octets
+        blocked = [
+            Tally(str(Network(one.address, one.prefix)), one.packets, one.octets)
+            for name in ("blocked4", "blocked6", "blocked_nets4", "blocked_nets6")
+            for one in self._dump(name)
+        ]
+        return Counters(tuple(Tally(name, *both) for name, both in sums.items()), tuple(blocked))
+
+    # --- One set ------------------------------------------------------------------------------------------------------
+
+    def _make(self, name: str) -> None:
+        nets, version = name in elements.INTERVALS, int(name[-1])
+        most = NETS_SIZE if nets else BLOCKED_SIZE if name.startswith("blocked") else HOSTS_SIZE
+        sequence = self._netlink.next_sequence()
+        request = ipset.create(
+            chains.PREFIX + name,
+            version,
+            sequence,
+            nets=nets,
+            timeout=not name.startswith("allowed"),
+            most=most,
+        )
+        code = self._netlink.change(request, sequence)
+        if code not in {0, errno.EEXIST}:
+            raise AdapterError("ipset", f"set {name} cannot be made: {_words(code)}")
+
+    def _dump(self, name: str) -> list[ipset.Element]:
+        sequence = self._netlink.next_sequence()
+        answers, code = self._netlink.ask(ipset.dump(chains.PREFIX + name, sequence), sequence)
+        if code not in {0, errno.ENOENT, errno.EINTR}:
+            raise AdapterError("ipset", f"set {name} cannot be read: {_words(code)}")
+        prefix = 32 if name.endswith("4") else 128 if name in elements.INTERVALS else 64
+        return [one for answer in answers for one in ipset.elements(answer.body, prefix)]
+
+    def _read(self, name: str) -> dict[Network, Instant]:
+        found, now = self._dump(name), self._now()
+        ends = {Network(one.address, one.prefix): now + one.timeout * SECOND if one.timeout else 0 for one in found}
+        version = int(name[-1])
+        first, second = _HALVES[version]
+        if name in elements.INTERVALS and first in ends and abs(ends[first] - ends.get(second, -SECOND)) < SECOND:
+            ends[_EVERYTHING[version]] = ends.pop(first)  # a set holds no /0: it is two halves there
+            del ends[second]
+        return ends
+
+    def _element(self, name: str, network: Network, until: Instant = 0) -> bytes:
+        left = -(-(until - self._now()) // SECOND) if until else 0
+        timeout = min(max(left, 1), ipset.LONGEST_SECONDS) if until else 0
+        return ipset.single(network.address, timeout, network.prefix if name in elements.INTERVALS else 0)
+
+    def _send(
+        self,
+        make: Callable[[str, Sequence[bytes], int], bytes],
+        name: str,
+        written: Sequence[bytes],
+        *,
+        absent_is_fine: bool = False,
+    ) -> str:
+        sequence = self._netlink.next_sequence()
+        code = self._netlink.change(make(chains.PREFIX + name, written, sequence), sequence)
+        if not code or (absent_is_fine and code == errno.ENOENT):
+            return ""
+        return _words(code)
+
+    def _each(
+        self,
+        make: Callable[[str, Sequence[bytes], int], bytes],
+        name: str,
+        holds: Sequence[Held],
+        answers: dict[Held, Enforced],
+    ) -> None:
+        """Send many; when some are refused, in halves, until the bad one stands alone."""
+        for start in range(0, len(holds), _CHUNK):
+            part = holds[start : start + _CHUNK]
+            gone = make is ipset.delete
+            written = [self._element(name, held.network, 0 if gone else held.until) for held in part]
+            why = self._send(make, name, written, absent_is_fine=gone)
+            if why and len(part) > 1:
+                half = len(part) // 2
+                self._each(make, name, part[:half], answers)
+                self._each(make, name, part[half:], answers)
+            else:
+                answers.update((held, Enforced(held, ok=not why, why=why)) for held in part)
+
+    def _change(self, name: str, wish: elements.Wish) -> str:
+        """Change a set of networks; what is new comes first, so that nobody is let go in between."""
+        present = self._read(name)
+        wanted = elements.target(present, wish, lasting=name.startswith("allowed"))
+        new = {net: end for net, end in wanted.items() if net not in present or abs(present[net] - end) > SECOND}
+        old = [net for net in present if net not in wanted]
+        written = [self._element(name, part, end) for net, end in new.items() for part in _halved(net)]
+        why = self._many(ipset.add, name, written)
+        return why or self._many(
+            ipset.delete, name, [self._element(name, part) for net in old for part in _halved(net)]
+        )
+
+    def _many(self, make: Callable[[str, Sequence[bytes], int], bytes], name: str, written: Sequence[bytes]) -> str:
+        whys = [self._send(make, name, written[at : at + _CHUNK]) for at in range(0, len(written), _CHUNK)]
+        return next((why for why in whys if why), "")
+
+    # --- What may be put in -------------------------------------------------------------------------------------------
+
+    def _hold(self, held: Held) -> str:
+        try:
+            name = elements.kernel_set(held)
+        except ValueError as error:
+            return str(error)
+        if why := self._unfit(held):
+            return why
+        if name in elements.HASHED:
+            return self._send(ipset.add, name, [self._element(name, held.network, held.until)])
+        return self._change(name, elements.Wish(put=(held,)))
+
+    def _parts(self, held: Held) -> list[Held]:
+        """Cut around what is protected; a host that touches it is left out whole."""
+        held = Held(held.set, plain(held.network), held.until)
+        if held.set not in HARMFUL or not is_network(held.network) or not self.never.overlaps(held.network):
+            return [held]
+        parts = [] if is_host(held.network) else self.never.subtract_from(held.network)
+        return [Held(held.set, part, held.until) for part in parts]
+
+    def _unfit(self, held: Held) -> str:
+        if held.set is SetName.ALLOWED or held.until > self._now():
+            return ""
+        return OVER if held.until else ENDLESS
+
+    def _fit(self, holds: Iterable[Held], answers: dict[Held, Enforced]) -> list[Held]:
+        fit = []
+        for held in holds:
+            if why := self._unfit(held):
+                answers[held] = Enforced(held, ok=False, why=why)
+            else:
+                fit.append(held)
+        return fit
+
+
+def _sorted(holds: Iterable[Held], answers: dict[Held, Enforced]) -> dict[str, list[Held]]:
+    found: dict[str, list[Held]] = {}
+    for held in holds:
+        try:
+            found.setdefault(elements.kernel_set(held), []).append(held)
+        except ValueError as error:
+            answers[held] = Enforced(held, ok=False, why=str(error))
+    return found
+
+
+def _halved(network: Network) -> tuple[Network, ...]:
+    return (network,) if network.prefix else _HALVES[network.version]
+
+
+_WORDS: Mapping[int, str] = {
+    errno.ENOENT: "the table is missing",
+    ipset.FULL: "the set is full",
+    errno.EPERM: "not permitted (CAP_NET_ADMIN)",
+}
+
+
+def _words(code: int) -> str:
+    return _WORDS.get(code) or os.strerror(code)

@@ -1,0 +1,117 @@
+"""A flood ends in the kernel: each sender has a measure, strangers have one together, and the known do not share it."""
+
+from __future__ import annotations
+
+import select
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from sipguard.address import parse_network
+from sipguard.enforce import skeleton
+from sipguard.enforce.base import Layout
+from sipguard.enforce.switch import Stance, Switch
+from sipguard.model import SECOND, Held, SensorKind, SetName
+from tests.enforce.spaces import Cable, cable, inside, now, run
+
+pytestmark = pytest.mark.root
+
+PBX = ("192.0.2.1", 5060)
+LAYOUT = Layout(stranger_rate=10, strangers_rate=50, known_rate=100)
+
+
+@pytest.fixture
+def joined() -> Iterator[Cable]:
+    with cable() as made, inside(made.pbx):
+        yield made
+
+
+@pytest.fixture
+def switch(joined: Cable, request: pytest.FixtureRequest) -> Iterator[Switch]:
+    made = Switch(LAYOUT, now)
+    made.take(Stance.ENFORCE, getattr(request, "param", LAYOUT), [], [])
+    yield made
+    made.close()
+
+
+def hold(switch: Switch, name: SetName, network: str) -> None:
+    until = 0 if name is SetName.ALLOWED else now() + 60 * SECOND
+    assert switch.hold(Held(name, parse_network(network), until)).ok
+
+
+def read(receiver: socket.socket, got: dict[str, int], seconds: float) -> None:
+    """Count what waits, and what arrives until nothing does for so long."""
+    while select.select([receiver], [], [], seconds)[0]:
+        got[receiver.recvfrom(100)[1][0]] += 1
+
+
+def through(joined: Cable, receiver: socket.socket, sources: list[str], count: int) -> dict[str, int]:
+    """Send from each source in turn, as fast as it goes; tells how many arrived of each."""
+    senders = [joined.open(joined.stranger, source) for source in sources]
+    got = dict.fromkeys(sources, 0)
+    for _each in range(count):
+        for sender in senders:
+            sender.sendto(b"OPTIONS", PBX)
+        read(receiver, got, 0)
+    read(receiver, got, 0.2)
+    return got
+
+
+def test_one_strangers_flood_is_cut_to_his_measure_and_told_with_his_name(joined: Cable, switch: Switch) -> None:
+    assert switch.floods() == []
+    pbx = joined.open(joined.pbx, *PBX)
+    got = through(joined, pbx, ["192.0.2.2"], 2_000)
+    assert 50 <= got["192.0.2.2"] < 100
+    assert through(joined, pbx, ["192.0.2.3"], 20) == {"192.0.2.3": 20}, "another stranger has his own"
+    (flood,) = switch.floods()
+    assert (flood.kind, flood.about) == (SensorKind.FLOOD, "192.0.2.2")
+    assert flood.count == 2_000 - got["192.0.2.2"]
+    assert switch.floods() == [], "told once"
+
+
+def test_many_strangers_together_meet_the_ceiling_and_the_known_do_not(joined: Cable, switch: Switch) -> None:
+    hold(switch, SetName.TRUSTED, "192.0.2.8")
+    hold(switch, SetName.ALLOWED, "192.0.2.9/32")
+    pbx = joined.open(joined.pbx, *PBX)
+    crowd = [f"192.0.2.{last}" for last in range(2, 8)]
+    assert sum(through(joined, pbx, crowd, 200).values()) < 150
+    assert through(joined, pbx, ["192.0.2.8"], 150) == {"192.0.2.8": 150}
+    assert through(joined, pbx, ["192.0.2.9"], 1_000) == {"192.0.2.9": 1_000}, "what is allowed has no measure"
+    assert through(joined, pbx, ["192.0.2.8"], 1_000)["192.0.2.8"] < 400, "a known device has one, too"
+    assert switch.counted()["crowded"] > 0
+
+
+def test_who_fills_the_meter_with_forged_senders_still_meets_the_ceiling(joined: Cable, switch: Switch) -> None:
+    """A full meter lets the next sender by: that is what the ceiling behind it is for."""
+    small = skeleton.render(LAYOUT).replace(f"timeout 10s; size {skeleton.METER_SIZE}", "timeout 10s; size 2")
+    run("nft", "-f", "-", text=skeleton.removal() + small)
+    pbx = joined.open(joined.pbx, *PBX)
+    crowd = [f"192.0.2.{last}" for last in range(2, 10)]
+    assert sum(through(joined, pbx, crowd, 200).values()) < 200
+    assert switch.counted()["crowded"] > 1_000
+
+
+@pytest.mark.parametrize("switch", [Layout(stranger_rate=10, pbx=(parse_network("192.0.2.0/29"),))], indirect=True)
+def test_a_pbx_behind_this_host_has_no_measure(joined: Cable, switch: Switch) -> None:
+    pbx = joined.open(joined.pbx, *PBX)
+    assert through(joined, pbx, ["192.0.2.5"], 1_000) == {"192.0.2.5": 1_000}
+    assert through(joined, pbx, ["192.0.2.9"], 1_000)["192.0.2.9"] < 200
+
+
+def test_other_ports_have_no_measure(joined: Cable, switch: Switch) -> None:
+    web = joined.open(joined.pbx, "192.0.2.1", 8080)
+    sender = joined.open(joined.stranger, "192.0.2.2")
+    for _each in range(500):
+        sender.sendto(b"x", ("192.0.2.1", 8080))
+        assert web.recv(10) == b"x"
+
+
+def test_a_table_made_anew_counts_from_nothing_and_tells_no_flood_twice(joined: Cable, switch: Switch) -> None:
+    pbx = joined.open(joined.pbx, *PBX)
+    through(joined, pbx, ["192.0.2.2"], 500)
+    assert switch.floods()
+    switch.take(Stance.OFF, LAYOUT, [], [])
+    assert switch.floods() == []
+    switch.take(Stance.ENFORCE, LAYOUT, [], [])
+    assert switch.floods() == []
