@@ -104,15 +104,15 @@ class Household:
 
 
 def gateways(route: str, route6: str) -> list[Network]:
-    """Read the gateways of proc_net(5) `route` and `ipv6_route`."""
+    """Read the default gateways of proc_net(5) `route` and `ipv6_route`."""
     found = []
     for line in route.splitlines()[1:]:
         fields = line.split()
-        if len(fields) > 2 and len(fields[2]) == 8 and fields[2].strip("0"):
+        if len(fields) > 7 and fields[1] == fields[7] == "0" * 8 and len(fields[2]) == 8 and fields[2].strip("0"):
             found.append(_one(_hex(fields[2])[::-1]))  # the kernel writes a number of this host's order
     for line in route6.splitlines():
         fields = line.split()
-        if len(fields) > 4 and len(fields[4]) == 32 and fields[4].strip("0"):
+        if len(fields) > 4 and fields[:2] == ["0" * 32, "00"] and len(fields[4]) == 32 and fields[4].strip("0"):
             found.append(_one(_hex(fields[4])))
     return [net for net in found if net is not None]
 

@@ -22,6 +22,7 @@ def nets(*texts: str) -> list[Network]:
 ROUTE = """Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT
 eth0\t00000000\t010200C0\t0003\t0\t0\t0\t00000000\t0\t0\t0
 eth0\t000200C0\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0
+eth0\t0000010A\t020200C0\t0003\t0\t0\t0\t0000FFFF\t0\t0\t0
 eth0\tbroken\tzz\t
 """
 NOWHERE = "0" * 32
