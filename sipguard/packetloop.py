@@ -393,7 +393,7 @@ class PacketLoop:
             "counters": self._engine.counters(),
             "link": self._link.counters(),
             "tap": self._ears.counters(),
-            "gate": {"by": self._switch.gate, **self._door.counters(), **self._refusals.counters()},
+            "gate": {**self._switch.gating(), **self._door.counters(), **self._refusals.counters()},
             "kernel": self._switch.counted(),
             "enforced": self._switch.agreement(),
             "geo": self._places.counters(),

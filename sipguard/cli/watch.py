@@ -41,11 +41,13 @@ def _human_status(found: Any) -> None:
         values["decisions kept"] = store.get("decisions")
     if enforced := _part(packet, "enforced"):
         values["the kernel holds"] = _agreement(enforced)
+    if gate := _gate(_part(packet, "gate")):
+        values["the gate"] = gate
     if keeper.get("unresolved"):
         values["names that never resolved"] = ", ".join(map(str, keeper["unresolved"]))
-    for name in ("counters", "tap", "kernel", "link"):
+    for name in ("counters", "tap", "gate", "kernel", "link"):
         for key, value in _part(packet, name).items():
-            if value:  # most count what hardly ever happens
+            if value and key not in {"by", "fault"}:  # most count what hardly ever happens
                 values[f"{name}: {key}"] = value
     pairs({name: value for name, value in values.items() if value is not None})
 
@@ -58,6 +60,13 @@ def _agreement(enforced: Mapping[str, Any]) -> str:
     if enforced.get("restored"):
         said += f"; put back {enforced['restored']} times after somebody removed our rules"
     return said
+
+
+def _gate(gate: Mapping[str, Any]) -> str:
+    """Say whether packets wait for a verdict; nothing where nobody wants that."""
+    if gate.get("by"):
+        return f"packets wait for their verdict, queued by {gate['by']}"
+    return f"open: {gate['fault']}" if gate.get("fault") else ""
 
 
 def _part(found: Any, name: str) -> Mapping[str, Any]:

@@ -79,8 +79,12 @@ def remove() -> None:
         except AdapterError:
             continue  # where it cannot be asked, it was never told
         text = unwanted(saved)
-        if text:
-            _restore(save, text)
+        try:
+            if text:
+                _restore(save, text)
+        except AdapterError:
+            if unwanted(run_tool(save, "-t", "mangle")):  # else somebody has done it meanwhile
+                raise
 
 
 def _restore(save: str, text: str) -> None:

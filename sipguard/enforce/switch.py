@@ -173,6 +173,10 @@ class Switch:
         """Say why no packet waits although the policy wants it; else empty."""
         return self._gating.fault
 
+    def gating(self) -> dict[str, str]:
+        """Give what queues packets, if anything does, and why nothing does although the policy wants it."""
+        return {"by": self._gating.by, "fault": self._gating.fault}
+
     def due(self) -> Instant:
         """Give when `mend` and `judging` are to be called again: at once while there is something to put right."""
         if self.busy:
@@ -207,10 +211,10 @@ class Switch:
 
         With `adding_only`, nothing is taken out: for when it is not known what is wanted.
         """
-        self._mender = None
-        self._kernel.close()
         layout = replace(layout, observe=stance is not Stance.ENFORCE, backend=chosen(layout))
         layout = self._gating.fitted(layout)
+        self._mender = None
+        self._kernel.close()
         self._renew(layout)
         listed: list[Held] = []
         if stance is Stance.ENFORCE:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from sipguard.address import Network
 from sipguard.model import Consequence
-from sipguard.policy.schema import Mode, Policy, Scope, Site, Strangers, Trunk
+from sipguard.policy.schema import Backend, Mode, Policy, Scope, Site, Strangers, Trunk
 from sipguard.policy.units import say_duration
 
 _LISTED = 4  # so many places are named one by one
@@ -20,6 +20,7 @@ def describe(policy: Policy) -> list[str]:
     """Give lines of plain text; values of the policy stand in them as they are, control characters cannot."""
     return [
         _mode(policy),
+        *_gate(policy),
         _where(policy),
         *_who(policy),
         *_detectors(policy),
@@ -31,6 +32,15 @@ def _mode(policy: Policy) -> str:
     if policy.mode is Mode.ENFORCE:
         return "The guard acts: who is found attacking is banned in the kernel."
     return "The guard only watches: it says what it would do and blocks nothing."
+
+
+def _gate(policy: Policy) -> Iterator[str]:
+    if policy.mode is not Mode.ENFORCE or not policy.gate:
+        return
+    if policy.enforcement.backend in {Backend.AUTO, Backend.NFTABLES}:
+        yield "Strangers' packets, and calls that leave, wait until they are judged (where nftables can be used)."
+    else:
+        yield f"No packet waits to be judged: the back end {policy.enforcement.backend} cannot hold any."
 
 
 def _where(policy: Policy) -> str:
