@@ -72,6 +72,18 @@ def test_nft_queues_only_what_it_marked_and_passes_on_what_nobody_holds() -> Non
     assert all("queue flags bypass to 506" in line and "meta mark & 0xa0000000 == 0x" in line for line in lines)
 
 
+def test_rules_of_iptables_are_whole_only_with_every_way_there_and_no_other_rule() -> None:
+    layout = Layout(gate="iptables")
+    whole = "".join(line + "\n" for line in queueing.wanted(layout, "").splitlines() if line.startswith("-A "))
+    assert queueing.is_whole(layout, whole)
+    assert queueing.is_whole(layout, "-A PREROUTING -j MARK --set-xmark 0x7/0xffffffff\n" + whole)
+    for line in whole.splitlines():
+        assert not queueing.is_whole(layout, whole.replace(line + "\n", "")), line
+    assert not queueing.is_whole(layout, "-A SIPGUARD -j ACCEPT\n" + whole)
+    assert not queueing.is_whole(Layout(gate="iptables", tap_group=17), whole)
+    assert not queueing.is_whole(layout, "")
+
+
 @pytest.mark.root
 def test_rules_of_iptables_are_put_in_once_and_taken_out_without_a_trace_of_others() -> None:
     with space() as made, inside(made):

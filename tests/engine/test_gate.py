@@ -18,9 +18,11 @@ from sipguard.model import (
     Account,
     Alert,
     Hook,
+    Names,
     Order,
     OrderVerb,
     Pair,
+    Role,
     SetName,
     VerdictKind,
 )
@@ -62,6 +64,15 @@ def test_the_first_packet_of_a_fingerprinted_stranger_is_dropped_and_so_is_its_c
     assert asked(story, STRANGER, scan) is DROP
     assert asked(story, STRANGER, text("OPTIONS", 2, more=SCANNER)) is DROP
     assert asked(story, STRANGER, text("OPTIONS", 3)) is ACCEPT  # unproven: the packet is dropped, alone
+    assert story.held() == []
+
+
+@pytest.mark.parametrize("role", [Role.LIFELINE, Role.OPERATOR])
+def test_who_must_not_be_banned_may_still_stand_before_strangers_whose_packets_are_dropped(role: Role) -> None:
+    story = Story()
+    story.tell(Names(role, "needed", (parse_network(STRANGER),)))
+    assert asked(story, STRANGER, text("OPTIONS", 1, more=SCANNER)) is DROP
+    assert asked(story, STRANGER, text("OPTIONS", 2)) is ACCEPT
     assert story.held() == []
 
 

@@ -86,6 +86,8 @@ def test_on_a_host_with_iptables_a_guesser_is_cut_off_and_off_opens_all(stage: L
         guarding(world, "iptables", more=IPTABLES) as guard,
         Client(world.attacker, world.pbx.v4, address=address) as client,
     ):
+        assert guard.packet["gate"]["by"] == ""
+        assert "open: only nftables" in guard.cli("status")
         assert guess_until_silent(client, most=1_000) < 1_000
         assert not answered(client)
         assert address in world.pbx.run("ipset", "list", "sipguard_blocked4").stdout

@@ -203,11 +203,12 @@ def test_rules_of_iptables_that_somebody_flushed_are_put_back_and_nothing_passes
     with guarding(world, "flushed") as guard:
         world.pbx.run("iptables-nft", "-t", "mangle", "-F")
         assert answered_from(stage, "198.51.100.67")
-        until(lambda: guard.packet["kernel"]["unheld"] == 1, "the packet being seen as not held")
         until(
             lambda: "-A PREROUTING -j SIPGUARD" in world.pbx.run("iptables-nft-save", "-t", "mangle").stdout,
             "the rules being back",
         )
+        assert guard.packet["enforced"]["requeued"] == 1
+        assert counted(guard, "gate_accept") + guard.packet["kernel"]["unheld"] == 1  # judged, or seen at least
         before = counted(guard, "gate_accept")
         assert answered_from(stage, "198.51.100.68")
         assert counted(guard, "gate_accept") == before + 1
