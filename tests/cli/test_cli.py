@@ -190,6 +190,11 @@ def test_status_is_for_people_and_programs(guard: Guard) -> None:
     assert re.search(r"running for +1 h 1 min", done.stdout)
     assert re.search(r"counters: frames +5", done.stdout)
     assert json.loads(guard.run("status", "--json").stdout)["packet"]["counters"]["frames"] == 5
+    for gate, said in (({"by": "nft"}, "queued by nft"), ({"by": "", "fault": "no nftables"}, "open: no nftables")):
+        guard.packet.answers["status"] = {"ok": True, "body": {"gate": gate, "enforced": {"wanted": 7, "held": 5}}}
+        shown = guard.run("status").stdout
+        assert said in shown
+        assert "5 of 7 elements" in shown
     guard.packet.answers["status"] = None
     silent = guard.run("status")
     assert silent.returncode == 69
