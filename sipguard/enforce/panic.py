@@ -1,8 +1,9 @@
-"""Opens everything at once, whichever back end closed it, without a daemon: what `sipguard off` falls back to."""
+"""Opens what a back end closed, whichever it was, without it: what `sipguard off` falls back to."""
 
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 
 from sipguard.enforce import loader, queueing
 from sipguard.enforce.base import Layout
@@ -16,20 +17,25 @@ _SYSTEM_PATH = "/usr/sbin:/sbin:/usr/bin:/bin"
 
 def panic_off() -> None:
     """Remove our table, our chains and our sets; all is tried, whatever one of them says. Raises AdapterError."""
+    if faults := _open(_NFTABLES, _IPTABLES, _QUEUEING):
+        raise AdapterError("off", faults)
+
+
+def open_others(backend: str) -> str:
+    """Remove what an earlier guard has left that had another back end; gives what is wrong, if anything is."""
+    return _open(*(each for name, each in (("nftables", _NFTABLES), ("iptables", _IPTABLES)) if name != backend))
+
+
+def _open(*ways: tuple[str, Callable[[], None]]) -> str:
     faults = []
-    for program, open_one in (
-        ("nft", _open_nftables),
-        ("iptables-save", _open_iptables),
-        ("iptables-nft-save", queueing.remove),
-    ):
+    for program, open_one in ways:
         if shutil.which(program) is None and shutil.which(program, path=_SYSTEM_PATH) is None:
             continue
         try:
             open_one()
         except AdapterError as error:
             faults.append(error.what)
-    if faults:
-        raise AdapterError("off", "; ".join(faults))
+    return "; ".join(faults)
 
 
 def _open_nftables() -> None:
@@ -44,3 +50,8 @@ def _open_iptables() -> None:
         rules.uninstall()
     finally:
         rules.close()
+
+
+_NFTABLES = ("nft", _open_nftables)
+_IPTABLES = ("iptables-save", _open_iptables)
+_QUEUEING = ("iptables-nft-save", queueing.remove)

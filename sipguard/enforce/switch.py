@@ -22,6 +22,7 @@ from sipguard.enforce.mender import InForce, Mender
 from sipguard.enforce.monitor import Monitor
 from sipguard.enforce.netlink import Netlink
 from sipguard.enforce.nft import Nft
+from sipguard.enforce.panic import open_others
 from sipguard.enforce.reconcile import is_host, plan
 from sipguard.enforce.rehanger import Rehanger
 from sipguard.enforce.ruletext import TABLE
@@ -54,6 +55,7 @@ class Switch:
         self._now = now
         self._quiet_until: Instant = 0
         self._flooded = 0
+        self._alone = False
         self._kernel: Kernel = made(layout, now)
         self._asking = Netlink()
         self._monitor = Monitor(_QUEUEING)
@@ -237,6 +239,9 @@ class Switch:
         """Make the back end that the layout asks for; another one than before leaves nothing behind."""
         earlier = type(self._kernel)
         self._kernel = made(layout, self._now)
+        if not self._alone:  # the guard before us may have had another one; best effort, as its bans run out anyway
+            self._alone = True
+            open_others(layout.backend)
         if earlier is not type(self._kernel):
             old = Nft(layout, self._now) if earlier is Nft else Ipsets(layout, self._now)
             if earlier is not DryRun:

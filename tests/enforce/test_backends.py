@@ -79,6 +79,19 @@ def test_passing_to_another_back_end_leaves_nothing_of_the_first(switch: Switch)
     assert "sipguard" not in run("ipset", "list")
 
 
+@pytest.mark.parametrize("layouts", [(IPTABLES, NFT), (NFT, IPTABLES)])
+def test_what_an_earlier_guard_left_with_another_back_end_is_taken_out(layouts: tuple[Layout, Layout]) -> None:
+    with space() as name, inside(name):
+        for layout in layouts:
+            switch = Switch(layout, now)
+            switch.take(Stance.ENFORCE, layout, Book().wanted(), [])
+            assert shown(switch) == ALL
+            switch.close()
+        ruleset = run("nft", "list", "ruleset")
+        assert ("SIPGUARD-" in ruleset) is ("sipguard" in run("ipset", "list")) is (layouts[1] is IPTABLES)
+        assert ("table inet sipguard" in ruleset) is (layouts[1] is NFT)
+
+
 def test_a_dry_run_touches_nothing_and_remembers_all(switch: Switch) -> None:
     switch.take(Stance.ENFORCE, Layout(backend="dryrun"), Book().wanted(), [])
     assert shown(switch) == ALL
