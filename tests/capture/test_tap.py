@@ -22,7 +22,7 @@ from tests.enforce.spaces import Cable, cable, inside, now, space
 pytestmark = pytest.mark.root
 
 PBX = ("192.0.2.1", 5060)
-WIDE = Layout(tap_rate=1_000_000, tap_each=1_000_000)
+WIDE = Layout(tap_rate=1_000_000, tap_each=1_000_000, stranger_rate=1_000_000, strangers_rate=1_000_000)
 
 
 @pytest.fixture
