@@ -140,7 +140,11 @@ def test_observing_touches_no_packet_and_no_set(stage: Lab) -> None:
 
 def test_garbage_neither_ends_the_guard_nor_makes_it_stumble(stage: Lab) -> None:
     world = stage.world
-    with guarding(world, "garbage") as guard, Client(world.attacker, world.pbx.v4, address="203.0.113.23") as client:
+    heard = "".join(f'[detect.{name}]\nthen = "report"\n' for name in ("malformed", "flood", "fingerprint", "sweep"))
+    with (
+        guarding(world, "garbage", more=heard) as guard,
+        Client(world.attacker, world.pbx.v4, address="203.0.113.23") as client,
+    ):
         model = client.request("REGISTER", VICTIM, authorization='Digest username="x", nonce="y"')
         for number in range(20_000):
             with_junk = bytearray(model)
