@@ -31,6 +31,9 @@ class Server:
         self.answer = lambda _asked: (status, made, data)
 
 
+_AUTHORITY = ("-addext", "keyUsage=critical,keyCertSign,cRLSign")  # without it Python 3.13 refuses what it signs
+
+
 def certificates(folder: Path) -> tuple[Path, Path, Path]:
     """Make an authority, and a certificate of its for localhost; gives the authority, the certificate, its key."""
     authority, key = folder / "ca.pem", folder / "ca.key"
@@ -39,7 +42,7 @@ def certificates(folder: Path) -> tuple[Path, Path, Path]:
     extension.write_text("subjectAltName=DNS:localhost\n")
     new: list[str | Path] = ["openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
     commands: tuple[list[str | Path], ...] = (
-        [*new, "-x509", "-days", "30", "-subj", "/CN=test authority", "-keyout", key, "-out", authority],
+        [*new, "-x509", "-days", "30", "-subj", "/CN=test authority", *_AUTHORITY, "-keyout", key, "-out", authority],
         [*new, "-subj", "/CN=localhost", "-keyout", cert_key, "-out", request],
         ["openssl", "x509", "-req", "-in", request, "-CA", authority, "-CAkey", key, "-CAcreateserial",
          "-days", "30", "-extfile", extension, "-out", cert],

@@ -142,8 +142,9 @@ def test_observing_touches_no_packet_and_no_set(stage: Lab) -> None:
 
 def test_garbage_neither_ends_the_guard_nor_makes_it_stumble(stage: Lab) -> None:
     world = stage.world
+    heard = "".join(f'[detect.{name}]\nthen = "report"\n' for name in ("malformed", "flood", "fingerprint", "sweep"))
     with (
-        guarding(world, "garbage", top=OPEN) as guard,
+        guarding(world, "garbage", top=OPEN, more=heard) as guard,
         Client(world.attacker, world.pbx.v4, address="203.0.113.23") as client,
     ):
         model = client.request("REGISTER", VICTIM, authorization='Digest username="x", nonce="y"')
