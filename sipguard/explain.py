@@ -136,7 +136,7 @@ def _messages(entries: Sequence[Entry], base: Instant) -> list[Json]:
             "port": entry.port,
             "transport": str(entry.transport),
             "length": entry.length,
-            "lines": list(redact(entry.head) if isinstance(entry.head, bytes) else entry.head),
+            "lines": list(redact(entry.head)) if isinstance(entry.head, bytes) else entry.head.split("\n"),
         }
         for entry in latest
     ]

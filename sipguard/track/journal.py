@@ -8,6 +8,7 @@ address of, and no network has more than its share.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -15,7 +16,7 @@ from sipguard.address import Address, Network, sender_key
 from sipguard.event import Answered, Asked, AuthFailed, Event, Standing, Unread
 from sipguard.model import MINUTE, SECOND, Finding, Instant, Span, Transport
 from sipguard.sip.fault import Fault
-from sipguard.sip.message import SipMessage, SipRequest
+from sipguard.sip.message import SipMessage, SipRequest, SipResponse
 from sipguard.sip.redact import redact, without_digest
 from sipguard.table import Table
 
@@ -32,6 +33,8 @@ FOLLOWED: Span = 10 * MINUTE
 _BURST: Span = SECOND
 """What comes within it makes nobody younger in the table: it costs more than it is worth."""
 
+# What is no message is not read; a credential or a tag may stand in it all the same.
+_SECRET = re.compile(rb"authorization|authentication-info|tag", re.IGNORECASE)
 _TAG = 8  # characters; a shorter one holds no name with a guess
 _KEEPALIVE = (Fault.KEEPALIVE,)
 _NOTHING: tuple[Finding, ...] = ()
@@ -50,7 +53,7 @@ class Entry(NamedTuple):
     transport: Transport
     sent: bool
     length: int
-    head: bytes | Sequence[str]
+    head: bytes | str
 
 
 class _Source:
@@ -112,13 +115,13 @@ class Journal:
         source = self._sources.get(sender_key(event.source))
         if source is not None and source.awaited and (event.standing is _STRANGER or event.at < source.followed):
             raw = event.response.raw
-            head = redact(raw[:LONGEST]) if _may_tell(event.response) else raw
-            self._note(event, raw, head, sent=True, proven=False)
+            self._note(event, raw, _told(event.response), sent=True, proven=False)
         return _NOTHING
 
     def _unread(self, event: Unread) -> Sequence[Finding]:
         if event.standing is _STRANGER and event.faults != _KEEPALIVE:
-            self._note(event, event.raw, redact(event.raw[:LONGEST]), sent=False, proven=False)
+            head = event.raw[:LONGEST]
+            self._note(event, event.raw, _harmless(head) if _SECRET.search(head) else head, sent=False, proven=False)
         return _NOTHING
 
     def _failed(self, event: AuthFailed) -> Sequence[Finding]:
@@ -134,7 +137,7 @@ class Journal:
         return source is not None and event.at < source.followed
 
     def _note(
-        self, event: Asked | Answered | Unread, raw: bytes, head: bytes | Sequence[str], *, sent: bool, proven: bool
+        self, event: Asked | Answered | Unread, raw: bytes, head: bytes | str, *, sent: bool, proven: bool
     ) -> None:
         source = self._source(event.source)
         entries = source.entries
@@ -163,13 +166,23 @@ class Journal:
         return {"journal_sources": len(self._sources), "journal_sources_evicted": self._sources.evicted}
 
 
-def _shown(request: SipRequest) -> bytes | Sequence[str]:
+def _shown(request: SipRequest) -> bytes | str:
     """Give what may be kept of a request."""
     if _may_tell(request):
-        return redact(request.raw[:LONGEST])
-    if not request.credentials:
+        return _harmless(request.raw)
+    if request.header("authorization") is None and request.header("proxy-authorization") is None:
         return request.raw
-    return without_digest(request) or redact(request.raw[:LONGEST])
+    return without_digest(request) or _harmless(request.raw)
+
+
+def _told(response: SipResponse) -> bytes | str:
+    """Give what may be kept of an answer: some repeat a guess, and some hold a digest of the PBX's own (RFC 7615)."""
+    proves = any(response.header(name) is not None for name in ("authentication-info", "proxy-authentication-info"))
+    return _harmless(response.raw) if proves or _may_tell(response) else response.raw
+
+
+def _harmless(raw: bytes) -> str:
+    return "\n".join(redact(raw[:LONGEST]))
 
 
 def _may_tell(message: SipMessage) -> bool:
