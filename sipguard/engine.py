@@ -66,7 +66,9 @@ Input: TypeAlias = model.Input | Policy
 
 _NOTHING: tuple[Action, ...] = ()
 _NEVER: Instant = 1 << 63
-_STRANGER, _TRUSTED, _EXEMPT = Standing.STRANGER, Standing.TRUSTED, Standing.EXEMPT  # bound once: look-ups are slow
+# Bound once: in Python 3.11 a look-up of an enumeration's member costs as much as a small function.
+_STRANGER, _TRUSTED, _EXEMPT = Standing.STRANGER, Standing.TRUSTED, Standing.EXEMPT
+_PREROUTING, _OUTPUT, _GATE, _CLOSED = Hook.PREROUTING, Hook.OUTPUT, Origin.GATE, Strangers.CLOSED
 _HELD_MOST = 1_100_000
 
 
@@ -87,6 +89,7 @@ class Engine:
         self._intake = Intake(policy.ports, self._shut)
         self._tracker = Tracker(policy.track, self._sides, self._standing)
         self._force = Force(_force_of(policy), _HELD_MOST)
+        self._blocked = self._force.ledger.blocked
         self._trusts = Trusts(policy.track.registrations, self._force.wards.doubts)
         self._judge = Judge(self._force, consequences(policy.detect), self._exempt, self._is_own, self._trusts.accounts)
         self._feeds = Feeds(self._force, self._judge.spared)
@@ -148,12 +151,11 @@ class Engine:
         """Give the instant at which `advance` has something to do; None when nothing waits."""
         if self._pending:
             return self._now
-        tracker, force, feeds = (part.next_deadline() for part in (self._tracker, self._force, self._feeds))
-        if feeds is not None and (force is None or feeds < force):
-            force = feeds
-        if tracker is None:
-            return force
-        return tracker if force is None or tracker < force else force
+        earliest = self._tracker.next_deadline()
+        for other in (self._force.next_deadline(), self._feeds.next_deadline()):
+            if other is not None and (earliest is None or other < earliest):
+                earliest = other
+        return earliest
 
     # --- Questions, without effect ------------------------------------------------------------------------------------
 
@@ -188,7 +190,7 @@ class Engine:
 
     def _frame(self, at: Instant, frame: Frame) -> Sequence[Action]:
         self._counts["frames"] += 1
-        if frame.origin is Origin.GATE:
+        if frame.origin is _GATE:
             return self._verdicts.frame(at, frame)
         actions: list[Action] | None = None
         for heard in self._intake.read(at, frame):
@@ -204,14 +206,14 @@ class Engine:
 
     def _shut(self, source: Address, hook: Hook, payload: bytes) -> bool:
         """Tell whether the kernel would have dropped this packet; what was seen before it bit is not read either."""
-        if hook is Hook.OUTPUT:
+        if hook is _OUTPUT:
             return False
-        if hook is Hook.PREROUTING and self._sides.is_pbx(source):
+        if hook is _PREROUTING and self._sides.is_pbx(source):
             return True  # comes from outside in the PBX's own name; the kernel drops it later (ip-sysctl, log_martians)
-        if self._force.ledger.blocked(source):
+        if self._blocked(source):
             self._feeds.met(source)
             return not self._exempt.passes(source)
-        if self._policy.strangers is Strangers.CLOSED:
+        if self._policy.strangers is _CLOSED:
             answer = payload[:4] == b"SIP/"  # stands for `ct direction reply`: answers to what the PBX itself asked
             return not (answer or self._exempt.passes(source) or self._sides.is_pbx(source))
         return False
@@ -220,7 +222,7 @@ class Engine:
         kind = type(event)
         if kind is AuthFailed or kind is Registered or kind is Unregistered:
             self._trust(event, actions)
-        elif isinstance(event, Asked) and self._feeds:
+        elif self._feeds.named and isinstance(event, Asked):
             actions.extend(self._feeds.asked(event))
         for handle in self._listeners.of(event):
             findings = handle(event)

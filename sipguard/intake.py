@@ -95,7 +95,9 @@ class Intake:
     def read(self, at: Instant, frame: Frame) -> Sequence[Heard | Passage]:
         """Give the messages that this frame completes, in the order of their bytes, and the connections it ends."""
         packet = self.unpack(at, frame)
-        return _NOTHING if packet is None else self.take(at, packet, frame.hook)
+        if packet is None:
+            return _NOTHING
+        return (self.datagram(packet, frame.hook),) if type(packet) is Datagram else self.take(at, packet, frame.hook)
 
     @property
     def streams(self) -> Streams:
@@ -106,13 +108,15 @@ class Intake:
         """Give what a frame carries to or from a SIP port, if its sender is not shut out."""
         # A live tunnel ends where the kernel ends it, and comes here again. Read inside it, one packet of a stranger
         # could hold both sides of a conversation; but in a recording a tunnel may be all there is.
-        packet = decode(at, frame.packet, self._fragments, tunnels=frame.hook is _UNKNOWN)
+        hook = frame.hook
+        packet = decode(at, frame.packet, self._fragments, tunnels=hook is _UNKNOWN)
         if packet is None:
             return None
-        if packet.dport not in self._ports and packet.sport not in self._ports:
+        ports = self._ports
+        if packet.dport not in ports and packet.sport not in ports:
             self.other_ports += 1
             return None
-        if self._shut(packet.src, frame.hook, packet.payload):
+        if self._shut(packet.src, hook, packet.payload):
             self.shut_out += 1
             return None
         return packet

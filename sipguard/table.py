@@ -69,8 +69,14 @@ class Table(Generic[K, V]):
 
     def get(self, key: K) -> V | None:
         """Give the value, without making it younger."""
-        found = self._common.get(key) or self._kept.get(key)
-        return None if found is None else found[0]
+        found = self._common.get(key)
+        if found is None:
+            if not self._kept:
+                return None
+            found = self._kept.get(key)
+            if found is None:
+                return None
+        return found[0]
 
     def values(self) -> Iterator[V]:
         """Go through all values, kept ones first."""

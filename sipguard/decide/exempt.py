@@ -6,6 +6,7 @@ Checked for every decision by overlap, so that a network that merely holds an ex
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 from sipguard.address import Address, Network, parse_network
 from sipguard.model import Names, Role
@@ -24,15 +25,23 @@ Also what a NAT64 gives to all of IPv4 (RFC 6052, RFC 8215): one /64 of it is ev
 """
 
 
+_KNOWN = 1000
+"""Networks whose roles are remembered: whoever scans is asked for at each of his packets. Full, it begins anew."""
+
+reserved = lru_cache(maxsize=_KNOWN)(RESERVED.overlaps)
+"""Tells whether a network, or a part of it, is reserved."""
+
+
 class Exempt:
     """The exempt networks by role; policy and resolved names each replace what they said before."""
 
-    __slots__ = ("_allowed", "_said", "_sets")
+    __slots__ = ("_allowed", "_known", "_said", "_sets")
 
     def __init__(self) -> None:
         self._said: dict[tuple[Role, str], tuple[Network, ...]] = {}
         self._sets: tuple[tuple[Role, NetSet], ...] = ()
         self._allowed: NetSet | None = None  # each packet is looked up in it
+        self._known: dict[Network, tuple[Role, ...]] = {}  # the roles of networks asked for lately
 
     def say(self, names: Sequence[Names]) -> None:
         """Take up lists, each in place of the one with the same role and name; an empty list takes it away."""
@@ -45,6 +54,7 @@ class Exempt:
             (role, NetSet(self.networks(role))) for role in Role if any(said == role for said, _ in self._said)
         )
         self._allowed = NetSet(self.passing()) or None
+        self._known.clear()
 
     def networks(self, role: Role) -> tuple[Network, ...]:
         """List the networks of one role, in the order they were said, without doubles."""
@@ -60,14 +70,17 @@ class Exempt:
 
     def why(self, network: Network) -> str:
         """Say which role spares a network or a part of it; empty when nothing does."""
-        for role, nets in self._sets:
-            if nets.overlaps(network):
-                return str(role)
-        return ""
+        roles = self.roles(network)
+        return str(roles[0]) if roles else ""
 
-    def roles(self, network: Network) -> list[Role]:
+    def roles(self, network: Network) -> tuple[Role, ...]:
         """List every role that a network, or a part of it, has."""
-        return [role for role, nets in self._sets if nets.overlaps(network)]
+        roles = self._known.get(network)
+        if roles is None:
+            if len(self._known) >= _KNOWN:
+                self._known.clear()
+            roles = self._known[network] = tuple([role for role, nets in self._sets if nets.overlaps(network)])
+        return roles
 
     def lists(self, network: Network) -> list[tuple[Role, str]]:
         """Name the lists that a network, or a part of it, is on."""

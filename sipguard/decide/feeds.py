@@ -100,29 +100,29 @@ class _List:
 class Feeds:
     """All lists. `spared` says who may not be banned, in a word."""
 
-    __slots__ = ("_due", "_force", "_left_out", "_lists", "_quiet", "_spared", "_told")
+    __slots__ = ("_due", "_force", "_left_out", "_quiet", "_spared", "_told", "named")
 
     def __init__(self, force: Force, spared: Callable[[Network], str]) -> None:
         self._force = force
         self._spared = spared
-        self._lists: dict[str, _List] = {}
+        self.named: dict[str, _List] = {}
         self._told: Table[tuple[str, str, Network], Instant] = Table(_TOLD_MOST, _TOLD_MOST // 8)
         self._due: Instant | None = None
         self._quiet = False  # the next work is what was in force before a restart: the shell asks for it as a whole
         self._left_out = 0
 
     def __len__(self) -> int:
-        return len(self._lists)
+        return len(self.named)
 
     def say(self, at: Instant, feed: Feed) -> list[Action]:
         """Take a list in place of what it was; what follows from that is done step by step in `advance`."""
-        earlier = self._lists.get(feed.name)
-        if earlier is None and (not feed.networks or len(self._lists) >= LISTS):
+        earlier = self.named.get(feed.name)
+        if earlier is None and (not feed.networks or len(self.named) >= LISTS):
             return []
-        room = MOST - sum(len(each.networks) for each in self._lists.values() if each is not earlier)
+        room = MOST - sum(len(each.networks) for each in self.named.values() if each is not earlier)
         taken = feed.networks[: max(room, 0)]
         self._left_out += len(feed.networks) - len(taken)
-        self._lists[feed.name] = _List(feed, taken, earlier)
+        self.named[feed.name] = _List(feed, taken, earlier)
         self._due = at
         return []
 
@@ -130,15 +130,15 @@ class Feeds:
         """Take up the lists as they were last said; what they ban is in force with the first `advance`."""
         for feed in feeds:
             self.say(0, feed)
-        self._quiet = bool(self._lists)
+        self._quiet = bool(self.named)
 
     def holds(self, network: Network) -> bool:
         """Tell whether a network is banned by a list, as far as lists were said."""
-        return any(each.holds(network) for each in self._lists.values())
+        return any(each.holds(network) for each in self.named.values())
 
     def lists(self, network: Network) -> list[str]:
         """Name the lists that a sender is on."""
-        return [each.name for each in self._lists.values() if each.covers(network.address)]
+        return [each.name for each in self.named.values() if each.covers(network.address)]
 
     # --- Whoever comes ------------------------------------------------------------------------------------------------
 
@@ -146,7 +146,7 @@ class Feeds:
         """Report a sender that is on a list; each once a day."""
         if event.standing is Standing.EXEMPT:
             return []
-        for each in self._lists.values():
+        for each in self.named.values():
             if each.covers(event.source):
                 each.hits += 1
                 return self._report(event, each)
@@ -154,7 +154,7 @@ class Feeds:
 
     def met(self, source: Address) -> None:
         """Count a packet of somebody who is banned, if a list has him."""
-        for each in self._lists.values():
+        for each in self.named.values():
             if each.block and each.covers(source):
                 each.hits += 1
                 return
@@ -184,16 +184,16 @@ class Feeds:
         actions: list[Action] = []
         trusted = NetSet(self._force.ledger.held(SetName.TRUSTED))
         left = (MOST + LISTS) * NET_COST if self._quiet else STEP
-        leaving = any(each.leaving for each in self._lists.values())
-        for each in list(self._lists.values()):
+        leaving = any(each.leaving for each in self.named.values())
+        for each in list(self.named.values()):
             left = self._work(now, each, trusted, left, actions)
             if not each.busy and not each.networks:
-                del self._lists[each.name]
+                del self.named[each.name]
         if self._quiet:
             actions = [action for action in actions if isinstance(action, Alert)]
             self._quiet = False
         pause = LONG_PAUSE if leaving else PAUSE
-        self._due = now + pause if any(each.busy for each in self._lists.values()) else None
+        self._due = now + pause if any(each.busy for each in self.named.values()) else None
         return actions
 
     def _work(self, now: Instant, each: _List, trusted: NetSet, left: int, actions: list[Action]) -> int:
@@ -241,7 +241,7 @@ class Feeds:
         if ours is None or self._force.ledger.until(SetName.BLOCKED, network) != ours:
             return []
         each.removed += 1
-        for other in self._lists.values():
+        for other in self.named.values():
             if other is not each and other.block and network in other.exact and not self._spared(network):
                 other.held[network] = ours
                 return []
@@ -272,7 +272,7 @@ class Feeds:
     def counters(self) -> dict[str, int]:
         """Give for each list what it holds and what it met."""
         found = {"feeds_left_out": self._left_out}
-        for each in self._lists.values():
+        for each in self.named.values():
             numbers = {
                 "entries": len(each.networks),
                 "held": len(each.held),

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 
 from sipguard.address import Network, subject_of
 from sipguard.decide.collateral import Collateral
-from sipguard.decide.exempt import RESERVED, Exempt
+from sipguard.decide.exempt import Exempt, reserved
 from sipguard.decide.force import COLLATERAL, Force
 from sipguard.decide.wards import Ward
 from sipguard.model import (
@@ -116,7 +116,7 @@ class Judge:
             return role
         if self._own(network):
             return "own"
-        return "reserved" if RESERVED.overlaps(network) else ""
+        return "reserved" if reserved(network) else ""
 
     def _objects(self, finding: Finding, subject: Network) -> bool:
         """Tell whether a packet should not have come: not where devices are, whose owner is told instead.
@@ -236,7 +236,7 @@ class Judge:
         fixed = [role for role in self._exempt.roles(network) if role not in _LOCKED_OUT]
         if fixed or self._own(network):
             return str(fixed[0]) if fixed else "own"
-        return "reserved" if RESERVED.overlaps(network) else ""
+        return "reserved" if reserved(network) else ""
 
     def _hit(self, network: Network) -> list[str]:
         """Say whom a ban of a network would lock out."""

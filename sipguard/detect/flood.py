@@ -18,7 +18,8 @@ Known false alarms
 
 Ways around it
     Less than the budget; many sources; requests within a call that the PBX has let ring, and in the hour after
-    a start all with a To-tag: they are no event, and left to the kernel's own meters.
+    a start all with a To-tag; keep-alives of registered devices. They are no event, and left to the kernel's own
+    meters.
 
 Options
     enabled, base, device, window, memory, devices, sources, then

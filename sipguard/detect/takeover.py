@@ -33,6 +33,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Annotated, Any
 
 from sipguard.address import Address, parse_network, subject_of
@@ -332,11 +333,13 @@ class Detector:
         return {"takeover_accounts": len(self._accounts), "takeover_accounts_evicted": self._accounts.evicted}
 
 
+@lru_cache(maxsize=4096)
 def _key(account: Account) -> Account:
     """Give one key for all the ways in which a PBX may let an account be written."""
     return Account(account.called()[2], account.realm.casefold())
 
 
+@lru_cache(maxsize=512)
 def family(agent: bytes) -> bytes:
     """Cut a User-Agent down to the kind of device: `Yealink SIP-T46S 66.85.0.5` and a later one are both `yealink`."""
     words = agent.lower().replace(b"/", b" ").replace(b"_", b" ").replace(b"(", b" ").split()

@@ -86,6 +86,9 @@ class Fault(StrEnum):
         return self in BENIGN
 
 
+KEEPALIVE = (Fault.KEEPALIVE,)
+"""The faults of what keeps a way through a NAT open, and is nothing else."""
+
 BENIGN = frozenset(
     {
         Fault.KEEPALIVE,

@@ -49,8 +49,11 @@ def sort_plainly(lines: list[bytes]) -> Sorted | None:
     if not 0 < len(lines) <= MAX_HEADERS:
         return None if lines else ({}, None)
     names, _, values = zip(*map(_partition, lines, _COLONS), strict=True)
-    plain = dict(zip(map(_header_of, names), values, strict=True))
-    if len(plain) == len(lines) and None not in plain and b"" not in values:  # most: each once, written as usual
+    keys = [*map(_header_of, names)]
+    if None in keys:  # a name that is not in the table: X-..., or an odd case
+        keys = [key or fold_name(name) for key, name in zip(keys, names, strict=True)]
+    plain = dict(zip(keys, values, strict=True))
+    if len(plain) == len(lines) and None not in plain and b"" not in values:  # most: each once
         return cast("dict[str, bytes]", plain), None
     first: dict[str, bytes] = {}
     more: dict[str, list[bytes]] | None = None

@@ -9,14 +9,13 @@ line and leaves the headers for when one is asked for (`head.py`). What is asked
 from __future__ import annotations
 
 from sipguard.sip.careful import parse_carefully
-from sipguard.sip.fault import Fault
+from sipguard.sip.fault import KEEPALIVE
 from sipguard.sip.grammar import MAX_HEAD, METHODS
 from sipguard.sip.message import SipRequest, SipResponse, Unparsable
 
 _CODES = {b"%d " % code: code for code in range(100, 700)}
 _FOLDING = b" \t"
 _KEEPALIVES = frozenset((b"\r\n\r\n", b"\r\n"))  # RFC 5626 section 3.5.1
-_KEEPALIVE = (Fault.KEEPALIVE,)
 _method_of = METHODS.get
 
 
@@ -24,7 +23,7 @@ def parse(data: bytes) -> SipRequest | SipResponse | Unparsable:
     """Read one datagram or one framed message. Never raises on any input."""
     end = data.find(b"\r\n\r\n", 0, MAX_HEAD)
     if end <= 0:
-        return Unparsable(data, _KEEPALIVE) if data in _KEEPALIVES else parse_carefully(data)
+        return Unparsable(data, KEEPALIVE) if data in _KEEPALIVES else parse_carefully(data)
     line = data.find(b"\r\n")
     start = data[:line]
     if data[line + 2] in _FOLDING or b"\r" in start or b"\n" in start:

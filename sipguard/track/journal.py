@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from sipguard.address import Address, Network, sender_key
 from sipguard.event import Answered, Asked, AuthFailed, Event, Standing, Unread
 from sipguard.model import MINUTE, SECOND, Finding, Instant, Span, Transport
-from sipguard.sip.fault import Fault
+from sipguard.sip.fault import KEEPALIVE
 from sipguard.sip.message import SipMessage, SipRequest, SipResponse
 from sipguard.sip.redact import redact, without_digest
 from sipguard.table import Table
@@ -36,7 +36,6 @@ _BURST: Span = SECOND
 # What is no message is not read; a credential or a tag may stand in it all the same.
 _SECRET = re.compile(rb"authorization|authentication-info|tag", re.IGNORECASE)
 _TAG = 8  # characters; a shorter one holds no name with a guess
-_KEEPALIVE = (Fault.KEEPALIVE,)
 _NOTHING: tuple[Finding, ...] = ()
 _STRANGER = Standing.STRANGER
 
@@ -119,7 +118,7 @@ class Journal:
         return _NOTHING
 
     def _unread(self, event: Unread) -> Sequence[Finding]:
-        if event.standing is _STRANGER and event.faults != _KEEPALIVE:
+        if event.standing is _STRANGER and event.faults != KEEPALIVE:
             head = event.raw[:LONGEST]
             self._note(event, event.raw, _harmless(head) if _SECRET.search(head) else head, sent=False, proven=False)
         return _NOTHING

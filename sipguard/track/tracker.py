@@ -13,6 +13,7 @@ from sipguard.event import AuthFailed, AuthSucceeded, Event, Standing
 from sipguard.intake import Heard, Passage
 from sipguard.model import HOUR, Account, Excuse, Flow, Instant, Span, Trust
 from sipguard.sip.digest import Challenge, Credentials
+from sipguard.sip.fault import KEEPALIVE
 from sipguard.sip.message import MAX_CREDENTIALS, SipRequest, SipResponse, Unparsable
 from sipguard.track.asking import Asking
 from sipguard.track.limits import Config
@@ -94,9 +95,12 @@ class Tracker:
             if 180 <= message.code <= 183 and message.cseq_method == "INVITE":
                 return (*events, self._asking.rang(at, heard, message, proven=self._target_proven(at, heard)))
             return events
-        if side is _FAR and isinstance(message, Unparsable):
-            return (self._asking.unread(at, heard, message, proven=self.proven(at, heard)),)
-        return _NOTHING
+        return self._unread(at, heard, message) if side is _FAR and isinstance(message, Unparsable) else _NOTHING
+
+    def _unread(self, at: Instant, heard: Heard, message: Unparsable) -> Sequence[Event]:
+        if message.faults == KEEPALIVE and not self._asking.of_stranger(at, heard.source):
+            return _NOTHING  # a device keeps its way through a NAT open, as it should
+        return (self._asking.unread(at, heard, message, proven=self.proven(at, heard)),)
 
     def proven(self, at: Instant, heard: Heard) -> bool:
         """Tell whether the sender of a message was shown to hold its address."""

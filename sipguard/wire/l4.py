@@ -33,8 +33,6 @@ GRE_PPP = 0x880B
 MAX_DEPTH = 4
 """IP headers inside each other: an IP packet in two tunnels is already rare."""
 
-_ORDINARY = Struct("!BxHxxHxBxx4s4sHHH")
-"""UDP in IPv4 without options: nearly all of SIP. Read at once; the general way reads it alike."""
 _UDP = Struct("!HHH")
 _PLAIN = Struct("!BxHxxHxB2x4s4sHHH")
 """An IPv4 header without options, and a UDP header: nearly every packet here."""
@@ -89,17 +87,12 @@ def decode(at: Instant, packet: bytes, fragments: Fragments, *, tunnels: bool = 
     """
     if len(packet) >= 28:  # the short way; what does not fit here is read with care, to the same result
         first, total, offset, protocol, source, destination, sport, dport, length = _PLAIN.unpack_from(packet)
-        whole = first == 0x45 and not offset & 0x3FFF and total <= len(packet)
-        if whole and protocol == UDP and 8 <= length <= total - 20:
+        if first == 0x45 and protocol == UDP and not offset & 0x3FFF and 8 <= length <= total - 20 <= len(packet) - 20:
             return Datagram(source, sport, destination, dport, packet[28 : 20 + length])
     return _decode_carefully(at, packet, fragments, tunnels=tunnels)
 
 
 def _decode_carefully(at: Instant, packet: bytes, fragments: Fragments, *, tunnels: bool) -> Datagram | Segment | None:
-    if len(packet) >= 28:
-        first, total, offset, protocol, source, destination, sport, dport, length = _ORDINARY.unpack_from(packet)
-        if first == 0x45 and protocol == UDP and not offset & 0x3FFF and 8 <= length <= total - 20 <= len(packet) - 20:
-            return Datagram(source, sport, destination, dport, packet[28 : 20 + length])
     for _ in range(MAX_DEPTH):
         version = packet[0] >> 4 if packet else 0
         if version == 4:

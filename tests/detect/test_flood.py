@@ -57,6 +57,17 @@ def test_bytes_that_are_no_message_count() -> None:
     assert kinds(story) == [("unreadable", False)]
 
 
+def test_keep_alives_count_of_strangers_and_not_of_registered_devices() -> None:
+    story = only("flood", base=50)
+    story.register(OFFICE)
+    for _ in range(200):
+        story.inbound(OFFICE, 5060, b"\r\n\r\n")
+    assert kinds(story) == []
+    for _ in range(51):
+        story.inbound(STRANGER, 5060, b"\r\n\r\n")
+    assert kinds(story) == [("unreadable", False)]
+
+
 def test_the_budget_comes_back_evenly() -> None:
     story = only("flood", base=50)
     for _ in range(1000):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sipguard.address import parse_network
+from sipguard.decide.exempt import Exempt
 from sipguard.model import (
     Decision,
     DecisionVerdict,
@@ -105,3 +106,16 @@ def test_after_a_restart_what_was_forced_is_still_forced(story: Story) -> None:
     again = Story(Policy(), State(decisions=[decision]))
     again.tell(Names(Role.OPERATOR, "logged in", (parse_network(OPERATOR),)))
     assert [str(held.network) for held in again.engine.wanted() if held.set is SetName.BLOCKED] == [OPERATOR]
+
+
+def test_what_an_address_is_follows_the_lists_as_they_are_said() -> None:
+    exempt = Exempt()
+    network = parse_network("192.0.2.7")
+    assert (exempt.why(network), exempt.roles(network)) == ("", ())
+    exempt.say([Names(Role.TRUNK, "carrier", (parse_network("192.0.2.0/24"),))])
+    assert (exempt.why(network), exempt.roles(network)) == ("trunk", (Role.TRUNK,))
+    for number in range(3000):  # more than are remembered
+        assert exempt.why(parse_network(f"10.0.{number // 256}.{number % 256}")) == ""
+    assert exempt.why(network) == "trunk"
+    exempt.say([Names(Role.TRUNK, "carrier", ())])
+    assert exempt.why(network) == ""
