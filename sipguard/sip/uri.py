@@ -199,7 +199,7 @@ def address_of(header_value: bytes) -> tuple[bytes, bytes, Parameters]:
 def user_in(header_value: bytes) -> bytes:
     """Give the user of the URI in a From or To, unescaped; for tel: the number; b"" when there is none."""
     left, right = header_value.find(b"<"), header_value.find(b">")
-    if left < right and header_value[left : left + 5] == b"<sip:" and not _ODD.intersection(header_value[:left]):
+    if 0 <= left < right and header_value[left : left + 5] == b"<sip:" and not _ODD.intersection(header_value[:left]):
         user, _, host = header_value[left + 5 : right].partition(b"@")
         if user.isalnum() and host.replace(b".", b"").isalnum():  # nearly every one, in a fifth of the time
             return user

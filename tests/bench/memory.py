@@ -1,10 +1,11 @@
 """Memory and the collector under a million spoofed sources; run as a process of its own, so that nothing else counts.
 
-    python -m tests.bench.memory SOURCES {packet-process | automatic}
+    python -m tests.bench.memory SOURCES {packet-process | automatic} [shown]
 
-Each source sends a REGISTER, which the PBX challenges; every tenth goes on with a credential, rejected: in turn with a
-nonce it made up, one that was sent to another address, and its own (so it does hold its address). Every thousandth
-guesses on until it is banned. Prints one line of JSON.
+Each source sends a REGISTER for one of a million accounts, which the PBX challenges; every tenth goes on with a
+credential, rejected: in turn with a nonce it made up and one that was sent to another address. Every thousandth guesses
+on. With `shown` a thirtieth do what no spoofed source can and use the nonce that was sent to them, so they do hold their
+addresses; those that guess are banned. Prints one line of JSON.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from tests.bench import packets
 _PBX = parse_address("192.0.2.10")
 _PAGE = resource.getpagesize()
 _SECOND = 20_000  # packets between two looks of the collector, as the packet process has each second
+_ACCOUNTS = 1_000_000
 _STRIDE = 2_654_435_761  # odd, so that multiples of it run through all addresses before one comes again
 
 _REQUEST = (
@@ -53,13 +55,15 @@ def spoofed(number: int) -> Address:
     return (number * _STRIDE % (1 << 32)).to_bytes(4, "big")
 
 
-def conversation(number: int) -> Iterator[tuple[bool, bytes]]:
+def conversation(number: int, *, shown: bool = True) -> Iterator[tuple[bool, bytes]]:
     """Give what one source and the PBX send: whether it is the PBX, and the IP packet."""
     address = spoofed(number)
-    fields = {"ip": show(address), "user": 100 + number % 9900, "token": f"{number:016x}"}
+    fields = {"ip": show(address), "user": number % _ACCOUNTS, "token": f"{number:016x}"}
     own = f"{number:024x}"
     guesses = 6 if number % 1000 == 0 else int(number % 10 == 0)
-    used = (f"made-up-{number}", f"{number - 1:024x}", own)[number // 10 % 3] if guesses == 1 else own
+    used = (f"made-up-{number}", f"{number - 1:024x}", own)[number // 10 % (3 if shown else 2)]
+    if shown and guesses > 1:
+        used = own
     for cseq in range(guesses + 1):
         credential = _CREDENTIAL.format(nonce=used, **fields) if cseq else ""
         asked = _REQUEST.format(cseq=cseq, credential=credential, **fields)
@@ -88,7 +92,7 @@ def resident() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * _PAGE
 
 
-def run(sources: int, *, by_itself: bool) -> dict[str, Any]:
+def run(sources: int, *, by_itself: bool, shown: bool = True) -> dict[str, Any]:
     """Feed the sources to one engine; give memory, fills and pauses. With `by_itself` the collector runs unasked."""
     engine = Engine(Policy(), State())
     engine.feed(1, Names(Role.OWN, "host", (Network(_PBX, 32),)))
@@ -99,7 +103,7 @@ def run(sources: int, *, by_itself: bool) -> dict[str, Any]:
     idle, pauses, fed = resident(), Pauses(), 0
     began = time.process_time_ns()
     for number in range(1, sources + 1):
-        for outbound, packet in conversation(number):
+        for outbound, packet in conversation(number, shown=shown):
             fed += 1
             hook = Hook.OUTPUT if outbound else Hook.PREROUTING
             engine.feed(fed * 50 * MICROSECOND, Frame(packet, hook, Origin.TAP))
@@ -123,4 +127,5 @@ def run(sources: int, *, by_itself: bool) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(json.dumps(run(int(sys.argv[1]), by_itself=sys.argv[2] == "automatic")) + "\n")
+    found = run(int(sys.argv[1]), by_itself=sys.argv[2] == "automatic", shown="shown" in sys.argv[3:])
+    sys.stdout.write(json.dumps(found) + "\n")
