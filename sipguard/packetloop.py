@@ -8,7 +8,6 @@ loop. Time is CLOCK_BOOTTIME; the wall clock is only an input of the engine's.
 from __future__ import annotations
 
 import os
-import select
 import signal
 import sys
 import time
@@ -24,6 +23,7 @@ from sipguard.capture.clock import boottime
 from sipguard.capture.door import Door
 from sipguard.capture.ears import Ears
 from sipguard.capture.quarantine import Quarantine
+from sipguard.capture.waiting import Waiting
 from sipguard.control.link import Link
 from sipguard.control.memory import Memory
 from sipguard.control.notify import Notify
@@ -57,7 +57,7 @@ from sipguard.model import (
 )
 from sipguard.policy.load import load
 from sipguard.policy.schema import Mode, Policy
-from sipguard.rig import AT_ONCE, DRAINS, LONGEST, PATIENCE, SHOWN, SLACK, layout_of
+from sipguard.rig import AT_ONCE, DRAINS, LONGEST, LOOK, PATIENCE, SHOWN, SLACK, layout_of
 
 
 class PacketLoop:
@@ -77,7 +77,7 @@ class PacketLoop:
         store = Path(policy.shell.store.path)
         self._marker = store.with_name("off")  # its being there means: stay open
         self._quarantine = Quarantine(store.with_name("quarantine.pcap"))
-        self._ears = Ears()
+        self._ears, self._waiting = Ears(), Waiting()
         self._refusals = Refusals(MARK, boottime)
         self._door = Door(self._refusals.refuse)
         self._places = Places(lambda why: self._link.alert("no-geoip", "", why))
@@ -86,7 +86,7 @@ class PacketLoop:
         self._override: Mode | None = None
         self._off = self._answered = self._stopping = False
         self._refused: deque[Enforced] = deque(maxlen=100)  # what the kernel did not take since the last request
-        self._began = self._next_second = self._next_timer = boottime()
+        self._began = self._next_second = self._next_look = self._next_timer = boottime()
         self._verbs: Mapping[str, Callable[[Args], Answer]] = {
             **dict.fromkeys(("ban", "unban", "release"), self._order),
             "why": lambda args: (True, self._engine.why(asked_about(args))),
@@ -155,20 +155,24 @@ class PacketLoop:
     def _turn(self) -> None:
         self._sleep(max(0, min(self._next_second, self._timer(), self._switch.due()) - boottime()))
         drained = self._read_packets()
-        self._mind_keeper()
         now = boottime()
-        self._mend()
+        if self._waiting.heard(self._link.pair) or self._link.pair.wanting or now >= self._next_look:
+            self._mind_keeper()
+        if self._waiting.heard(self._switch) or now >= min(self._next_look, self._switch.due()):
+            self._mend(now)
+        self._next_look = now + LOOK if now >= self._next_look else self._next_look
         if drained and now >= self._timer():
             self._feed(now - SLACK, None)
         if now >= self._next_second:
             self._next_second = now + SECOND
             self._each_second(now, idle=drained)
-        self._link.pair.flush()
+        if self._link.pair.wanting:
+            self._link.pair.flush()
 
     def _read_packets(self) -> bool:
         """Read the tap, then judge what was held before; False when more of the tap waits."""
         self._switch.judging(boottime())
-        held, drained = self._door.read(), False
+        held, drained = self._door.read(self._waiting.ready), False
         for _ in range(DRAINS if held else 1):
             frames, now = self._ears.read(AT_ONCE), boottime()
             for frame in frames:
@@ -176,20 +180,18 @@ class PacketLoop:
             if drained := len(frames) < AT_ONCE:
                 break
         for frame in held:
-            said = [each for each in self._feed(boottime(), frame) if isinstance(each, Verdict)]
-            self._door.answer(frame, said[-1] if said else ACCEPTED)
+            said = self._feed(boottime(), frame)
+            verdict = said[-1] if said else ACCEPTED
+            self._door.answer(frame, verdict if isinstance(verdict, Verdict) else ACCEPTED)
         return drained
 
     def _sleep(self, span: Span) -> None:
         """Wait for a packet, the keeper or a signal, at most for so long."""
-        poll, pair = select.poll(), self._link.pair
-        poll.register(self._signals, select.POLLIN)
-        if pair.open:
-            poll.register(pair, select.POLLIN | (select.POLLOUT if pair.wanting else 0))
-        self._ears.register(poll)
-        self._door.register(poll)
-        poll.register(self._switch, select.POLLIN)
-        poll.poll(-(-span // MILLISECOND))
+        pair = self._link.pair
+        sources = self._signals, *((pair,) if pair.open else ()), self._ears, *self._door.gates, self._switch
+        self._waiting.wait(sources, pair if pair.wanting else None, span)
+        if not self._waiting.heard(self._signals):
+            return
         numbers = self._signals.take()
         self._stopping = self._stopping or signal.SIGTERM in numbers or signal.SIGINT in numbers
         if signal.SIGHUP in numbers:
@@ -227,10 +229,10 @@ class PacketLoop:
         except AdapterError as error:
             self._link.alert("not-restored", "", str(error))
 
-    def _mend(self) -> None:
+    def _mend(self, now: Instant) -> None:
         """See that what is decided is what the kernel holds, whoever changed it; a slice of that at a time."""
         try:
-            told = self._switch.mend(boottime(), self._engine.in_force())
+            told = self._switch.mend(now, self._engine.in_force())
             if told is not None and self._marker.exists():  # `sipguard off` with a dead keeper
                 self._off = True
                 self._take(self._stance())
@@ -248,7 +250,7 @@ class PacketLoop:
         except Exception as bug:  # noqa: BLE001 - the frame is accepted, counted and kept: calls flow
             self._stumbled(at, what, bug)
             return ()
-        if actions:
+        if actions and type(actions[0]) is not Verdict:  # that comes last: then there is nothing else to do
             self._do(at, actions)
         return actions
 

@@ -7,8 +7,7 @@ Decides nothing.
 
 from __future__ import annotations
 
-import select
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 
 from sipguard.capture.gate import Gate
 from sipguard.errors import AdapterError
@@ -60,17 +59,18 @@ class Door:
             gate.close()
         self._gates = ()
 
-    def register(self, poll: select.poll) -> None:
-        """Have packets that are held end a wait."""
-        for gate in self._gates:
-            poll.register(gate, select.POLLIN)
+    @property
+    def gates(self) -> Sequence[Gate]:
+        """The queues, to be waited for."""
+        return self._gates
 
-    def read(self) -> Sequence[Frame]:
-        """Give frames that wait for their verdict, calls first."""
+    def read(self, ready: Container[int]) -> Sequence[Frame]:
+        """Give frames that wait for their verdict, calls first, of the queues whose descriptors are `ready`."""
         frames: list[Frame] = []
         try:
             for gate, limit in zip(self._gates, (CALLS_AT_ONCE, STRANGERS_AT_ONCE), strict=False):
-                frames += gate.read(limit)
+                if gate.early or gate.fileno() in ready:
+                    frames += gate.read(limit)
         except AdapterError as error:
             self.fault = error.what
             self.close()

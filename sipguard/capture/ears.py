@@ -6,7 +6,6 @@ nothing, and knows nothing of what it hears.
 
 from __future__ import annotations
 
-import select
 from collections.abc import Sequence
 
 from sipguard.address import Network
@@ -50,10 +49,9 @@ class Ears:
             self._tap.close()
         self._tap = None
 
-    def register(self, poll: select.poll) -> None:
-        """Have packets that arrive end a wait."""
-        if self._tap is not None:
-            poll.register(self._tap, select.POLLIN)
+    def fileno(self) -> int:
+        """Give the descriptor to wait for: readable when packets wait; -1 when deaf."""
+        return -1 if self._tap is None else self._tap.fileno()
 
     def read(self, limit: int) -> Sequence[Frame]:
         """Give the frames that wait, at least `limit` of them if there are so many."""

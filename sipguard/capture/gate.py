@@ -83,6 +83,11 @@ class Gate:
         """Give the descriptor to poll: readable when packets are held."""
         return self._socket.fileno()
 
+    @property
+    def early(self) -> bool:
+        """Tell whether packets were read already, while the queue was being bound."""
+        return bool(self._pending)
+
     def close(self) -> None:
         """Give the queue back; the kernel drops what it holds. Done twice it is the same."""
         if self._socket.fileno() >= 0:
