@@ -123,7 +123,7 @@ class Engine:
             at = self._now
         if type(what) is Frame:
             done = self._frame(at, what)
-            if not done and not due:  # the common frame: nothing happened, so nothing new can fall due
+            if not due and (not done or type(done[0]) is Verdict):  # nothing happened, so nothing new can fall due
                 return done
         else:
             done = self._doors[type(what)](at, what)
@@ -190,6 +190,8 @@ class Engine:
         self._counts["frames"] += 1
         if frame.origin is Origin.GATE:
             return self._verdicts.frame(at, frame)
+        if frame.origin is Origin.REHEARSAL:
+            return self._verdicts.rehearse(at, frame)
         actions: list[Action] | None = None
         for heard in self._intake.read(at, frame):
             for event in self._tracker.hear(at, heard):

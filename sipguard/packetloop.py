@@ -38,7 +38,6 @@ from sipguard.engine import Engine, Input
 from sipguard.errors import AdapterError, PolicyError
 from sipguard.geo.places import Places
 from sipguard.model import (
-    ACCEPTED,
     MILLISECOND,
     SECOND,
     Action,
@@ -156,18 +155,18 @@ class PacketLoop:
         self._sleep(max(0, min(self._next_second, self._timer(), self._switch.due()) - boottime()))
         drained = self._read_packets()
         now = boottime()
-        if self._waiting.heard(self._link.pair) or self._link.pair.wanting or now >= self._next_look:
+        look = now >= self._next_look
+        self._next_look = now + LOOK if look else self._next_look
+        if look or self._waiting.heard(self._link.pair) or self._link.pair.wanting:
             self._mind_keeper()
-        if self._waiting.heard(self._switch) or now >= min(self._next_look, self._switch.due()):
+        if look or self._waiting.heard(self._switch) or now >= self._switch.due():
             self._mend(now)
-        self._next_look = now + LOOK if now >= self._next_look else self._next_look
         if drained and now >= self._timer():
             self._feed(now - SLACK, None)
         if now >= self._next_second:
             self._next_second = now + SECOND
             self._each_second(now, idle=drained)
-        if self._link.pair.wanting:
-            self._link.pair.flush()
+        self._link.pair.flush()
 
     def _read_packets(self) -> bool:
         """Read the tap, then judge what was held before; False when more of the tap waits."""
@@ -180,9 +179,7 @@ class PacketLoop:
             if drained := len(frames) < AT_ONCE:
                 break
         for frame in held:
-            said = self._feed(boottime(), frame)
-            verdict = said[-1] if said else ACCEPTED
-            self._door.answer(frame, verdict if isinstance(verdict, Verdict) else ACCEPTED)
+            self._door.answer(frame, self._feed(boottime(), frame))
         return drained
 
     def _sleep(self, span: Span) -> None:
@@ -288,17 +285,18 @@ class PacketLoop:
 
     def _take(self, stance: Stance, *, adding_only: bool = False) -> None:
         """Take a stance; the tap first, as a second guard is stopped by it. Raises AdapterError."""
+        layout, tap = layout_of(self._policy), self._policy.shell.tap
         if stance is Stance.OFF:
             self._ears.stop()
         else:
-            self._ears.listen(self._policy.shell.tap.group, self._policy.shell.tap.buffer)
-        layout = layout_of(self._policy)
-        if stance is Stance.ENFORCE and layout.gate:
+            self._ears.listen(tap.group, tap.buffer, rehearsal=stance is Stance.OBSERVE and self._policy.gate)
+        wished = stance is Stance.ENFORCE and self._policy.gate
+        if wished:
             self._door.open(layout.queues, BITS)
             layout = layout if self._door.held else replace(layout, gate="")
         refused = self._switch.take(stance, layout, self._engine.wanted(), self._never(), adding_only=adding_only)
         if not self._switch.gate:
-            self._door.close()
+            self._door.close(forget=not wished)
         if fault := self._door.fault or self._switch.gate_fault:
             self._link.alert("no-gate", "", f"nothing is held, decisions bite a packet later: {fault}")
         self._refused.extend(refused)
@@ -395,7 +393,7 @@ class PacketLoop:
             "counters": self._engine.counters(),
             "link": self._link.counters(),
             "tap": self._ears.counters(),
-            "gate": {**self._switch.gating(), **self._door.counters(), **self._refusals.counters()},
+            "gate": {**self._switch.gating(self._door.fault), **self._door.counters(), **self._refusals.counters()},
             "kernel": self._switch.counted(),
             "enforced": self._switch.agreement(),
             "geo": self._places.counters(),

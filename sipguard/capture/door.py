@@ -11,7 +11,7 @@ from collections.abc import Callable, Container, Sequence
 
 from sipguard.capture.gate import Gate
 from sipguard.errors import AdapterError
-from sipguard.model import Frame, Sensor, Verdict, VerdictKind
+from sipguard.model import ACCEPTED, Action, Frame, Sensor, Verdict, VerdictKind
 from sipguard.netfilter import nfqueue
 
 CALLS_AT_ONCE = 128
@@ -53,11 +53,15 @@ class Door:
             return
         self._gates = tuple(made)
 
-    def close(self) -> None:
-        """Let everything pass that is held, and give the queues back; done twice it is the same."""
+    def close(self, *, forget: bool = False) -> None:
+        """Let everything pass that is held, and give the queues back; done twice it is the same.
+
+        With `forget`, nobody wants them any more, and `fault` is none.
+        """
         for gate in self._gates:
             gate.close()
         self._gates = ()
+        self.fault = "" if forget else self.fault
 
     @property
     def gates(self) -> Sequence[Gate]:
@@ -77,8 +81,14 @@ class Door:
             return ()
         return frames
 
-    def answer(self, frame: Frame, verdict: Verdict) -> None:
-        """Give the verdict on a frame that was read. Never raises."""
+    def answer(self, frame: Frame, said: Sequence[Action]) -> None:
+        """Give the verdict on a frame that was read, the last of what was said of it; without one it passes.
+
+        Never raises.
+        """
+        verdict = said[-1] if said else ACCEPTED
+        if not isinstance(verdict, Verdict):
+            verdict = ACCEPTED
         value = _VALUES.get(verdict.kind, nfqueue.DROP)
         for gate in self._gates:
             if gate.owns(frame.ticket):
