@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import select
 import signal
 import socket
@@ -284,3 +285,29 @@ def test_a_call_to_a_closed_destination_never_reaches_the_trunk_and_the_pbx_has_
         assert guard.packet["gate"]["refusals_sent"] == 4
         listed = world.pbx.run("conntrack", "-L", check=False).stdout
         assert f"src={trunk} dst={world.pbx.v4}" not in [line[:60] for line in listed.splitlines()]
+
+
+# --- Observing --------------------------------------------------------------------------------------------------------
+
+
+def test_observing_the_gate_tells_what_it_would_have_stopped_and_stops_nothing(stage: Lab) -> None:
+    world = stage.world
+    scanner, guesser = "203.0.113.150", "203.0.113.151"
+    with (
+        guarding(world, "watching", mode="observe") as guard,
+        Client(world.attacker, world.pbx.v4, address=scanner, agent="friendly-scanner") as scanning,
+        Client(world.attacker, world.pbx.v4, address=guesser) as guessing,
+    ):
+        assert answered(scanning)
+        fire([guessing], volley([guessing], 50))
+        assert final_answers([guessing]) == 50
+        until(lambda: guesser in {ban["subject"] for ban in guard.ask("bans")["bans"]}, "the ban being announced")
+        assert counted(guard, "would_drop") > 0
+        assert counted(guard, "would_defer") > 0  # and what came after the ban would not have come as far as the gate
+        assert counted(guard, "gate_drop") == counted(guard, "gate_defer") == counted(guard, "gate_accept") == 0
+        told = {(line["action"], line.get("alert"), line["subject"]) for line in guard.events() if "alert" in line}
+        assert {("alert", "would-drop", scanner), ("alert", "would-defer", guesser)} <= told
+        shown = json.loads(guard.cli("enforce", "--yes", "--json"))["preview"]["gate"]
+        assert shown == {"drop": counted(guard, "would_drop"), "refuse": 0, "defer": counted(guard, "would_defer")}
+        until(lambda: elements(world.pbx, "alive") != [], "the gate shut")
+        assert not answered(scanning)
