@@ -56,7 +56,7 @@ from sipguard.model import (
 )
 from sipguard.policy.load import load
 from sipguard.policy.schema import Mode, Policy
-from sipguard.rig import AT_ONCE, DRAINS, LONGEST, LOOK, PATIENCE, SHOWN, SLACK, layout_of
+from sipguard.rig import AT_ONCE, DRAINS, LONGEST, PATIENCE, SHOWN, SLACK, layout_of
 
 
 class PacketLoop:
@@ -85,7 +85,7 @@ class PacketLoop:
         self._override: Mode | None = None
         self._off = self._answered = self._stopping = False
         self._refused: deque[Enforced] = deque(maxlen=100)  # what the kernel did not take since the last request
-        self._began = self._next_second = self._next_look = self._next_timer = boottime()
+        self._began = self._next_second = self._next_timer = boottime()
         self._verbs: Mapping[str, Callable[[Args], Answer]] = {
             **dict.fromkeys(("ban", "unban", "release"), self._order),
             "why": lambda args: (True, self._engine.why(asked_about(args))),
@@ -154,12 +154,10 @@ class PacketLoop:
     def _turn(self) -> None:
         self._sleep(max(0, min(self._next_second, self._timer(), self._switch.due()) - boottime()))
         drained = self._read_packets()
-        now = boottime()
-        look = now >= self._next_look
-        self._next_look = now + LOOK if look else self._next_look
-        if look or self._waiting.heard(self._link.pair) or self._link.pair.wanting:
+        if self._waiting.heard(self._link.pair) or self._link.pair.wanting:
             self._mind_keeper()
-        if look or self._waiting.heard(self._switch) or now >= self._switch.due():
+        now = boottime()
+        if self._waiting.heard(self._switch) or now >= self._switch.due():
             self._mend(now)
         if drained and now >= self._timer():
             self._feed(now - SLACK, None)
@@ -171,8 +169,9 @@ class PacketLoop:
     def _read_packets(self) -> bool:
         """Read the tap, then judge what was held before; False when more of the tap waits."""
         self._switch.judging(boottime())
-        held, drained = self._door.read(self._waiting.ready), False
-        for _ in range(DRAINS if held else 1):
+        held, drained = self._door.read(self._waiting.heard), True
+        tapped = len(held) > 1 or self._waiting.heard(self._ears)  # nothing there is older than a packet held alone
+        for _ in range((DRAINS if held else 1) * tapped):
             frames, now = self._ears.read(AT_ONCE), boottime()
             for frame in frames:
                 self._feed(now, frame)
@@ -185,7 +184,8 @@ class PacketLoop:
     def _sleep(self, span: Span) -> None:
         """Wait for a packet, the keeper or a signal, at most for so long."""
         pair = self._link.pair
-        sources = self._signals, *((pair,) if pair.open else ()), self._ears, *self._door.gates, self._switch
+        # The tap after the queues: what is not there then is not older than what was found in them.
+        sources = self._signals, *((pair,) if pair.open else ()), *self._door.gates, self._ears, self._switch
         self._waiting.wait(sources, pair if pair.wanting else None, span)
         if not self._waiting.heard(self._signals):
             return

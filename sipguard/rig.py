@@ -11,7 +11,6 @@ from sipguard.policy.schema import Backend, Policy, Scope, Strangers
 
 DRAINS = 4  # times so many that are read of the tap before a verdict is given all the same
 AT_ONCE = 256  # frames read before the keeper, signals and the clock are looked at again
-LOOK: Span = 250 * MILLISECOND  # how often keeper and kernel are looked at although they said nothing
 SLACK: Span = 50 * MILLISECOND  # a captured packet reaches us within this: the kernel gathers them for 10 ms at most
 PATIENCE: Span = 5 * SECOND  # for how long the start waits for a keeper that says nothing ...
 LONGEST: Span = 60 * SECOND  # ... and for one that has much to say

@@ -52,6 +52,7 @@ from sipguard.track.sides import Side, Sides
 from sipguard.track.tracker import Tracker
 from sipguard.track.transaction import account_of, fingerprint, key_of
 from sipguard.track.trust import Trusts
+from sipguard.wire.l4 import Datagram, Segment
 
 COPIES: Span = 32 * SECOND
 """64 times T1: for so long a copy of what was turned away gets the same answer, and its ACK is awaited."""
@@ -128,9 +129,15 @@ class Verdicts:
         """Judge a held packet; the verdict is the last of what is given."""
         actions: list[Action] = []
         self._held = True
-        holding = Holding(at, frame, self._intake)
-        verdict = self._packet(at, holding, actions)
-        self._counts[f"gate_{verdict.kind}"] += 1
+        shut_out = self._intake.shut_out
+        packet = self._intake.unpack(at, frame)
+        if type(packet) is Datagram:
+            verdict = self._message(at, self._intake.datagram(packet, frame.hook), actions)
+        elif type(packet) is Segment:
+            verdict = self._segment(at, Holding(at, frame, packet, self._intake), actions)
+        else:
+            verdict = _DROPPED if self._intake.shut_out > shut_out else ACCEPTED
+        self._counts[_COUNTED[verdict.kind]] += 1
         actions.append(verdict)
         return actions
 
@@ -147,11 +154,9 @@ class Verdicts:
             actions.extend(self._rehearsal.told(at, heard.source, kind))
         return actions
 
-    def _packet(self, at: Instant, holding: Holding, actions: list[Action]) -> Verdict:
+    def _segment(self, at: Instant, holding: Holding, actions: list[Action]) -> Verdict:
         if holding.ready is not None:
             return _BARE[holding.ready]
-        if holding.datagram is not None:
-            return self._message(at, holding.datagram, actions)
         judged, number = holding.judged(), 0
         for each in holding.heard:
             if number >= len(judged) or each is not judged[number] or not isinstance(each, Heard):
@@ -167,9 +172,7 @@ class Verdicts:
         return _made(*holding.outcome())
 
     def _message(self, at: Instant, heard: Heard, actions: list[Action]) -> Verdict:
-        copy = blake2b(heard.source + heard.message.raw, digest_size=12).digest()
-        said = self._said.get(copy)
-        known = verdict = said[1] if said is not None and at - said[0] <= COPIES else None
+        known = verdict = self._said_before(at, heard) if self._said else None
         side = self._sides.sender(heard)
         if verdict is None and isinstance(heard.message, SipRequest) and side is not Side.NOBODY:
             judge = self._coming if side is Side.FAR else self._leaving
@@ -178,8 +181,13 @@ class Verdicts:
             objected = self._objected(at, heard, side, actions)
             verdict = verdict or objected
         if known is None and verdict is not ACCEPTED and verdict.kind is not VerdictKind.DEFER:
-            self._said.renew(copy, (at, verdict), heard.source)
+            self._said.renew(_copy_of(heard), (at, verdict), heard.source)
         return verdict
+
+    def _said_before(self, at: Instant, heard: Heard) -> Verdict | None:
+        """Give what was said lately against the same message of the same sender."""
+        said = self._said.get(_copy_of(heard))
+        return said[1] if said is not None and at - said[0] <= COPIES else None
 
     def _objected(self, at: Instant, heard: Heard, side: Side, actions: list[Action]) -> Verdict:
         """Hear a message, and drop it where what is heard speaks against it."""
@@ -305,10 +313,16 @@ class Verdicts:
         self._guesses.forgive(network.address)
 
 
+def _copy_of(heard: Heard) -> bytes:
+    """Name a message and its copies alike."""
+    return blake2b(heard.source + heard.message.raw, digest_size=12).digest()
+
+
 def _made(kind: VerdictKind, packet: bytes | None) -> Verdict:
     return _BARE[kind] if packet is None else Verdict(kind, packet=packet)
 
 
+_COUNTED = {kind: f"gate_{kind}" for kind in VerdictKind}
 _BARE = {VerdictKind.ACCEPT: ACCEPTED, VerdictKind.DROP: _DROPPED, VerdictKind.DEFER: _DEFERRED}
 
 

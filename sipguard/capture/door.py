@@ -7,7 +7,7 @@ Decides nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Sequence
 
 from sipguard.capture.gate import Gate
 from sipguard.errors import AdapterError
@@ -26,6 +26,7 @@ class Door:
     def __init__(self, refuse: Callable[[bytes, int], None]) -> None:
         self._refuse = refuse
         self._gates: tuple[Gate, ...] = ()
+        self._crowded = False
         self.fault = ""
 
     @property
@@ -68,17 +69,21 @@ class Door:
         """The queues, to be waited for."""
         return self._gates
 
-    def read(self, ready: Container[int]) -> Sequence[Frame]:
-        """Give frames that wait for their verdict, calls first, of the queues whose descriptors are `ready`."""
+    def read(self, heard: Callable[[Gate], bool]) -> Sequence[Frame]:
+        """Give frames that wait for their verdict, calls first, of the queues that something was heard of.
+
+        One of each queue, as most come alone; more of them once there was something twice in a row.
+        """
         frames: list[Frame] = []
         try:
             for gate, limit in zip(self._gates, (CALLS_AT_ONCE, STRANGERS_AT_ONCE), strict=False):
-                if gate.early or gate.fileno() in ready:
-                    frames += gate.read(limit)
+                if heard(gate):
+                    frames += gate.read(limit if self._crowded else 1)
         except AdapterError as error:
             self.fault = error.what
             self.close()
             return ()
+        self._crowded = bool(frames)
         return frames
 
     def answer(self, frame: Frame, said: Sequence[Action]) -> None:

@@ -44,6 +44,7 @@ class Gate:
         self._marks: dict[int, int] = {}
         self._told = (0, 0)
         self._pending: list[nfqueue.Packet] = []
+        self._buffer = memoryview(bytearray(_READ_BYTES))  # one for all reads: a new one each time costs as much again
         self._socket = netlink.opened(netlink.NETFILTER, 0, ADAPTER)
         try:
             self.buffer_bytes = netlink.grow(self._socket, receive_buffer_bytes)
@@ -83,11 +84,6 @@ class Gate:
         """Give the descriptor to poll: readable when packets are held."""
         return self._socket.fileno()
 
-    @property
-    def early(self) -> bool:
-        """Tell whether packets were read already, while the queue was being bound."""
-        return bool(self._pending)
-
     def close(self) -> None:
         """Give the queue back; the kernel drops what it holds. Done twice it is the same."""
         if self._socket.fileno() >= 0:
@@ -109,7 +105,7 @@ class Gate:
     def _read_once(self, packets: list[nfqueue.Packet]) -> bool:
         """Read one message; False when none waits."""
         try:
-            data = self._socket.recv(_READ_BYTES)
+            size = self._socket.recv_into(self._buffer)
         except BlockingIOError:
             return False
         except OSError as error:
@@ -117,7 +113,7 @@ class Gate:
                 raise AdapterError(ADAPTER, f"cannot be read: {error.strerror}") from error
             self.overruns += 1
             return True
-        self.malformed += nfqueue.packets(data, packets)
+        self.malformed += nfqueue.packets(bytes(self._buffer[:size]), packets)
         return True
 
     def _frame(self, packet: nfqueue.Packet) -> Frame | None:
