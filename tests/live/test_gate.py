@@ -14,13 +14,14 @@ from pathlib import Path
 
 import pytest
 
+from sipguard.capture.gate import Gate
 from tests.lab.cases.case import Lab
 from tests.lab.cases.ordinary import calls, registrations
 from tests.lab.client import Client, credentials
 from tests.lab.errors import LabError
 from tests.lab.kamailio import ACCOUNTS, WEAK_ACCOUNT
 from tests.lab.wait import until
-from tests.live.guard import Guard, blocked, elements, guarding
+from tests.live.guard import Guard, blocked, elements, guarding, rules
 from tests.live.passing import boot, counting, final_answers, fire, volley
 from tests.live.traffic import answered, guess_until_silent, registers
 
@@ -179,6 +180,26 @@ def test_without_the_gate_all_is_as_it_was(stage: Lab) -> None:
         with Client(world.attacker, world.pbx.v4, address="203.0.113.130") as client:
             assert guess_until_silent(client) >= FAILURES
             until(lambda: "203.0.113.130" in blocked(world.pbx), "the ban")
+
+
+def test_why_nothing_waits_is_told_until_nothing_is_to_wait(stage: Lab) -> None:
+    world = stage.world
+    taken = world.pbx.inside(lambda: Gate(5060))
+    try:
+        with guarding(world, "taken") as guard:
+            assert "taken" in guard.packet["gate"]["fault"]
+            assert answered_from(stage, "198.51.100.69")
+            guard.write(top="gate = false\n")
+            guard.ask("reload")
+            until(lambda: guard.packet["gate"]["fault"] == "", "nobody missing the gate")
+            assert [line for line in guard.events() if line.get("alert") == "no-gate"] != []
+            told, before = len(guard.events()), rules(world.pbx)
+            guard.write(top="gate = false\n", more='[enforcement]\nscope = "all"\n')
+            guard.ask("reload")
+            until(lambda: rules(world.pbx) != before, "the new policy")
+            assert [line for line in guard.events()[told:] if line.get("alert") == "no-gate"] == []
+    finally:
+        taken.close()
 
 
 def test_off_and_observe_take_the_gate_out_with_everything_else(stage: Lab) -> None:
