@@ -67,6 +67,7 @@ Input: TypeAlias = model.Input | Policy
 _NOTHING: tuple[Action, ...] = ()
 _NEVER: Instant = 1 << 63
 _STRANGER, _TRUSTED, _EXEMPT = Standing.STRANGER, Standing.TRUSTED, Standing.EXEMPT  # bound once: look-ups are slow
+_GATE, _REHEARSAL = Origin.GATE, Origin.REHEARSAL
 _HELD_MOST = 1_100_000
 
 
@@ -188,9 +189,9 @@ class Engine:
 
     def _frame(self, at: Instant, frame: Frame) -> Sequence[Action]:
         self._counts["frames"] += 1
-        if frame.origin is Origin.GATE:
+        if frame.origin is _GATE:
             return self._verdicts.frame(at, frame)
-        if frame.origin is Origin.REHEARSAL:
+        if frame.origin is _REHEARSAL:
             return self._verdicts.rehearse(at, frame)
         actions: list[Action] | None = None
         for heard in self._intake.read(at, frame):

@@ -62,6 +62,7 @@ _ALERTED_MOST = 1_000
 _DROPPED = Verdict(VerdictKind.DROP)
 _DEFERRED = Verdict(VerdictKind.DEFER)
 _NOTHING: tuple[Finding, ...] = ()
+_FAR, _NOBODY = Side.FAR, Side.NOBODY  # bound once: look-ups of members are slow in Python 3.11
 _CALLING = frozenset({"INVITE", "REFER"})
 _ALWAYS = frozenset({"BYE", "CANCEL", "PRACK"})
 
@@ -137,7 +138,7 @@ class Verdicts:
             verdict = self._segment(at, Holding(at, frame, packet, self._intake), actions)
         else:
             verdict = _DROPPED if self._intake.shut_out > shut_out else ACCEPTED
-        self._counts[_COUNTED[verdict.kind]] += 1
+        self._counts["gate_accept" if verdict is ACCEPTED else f"gate_{verdict.kind}"] += 1
         actions.append(verdict)
         return actions
 
@@ -174,13 +175,13 @@ class Verdicts:
     def _message(self, at: Instant, heard: Heard, actions: list[Action]) -> Verdict:
         known = verdict = self._said_before(at, heard) if self._said else None
         side = self._sides.sender(heard)
-        if verdict is None and isinstance(heard.message, SipRequest) and side is not Side.NOBODY:
-            judge = self._coming if side is Side.FAR else self._leaving
+        if verdict is None and isinstance(heard.message, SipRequest) and side is not _NOBODY:
+            judge = self._coming if side is _FAR else self._leaving
             verdict = judge(at, heard, heard.message, actions)
         if verdict is None or not self._held:
             objected = self._objected(at, heard, side, actions)
             verdict = verdict or objected
-        if known is None and verdict is not ACCEPTED and verdict.kind is not VerdictKind.DEFER:
+        if verdict is not ACCEPTED and known is None and verdict.kind is not VerdictKind.DEFER:
             self._said.renew(_copy_of(heard), (at, verdict), heard.source)
         return verdict
 
@@ -194,7 +195,7 @@ class Verdicts:
         objections = self._judge.objections
         self._hear(at, heard, actions)
         shut = self._force.ledger.blocked(heard.source) and not self._exempt.passes(heard.source)
-        return _DROPPED if side is Side.FAR and (shut or self._judge.objections > objections) else ACCEPTED
+        return _DROPPED if side is _FAR and (shut or self._judge.objections > objections) else ACCEPTED
 
     # --- From outside -------------------------------------------------------------------------------------------------
 
@@ -322,7 +323,6 @@ def _made(kind: VerdictKind, packet: bytes | None) -> Verdict:
     return _BARE[kind] if packet is None else Verdict(kind, packet=packet)
 
 
-_COUNTED = {kind: f"gate_{kind}" for kind in VerdictKind}
 _BARE = {VerdictKind.ACCEPT: ACCEPTED, VerdictKind.DROP: _DROPPED, VerdictKind.DEFER: _DEFERRED}
 
 

@@ -94,11 +94,11 @@ class Door:
         verdict = said[-1] if said else ACCEPTED
         if not isinstance(verdict, Verdict):
             verdict = ACCEPTED
-        value = _VALUES.get(verdict.kind, nfqueue.DROP)
+        value = nfqueue.ACCEPT if verdict is ACCEPTED else _VALUES.get(verdict.kind, nfqueue.DROP)
         for gate in self._gates:
             if gate.owns(frame.ticket):
                 gate.answer(frame.ticket, value, verdict.packet)
-        if verdict.kind is VerdictKind.REFUSE:
+        if value == nfqueue.DROP and verdict.kind is VerdictKind.REFUSE:
             self._refuse(frame.packet, verdict.code)
 
     def sensors(self) -> Sequence[Sensor]:

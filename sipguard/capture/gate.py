@@ -25,6 +25,7 @@ _RECEIVE_BUFFER_BYTES = 8 * 1024 * 1024  # 4,096 packets as they mostly are, wit
 _QUEUE_SHIFT = 32  # a ticket is the queue's number and the packet's
 
 _HOOKS = {hook.value: hook for hook in Hook}
+_UNKNOWN, _GATE = Hook.UNKNOWN, Origin.GATE  # bound once: look-ups of members are slow in Python 3.11
 
 
 class Gate:
@@ -124,7 +125,7 @@ class Gate:
             self.cut += 1
             self.answer(ticket, nfqueue.ACCEPT)
             return None
-        return Frame(packet.payload, _HOOKS.get(packet.hook, Hook.UNKNOWN), Origin.GATE, ticket)
+        return Frame(packet.payload, _HOOKS.get(packet.hook, _UNKNOWN), _GATE, ticket)
 
     def owns(self, ticket: int) -> bool:
         """Tell whether a frame with this ticket was read here."""

@@ -28,6 +28,7 @@ _RAISE_AFTER = 4  # reads in a row that brought as many frames as were asked for
 _LOWER_AFTER = 16  # reads in a row that brought next to nothing
 
 _HOOKS = {hook.value: hook for hook in Hook}
+_UNKNOWN = Hook.UNKNOWN  # bound once: look-ups of members are slow in Python 3.11
 
 
 class Tap:
@@ -112,7 +113,7 @@ class Tap:
         self._count_lost(packets)
         self._adapt(len(packets), limit)
         origin = self.origin
-        return [Frame(packet.payload, _HOOKS.get(packet.hook, Hook.UNKNOWN), origin) for packet in packets]
+        return [Frame(packet.payload, _HOOKS.get(packet.hook, _UNKNOWN), origin) for packet in packets]
 
     def _read_once(self, packets: list[nflog.Packet]) -> bool:
         """Read one wake-up; False when none waits."""
