@@ -312,23 +312,23 @@ def test_a_call_to_a_closed_destination_never_reaches_the_trunk_and_the_pbx_has_
 
 
 def test_observing_the_gate_tells_what_it_would_have_stopped_and_stops_nothing(stage: Lab) -> None:
-    world = stage.world
-    scanner, guesser = "203.0.113.150", "203.0.113.151"
+    world, trunk, scanner = stage.world, "198.51.100.98", "203.0.113.150"
     with (
-        guarding(world, "watching", mode="observe") as guard,
+        guarding(world, "watching", mode="observe", more=DESTINATIONS) as guard,
         Client(world.attacker, world.pbx.v4, address=scanner, agent="friendly-scanner") as scanning,
-        Client(world.attacker, world.pbx.v4, address=guesser) as guessing,
+        world.phone.socket(socket.AF_INET, socket.SOCK_DGRAM) as carrier,
+        world.pbx.socket(socket.AF_INET, socket.SOCK_DGRAM) as exchange,
     ):
+        carrier.bind((trunk, 5060))
+        exchange.bind((world.pbx.v4, 5061))
         assert answered(scanning)
-        fire([guessing], volley([guessing], 50))
-        assert final_answers([guessing]) == 50
-        until(lambda: guesser in {ban["subject"] for ban in guard.ask("bans")["bans"]}, "the ban being announced")
-        assert counted(guard, "would_drop") > 0
-        assert counted(guard, "would_defer") > 0  # and what came after the ban would not have come as far as the gate
-        assert counted(guard, "gate_drop") == counted(guard, "gate_defer") == counted(guard, "gate_accept") == 0
-        told = {(line["action"], line.get("alert"), line["subject"]) for line in guard.events() if "alert" in line}
-        assert {("alert", "would-drop", scanner), ("alert", "would-defer", guesser)} <= told
+        exchange.sendto(invite("0025261000", "watched", trunk, world.pbx.v4), (trunk, 5060))
+        assert select.select([carrier], [], [], 5)[0]
+        until(lambda: counted(guard, "would_drop") == counted(guard, "would_refuse") == 1, "what would have been done")
+        assert not any(counted(guard, f"gate_{kind}") for kind in ("accept", "drop", "refuse", "defer"))
+        told = {(line["alert"], line["subject"]) for line in guard.events() if "alert" in line}
+        assert {("would-drop", scanner), ("would-refuse", "refuse.destinations")} <= told
         shown = json.loads(guard.cli("enforce", "--yes", "--json"))["preview"]["gate"]
-        assert shown == {"drop": counted(guard, "would_drop"), "refuse": 0, "defer": counted(guard, "would_defer")}
+        assert shown == {"drop": 1, "refuse": 1, "defer": 0}
         until(lambda: elements(world.pbx, "alive") != [], "the gate shut")
         assert not answered(scanning)
