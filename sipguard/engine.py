@@ -68,7 +68,8 @@ _NOTHING: tuple[Action, ...] = ()
 _NEVER: Instant = 1 << 63
 # Bound once: in Python 3.11 a look-up of an enumeration's member costs as much as a small function.
 _STRANGER, _TRUSTED, _EXEMPT = Standing.STRANGER, Standing.TRUSTED, Standing.EXEMPT
-_PREROUTING, _OUTPUT, _GATE, _CLOSED = Hook.PREROUTING, Hook.OUTPUT, Origin.GATE, Strangers.CLOSED
+_PREROUTING, _OUTPUT, _CLOSED = Hook.PREROUTING, Hook.OUTPUT, Strangers.CLOSED
+_GATE, _REHEARSAL = Origin.GATE, Origin.REHEARSAL
 _HELD_MOST = 1_100_000
 
 
@@ -126,7 +127,7 @@ class Engine:
             at = self._now
         if type(what) is Frame:
             done = self._frame(at, what)
-            if not done and not due:  # the common frame: nothing happened, so nothing new can fall due
+            if not due and (not done or type(done[0]) is Verdict):  # nothing happened, so nothing new can fall due
                 return done
         else:
             done = self._doors[type(what)](at, what)
@@ -192,6 +193,8 @@ class Engine:
         self._counts["frames"] += 1
         if frame.origin is _GATE:
             return self._verdicts.frame(at, frame)
+        if frame.origin is _REHEARSAL:
+            return self._verdicts.rehearse(at, frame)
         actions: list[Action] | None = None
         for heard in self._intake.read(at, frame):
             for event in self._tracker.hear(at, heard):

@@ -15,7 +15,7 @@ from sipguard.model import Frame, Instant, VerdictKind
 from sipguard.sip.framing import Framer
 from sipguard.wire.flow import MASK, Flow, ahead
 from sipguard.wire.flowtable import Entry
-from sipguard.wire.l4 import Datagram, Segment
+from sipguard.wire.l4 import Segment
 from sipguard.wire.rewrite import blanked, with_payload
 from sipguard.wire.stream import Streams
 
@@ -23,29 +23,20 @@ _MASKED_MOST = 8
 
 
 class Holding:
-    """One held packet. `ready` is a verdict that stands before anything is judged: nothing of it was read then."""
+    """One held segment. `ready` is a verdict that stands before anything is judged: nothing of it was read then."""
 
-    __slots__ = ("_before", "_begins", "_entry", "_segment", "_streams", "datagram", "frame", "heard", "ready")
+    __slots__ = ("_before", "_begins", "_entry", "_segment", "_streams", "frame", "heard", "ready")
 
-    def __init__(self, at: Instant, frame: Frame, intake: Intake) -> None:
+    def __init__(self, at: Instant, frame: Frame, segment: Segment, intake: Intake) -> None:
         self.frame = frame
-        self.datagram: Heard | None = None  # all there is of a packet that is no segment
         self.heard: Sequence[Heard | Passage] = ()
         self.ready: VerdictKind | None = None
         self._entry: Entry | None = None
         self._streams: Streams = intake.streams
-        self._segment: Segment | None = None
+        self._segment = segment
         self._before: Framer | None = None
         self._begins = 0
-        shut_out = intake.shut_out
-        packet = intake.unpack(at, frame)
-        if packet is None:
-            self.ready = VerdictKind.DROP if intake.shut_out > shut_out else VerdictKind.ACCEPT
-        elif isinstance(packet, Datagram):
-            self.datagram = intake.datagram(packet, frame.hook)
-        else:
-            self._segment = packet
-            self._take(at, packet, intake)
+        self._take(at, segment, intake)
 
     def _take(self, at: Instant, segment: Segment, intake: Intake) -> None:
         entry = self._streams.find(segment)
@@ -101,7 +92,7 @@ class Holding:
     def keep_before(self, number: int) -> tuple[VerdictKind, bytes | None]:
         """Let through what comes before the message with this number, of those to be judged; the rest comes again."""
         segment, entry = self._segment, self._entry
-        if segment is None or entry is None:
+        if entry is None:
             return VerdictKind.DEFER, None
         flow, half, _, _ = entry
         fresh = self._fresh(segment)
@@ -124,8 +115,8 @@ class Holding:
     def mask(self, number: int) -> bool:
         """Have the message with this number overwritten; False where a part of it has gone on already."""
         segment, entry = self._segment, self._entry
-        fresh = None if segment is None else self._fresh(segment)
-        if segment is None or entry is None or fresh is None or self._before is None:
+        fresh = self._fresh(segment)
+        if entry is None or fresh is None or self._before is None:
             return False
         flow = entry[0]
         size, end = len(self.judged()[number].message.raw), self._end_of(number, fresh)
@@ -143,7 +134,7 @@ class Holding:
     def outcome(self) -> tuple[VerdictKind, bytes | None]:
         """Give the verdict on a packet against which nothing stands: with what was to be overwritten, overwritten."""
         segment, entry = self._segment, self._entry
-        if segment is None or entry is None:
+        if entry is None:
             return VerdictKind.ACCEPT, None
         flow, half, _, _ = entry
         if flow.stalled:

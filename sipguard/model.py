@@ -2,10 +2,9 @@
 
     Frame ─wire,sip▶ SipMessage ─track▶ Event ─detect▶ Finding ─decide▶ Decision ─engine▶ Action
 
-Only nouns live here: no parsing, no policy, no state, no input or output. `SipRequest`, `SipResponse` and `Unparsable`
-stand in `sip/message.py`, beside the code that looks things up in them; events in `event.py`, which is the rest of this
-file. On the packet path the classes are plain and slotted (a frozen dataclass costs five times as much to make);
-"frozen" is then a promise kept by the type checker's reader: nobody writes to a noun that flows.
+Only nouns live here: no parsing, no policy, no state. `SipRequest`, `SipResponse` and `Unparsable` stand in
+`sip/message.py`, beside the code that looks things up in them; events in `event.py`. On the packet
+path classes are plain and slotted, as a frozen dataclass costs five times as much; nobody writes to a noun that flows.
 """
 
 from __future__ import annotations
@@ -48,6 +47,7 @@ class Origin(IntEnum):
     GATE = 1
     FILE = 2
     MIRROR = 3
+    REHEARSAL = 4  # the tap, while the gate is only to say what it would have done
 
 
 class Transport(StrEnum):

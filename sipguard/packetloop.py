@@ -8,7 +8,6 @@ loop. Time is CLOCK_BOOTTIME; the wall clock is only an input of the engine's.
 from __future__ import annotations
 
 import os
-import select
 import signal
 import sys
 import time
@@ -24,6 +23,7 @@ from sipguard.capture.clock import boottime
 from sipguard.capture.door import Door
 from sipguard.capture.ears import Ears
 from sipguard.capture.quarantine import Quarantine
+from sipguard.capture.waiting import Waiting
 from sipguard.control.link import Link
 from sipguard.control.memory import Memory
 from sipguard.control.notify import Notify
@@ -38,7 +38,6 @@ from sipguard.engine import Engine, Input
 from sipguard.errors import AdapterError, PolicyError
 from sipguard.geo.places import Places
 from sipguard.model import (
-    ACCEPTED,
     MILLISECOND,
     SECOND,
     Action,
@@ -77,7 +76,7 @@ class PacketLoop:
         store = Path(policy.shell.store.path)
         self._marker = store.with_name("off")  # its being there means: stay open
         self._quarantine = Quarantine(store.with_name("quarantine.pcap"))
-        self._ears = Ears()
+        self._ears, self._waiting = Ears(), Waiting()
         self._refusals = Refusals(MARK, boottime)
         self._door = Door(self._refusals.refuse)
         self._places = Places(lambda why: self._link.alert("no-geoip", "", why))
@@ -155,9 +154,11 @@ class PacketLoop:
     def _turn(self) -> None:
         self._sleep(max(0, min(self._next_second, self._timer(), self._switch.due()) - boottime()))
         drained = self._read_packets()
-        self._mind_keeper()
+        if self._waiting.heard(self._link.pair) or self._link.pair.wanting:
+            self._mind_keeper()
         now = boottime()
-        self._mend()
+        if self._waiting.heard(self._switch) or now >= self._switch.due():
+            self._mend(now)
         if drained and now >= self._timer():
             self._feed(now - SLACK, None)
         if now >= self._next_second:
@@ -168,28 +169,26 @@ class PacketLoop:
     def _read_packets(self) -> bool:
         """Read the tap, then judge what was held before; False when more of the tap waits."""
         self._switch.judging(boottime())
-        held, drained = self._door.read(), False
-        for _ in range(DRAINS if held else 1):
+        held, drained = self._door.read(self._waiting.heard), True
+        tapped = len(held) > 1 or self._waiting.heard(self._ears)  # nothing there is older than a packet held alone
+        for _ in range((DRAINS if held else 1) * tapped):
             frames, now = self._ears.read(AT_ONCE), boottime()
             for frame in frames:
                 self._feed(now, frame)
             if drained := len(frames) < AT_ONCE:
                 break
         for frame in held:
-            said = [each for each in self._feed(boottime(), frame) if isinstance(each, Verdict)]
-            self._door.answer(frame, said[-1] if said else ACCEPTED)
+            self._door.answer(frame, self._feed(boottime(), frame))
         return drained
 
     def _sleep(self, span: Span) -> None:
         """Wait for a packet, the keeper or a signal, at most for so long."""
-        poll, pair = select.poll(), self._link.pair
-        poll.register(self._signals, select.POLLIN)
-        if pair.open:
-            poll.register(pair, select.POLLIN | (select.POLLOUT if pair.wanting else 0))
-        self._ears.register(poll)
-        self._door.register(poll)
-        poll.register(self._switch, select.POLLIN)
-        poll.poll(-(-span // MILLISECOND))
+        pair = self._link.pair
+        # The tap after the queues: what is not there then is not older than what was found in them.
+        sources = self._signals, *((pair,) if pair.open else ()), *self._door.gates, self._ears, self._switch
+        self._waiting.wait(sources, pair if pair.wanting else None, span)
+        if not self._waiting.heard(self._signals):
+            return
         numbers = self._signals.take()
         self._stopping = self._stopping or signal.SIGTERM in numbers or signal.SIGINT in numbers
         if signal.SIGHUP in numbers:
@@ -227,10 +226,10 @@ class PacketLoop:
         except AdapterError as error:
             self._link.alert("not-restored", "", str(error))
 
-    def _mend(self) -> None:
+    def _mend(self, now: Instant) -> None:
         """See that what is decided is what the kernel holds, whoever changed it; a slice of that at a time."""
         try:
-            told = self._switch.mend(boottime(), self._engine.in_force())
+            told = self._switch.mend(now, self._engine.in_force())
             if told is not None and self._marker.exists():  # `sipguard off` with a dead keeper
                 self._off = True
                 self._take(self._stance())
@@ -248,7 +247,7 @@ class PacketLoop:
         except Exception as bug:  # noqa: BLE001 - the frame is accepted, counted and kept: calls flow
             self._stumbled(at, what, bug)
             return ()
-        if actions:
+        if actions and type(actions[0]) is not Verdict:  # that comes last: then there is nothing else to do
             self._do(at, actions)
         return actions
 
@@ -286,17 +285,18 @@ class PacketLoop:
 
     def _take(self, stance: Stance, *, adding_only: bool = False) -> None:
         """Take a stance; the tap first, as a second guard is stopped by it. Raises AdapterError."""
+        layout, tap = layout_of(self._policy), self._policy.shell.tap
         if stance is Stance.OFF:
             self._ears.stop()
         else:
-            self._ears.listen(self._policy.shell.tap.group, self._policy.shell.tap.buffer)
-        layout = layout_of(self._policy)
-        if stance is Stance.ENFORCE and layout.gate:
+            self._ears.listen(tap.group, tap.buffer, rehearsal=stance is Stance.OBSERVE and self._policy.gate)
+        wished = stance is Stance.ENFORCE and self._policy.gate
+        if wished:
             self._door.open(layout.queues, BITS)
             layout = layout if self._door.held else replace(layout, gate="")
         refused = self._switch.take(stance, layout, self._engine.wanted(), self._never(), adding_only=adding_only)
         if not self._switch.gate:
-            self._door.close()
+            self._door.close(forget=not wished)
         if fault := self._door.fault or self._switch.gate_fault:
             self._link.alert("no-gate", "", f"nothing is held, decisions bite a packet later: {fault}")
         self._refused.extend(refused)
@@ -393,7 +393,7 @@ class PacketLoop:
             "counters": self._engine.counters(),
             "link": self._link.counters(),
             "tap": self._ears.counters(),
-            "gate": {**self._switch.gating(), **self._door.counters(), **self._refusals.counters()},
+            "gate": {**self._switch.gating(self._door.fault), **self._door.counters(), **self._refusals.counters()},
             "kernel": self._switch.counted(),
             "enforced": self._switch.agreement(),
             "geo": self._places.counters(),

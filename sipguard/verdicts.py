@@ -5,6 +5,9 @@ is the caller, or the number, one for whom no call is made; is the account shiel
 for one more guess. What is turned away here is no evidence against anybody: it is not heard at all. Then it is heard,
 and when a detector objects to it, it is dropped, alone. ACK, BYE, CANCEL, PRACK, answers, what belongs to a known
 dialog, and a call for help from where devices are registered, always pass; a REGISTER is never refused.
+
+Where nothing may be touched, the same is asked of copies of what the kernel would have held, and told; then they are
+heard whatever was said of them, for the PBX has them.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ from sipguard.decide.exempt import Exempt
 from sipguard.decide.force import Force
 from sipguard.decide.guesses import Attempt, Guesses, Limit
 from sipguard.decide.judge import Judge
+from sipguard.decide.rehearsal import Rehearsal
 from sipguard.detect.accountnets import Detector as AccountNets
 from sipguard.event import Answered, AuthFailed, AuthSucceeded, Event, Rang
 from sipguard.holding import Holding
@@ -48,6 +52,7 @@ from sipguard.track.sides import Side, Sides
 from sipguard.track.tracker import Tracker
 from sipguard.track.transaction import account_of, fingerprint, key_of
 from sipguard.track.trust import Trusts
+from sipguard.wire.l4 import Datagram, Segment
 
 COPIES: Span = 32 * SECOND
 """64 times T1: for so long a copy of what was turned away gets the same answer, and its ACK is awaited."""
@@ -57,6 +62,7 @@ _ALERTED_MOST = 1_000
 _DROPPED = Verdict(VerdictKind.DROP)
 _DEFERRED = Verdict(VerdictKind.DEFER)
 _NOTHING: tuple[Finding, ...] = ()
+_FAR, _NOBODY = Side.FAR, Side.NOBODY  # bound once: look-ups of members are slow in Python 3.11
 _CALLING = frozenset({"INVITE", "REFER"})
 _ALWAYS = frozenset({"BYE", "CANCEL", "PRACK"})
 
@@ -84,7 +90,9 @@ class Verdicts:
         self._trusts = trusts
         self._exempt = exempt
         self._hear = hear
-        self._counts = dict.fromkeys((f"gate_{kind}" for kind in VerdictKind), 0)
+        self._held = True  # the message at hand; else only a copy of it is here
+        self._counts = {f"{way}_{kind}": 0 for way in ("gate", "would") for kind in VerdictKind}
+        self._rehearsal = Rehearsal(exempt, force.ledger)
         self._said: Table[bytes, tuple[Instant, Verdict]] = Table(_SAID_MOST, _SAID_MOST // 8)
         self._refused: Table[bytes, Instant] = Table(_SAID_MOST, _SAID_MOST // 8)
         self._alerted: Table[str, Instant] = Table(_ALERTED_MOST)
@@ -111,6 +119,7 @@ class Verdicts:
         return {
             **self._counts,
             **self._guesses.counters(),
+            **self._rehearsal.counters(),
             "gate_said": len(self._said),
             "gate_said_evicted": self._said.evicted + self._refused.evicted,
         }
@@ -120,17 +129,35 @@ class Verdicts:
     def frame(self, at: Instant, frame: Frame) -> list[Action]:
         """Judge a held packet; the verdict is the last of what is given."""
         actions: list[Action] = []
-        holding = Holding(at, frame, self._intake)
-        verdict = self._packet(at, holding, actions)
-        self._counts[f"gate_{verdict.kind}"] += 1
+        self._held = True
+        shut_out = self._intake.shut_out
+        packet = self._intake.unpack(at, frame)
+        if type(packet) is Datagram:
+            verdict = self._message(at, self._intake.datagram(packet, frame.hook), actions)
+        elif type(packet) is Segment:
+            verdict = self._segment(at, Holding(at, frame, packet, self._intake), actions)
+        else:
+            verdict = _DROPPED if self._intake.shut_out > shut_out else ACCEPTED
+        self._counts["gate_accept" if verdict is ACCEPTED else f"gate_{verdict.kind}"] += 1
         actions.append(verdict)
         return actions
 
-    def _packet(self, at: Instant, holding: Holding, actions: list[Action]) -> Verdict:
+    def rehearse(self, at: Instant, frame: Frame) -> list[Action]:
+        """Tell what would have become of a packet that went on; messages alone are judged, not segments of a stream."""
+        actions: list[Action] = []
+        self._held = False
+        for heard in self._intake.read(at, frame):
+            if isinstance(heard, Passage) or not self._rehearsal.waits(heard, self._sides.sender(heard)):
+                self._hear(at, heard, actions)
+                continue
+            kind = self._message(at, heard, actions).kind
+            self._counts[f"would_{kind}"] += 1
+            actions.extend(self._rehearsal.told(at, heard.source, kind))
+        return actions
+
+    def _segment(self, at: Instant, holding: Holding, actions: list[Action]) -> Verdict:
         if holding.ready is not None:
             return _BARE[holding.ready]
-        if holding.datagram is not None:
-            return self._message(at, holding.datagram, actions)
         judged, number = holding.judged(), 0
         for each in holding.heard:
             if number >= len(judged) or each is not judged[number] or not isinstance(each, Heard):
@@ -146,28 +173,29 @@ class Verdicts:
         return _made(*holding.outcome())
 
     def _message(self, at: Instant, heard: Heard, actions: list[Action]) -> Verdict:
-        copy = blake2b(heard.source + heard.message.raw, digest_size=12).digest()
-        known = self._said.get(copy)
-        if known is not None and at - known[0] <= COPIES:
-            return known[1]
+        known = verdict = self._said_before(at, heard) if self._said else None
         side = self._sides.sender(heard)
-        message = heard.message
-        verdict: Verdict | None = None
-        if isinstance(message, SipRequest) and side is not Side.NOBODY:
-            if side is Side.FAR:
-                verdict = self._coming(at, heard, message, actions)
-            else:
-                verdict = self._leaving(at, heard, message, actions)
-        if verdict is None:
-            objections = self._judge.objections
-            self._hear(at, heard, actions)
-            shut = self._force.ledger.blocked(heard.source) and not self._exempt.passes(heard.source)
-            if side is not Side.FAR or not (shut or self._judge.objections > objections):
-                return ACCEPTED
-            verdict = _DROPPED
-        if verdict.kind is not VerdictKind.DEFER:
-            self._said.renew(copy, (at, verdict), heard.source)
+        if verdict is None and isinstance(heard.message, SipRequest) and side is not _NOBODY:
+            judge = self._coming if side is _FAR else self._leaving
+            verdict = judge(at, heard, heard.message, actions)
+        if verdict is None or not self._held:
+            objected = self._objected(at, heard, side, actions)
+            verdict = verdict or objected
+        if verdict is not ACCEPTED and known is None and verdict.kind is not VerdictKind.DEFER:
+            self._said.renew(_copy_of(heard), (at, verdict), heard.source)
         return verdict
+
+    def _said_before(self, at: Instant, heard: Heard) -> Verdict | None:
+        """Give what was said lately against the same message of the same sender."""
+        said = self._said.get(_copy_of(heard))
+        return said[1] if said is not None and at - said[0] <= COPIES else None
+
+    def _objected(self, at: Instant, heard: Heard, side: Side, actions: list[Action]) -> Verdict:
+        """Hear a message, and drop it where what is heard speaks against it."""
+        objections = self._judge.objections
+        self._hear(at, heard, actions)
+        shut = self._force.ledger.blocked(heard.source) and not self._exempt.passes(heard.source)
+        return _DROPPED if side is _FAR and (shut or self._judge.objections > objections) else ACCEPTED
 
     # --- From outside -------------------------------------------------------------------------------------------------
 
@@ -247,8 +275,9 @@ class Verdicts:
         told = self._alerted.get(why)
         if told is None or at - told > MINUTE:
             self._alerted.renew(why, at, heard.source)
-            text = f"a call from {show(heard.source)} to {show(heard.target)} was refused: {why}"
-            actions.append(Alert(at, "call-refused", why, text))
+            kind, was = ("call-refused", "was") if self._held else ("would-refuse", "would have been")
+            text = f"a call from {show(heard.source)} to {show(heard.target)} {was} refused: {why}"
+            actions.append(Alert(at, kind, why, text))
         if not proven:
             return _DROPPED
         self._refused.renew(_transaction(heard, request), at, heard.source)
@@ -283,6 +312,11 @@ class Verdicts:
     def forgive(self, network: Network) -> None:
         """Forget what a source has failed with."""
         self._guesses.forgive(network.address)
+
+
+def _copy_of(heard: Heard) -> bytes:
+    """Name a message and its copies alike."""
+    return blake2b(heard.source + heard.message.raw, digest_size=12).digest()
 
 
 def _made(kind: VerdictKind, packet: bytes | None) -> Verdict:

@@ -7,12 +7,11 @@ Decides nothing.
 
 from __future__ import annotations
 
-import select
 from collections.abc import Callable, Sequence
 
 from sipguard.capture.gate import Gate
 from sipguard.errors import AdapterError
-from sipguard.model import Frame, Sensor, Verdict, VerdictKind
+from sipguard.model import ACCEPTED, Action, Frame, Sensor, Verdict, VerdictKind
 from sipguard.netfilter import nfqueue
 
 CALLS_AT_ONCE = 128
@@ -27,6 +26,7 @@ class Door:
     def __init__(self, refuse: Callable[[bytes, int], None]) -> None:
         self._refuse = refuse
         self._gates: tuple[Gate, ...] = ()
+        self._crowded = False
         self.fault = ""
 
     @property
@@ -54,36 +54,51 @@ class Door:
             return
         self._gates = tuple(made)
 
-    def close(self) -> None:
-        """Let everything pass that is held, and give the queues back; done twice it is the same."""
+    def close(self, *, forget: bool = False) -> None:
+        """Let everything pass that is held, and give the queues back; done twice it is the same.
+
+        With `forget`, nobody wants them any more, and `fault` is none.
+        """
         for gate in self._gates:
             gate.close()
         self._gates = ()
+        self.fault = "" if forget else self.fault
 
-    def register(self, poll: select.poll) -> None:
-        """Have packets that are held end a wait."""
-        for gate in self._gates:
-            poll.register(gate, select.POLLIN)
+    @property
+    def gates(self) -> Sequence[Gate]:
+        """The queues, to be waited for."""
+        return self._gates
 
-    def read(self) -> Sequence[Frame]:
-        """Give frames that wait for their verdict, calls first."""
+    def read(self, heard: Callable[[Gate], bool]) -> Sequence[Frame]:
+        """Give frames that wait for their verdict, calls first, of the queues that something was heard of.
+
+        One of each queue, as most come alone; more of them once there was something twice in a row.
+        """
         frames: list[Frame] = []
         try:
             for gate, limit in zip(self._gates, (CALLS_AT_ONCE, STRANGERS_AT_ONCE), strict=False):
-                frames += gate.read(limit)
+                if heard(gate):
+                    frames += gate.read(limit if self._crowded else 1)
         except AdapterError as error:
             self.fault = error.what
             self.close()
             return ()
+        self._crowded = bool(frames)
         return frames
 
-    def answer(self, frame: Frame, verdict: Verdict) -> None:
-        """Give the verdict on a frame that was read. Never raises."""
-        value = _VALUES.get(verdict.kind, nfqueue.DROP)
+    def answer(self, frame: Frame, said: Sequence[Action]) -> None:
+        """Give the verdict on a frame that was read, the last of what was said of it; without one it passes.
+
+        Never raises.
+        """
+        verdict = said[-1] if said else ACCEPTED
+        if not isinstance(verdict, Verdict):
+            verdict = ACCEPTED
+        value = nfqueue.ACCEPT if verdict is ACCEPTED else _VALUES.get(verdict.kind, nfqueue.DROP)
         for gate in self._gates:
             if gate.owns(frame.ticket):
                 gate.answer(frame.ticket, value, verdict.packet)
-        if verdict.kind is VerdictKind.REFUSE:
+        if value == nfqueue.DROP and verdict.kind is VerdictKind.REFUSE:
             self._refuse(frame.packet, verdict.code)
 
     def sensors(self) -> Sequence[Sensor]:

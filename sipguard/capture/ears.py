@@ -6,14 +6,13 @@ nothing, and knows nothing of what it hears.
 
 from __future__ import annotations
 
-import select
 from collections.abc import Sequence
 
 from sipguard.address import Network
 from sipguard.capture.host import Host
 from sipguard.capture.tap import Tap
 from sipguard.errors import AdapterError
-from sipguard.model import Frame, Sensor
+from sipguard.model import Frame, Origin, Sensor
 
 
 class Ears:
@@ -31,13 +30,17 @@ class Ears:
         """Tell whether no tap is open."""
         return self._tap is None
 
-    def listen(self, group: int, buffer_bytes: int) -> None:
-        """Open the tap on a log group, if it is not. Raises AdapterError; another guard on this host is one reason."""
+    def listen(self, group: int, buffer_bytes: int, *, rehearsal: bool = False) -> None:
+        """Open the tap on a log group, if it is not. Raises AdapterError; another guard on this host is one reason.
+
+        With `rehearsal`, the gate is to say of what is heard what it would have done.
+        """
         if self._tap is not None and self._tap.group != group:
             self.stop()
         if self._tap is None:
             self._tap = Tap(group, buffer_bytes)
             self.fault = ""
+        self._tap.origin = Origin.REHEARSAL if rehearsal else Origin.TAP
 
     def close(self) -> None:
         """Stop listening for good."""
@@ -50,10 +53,9 @@ class Ears:
             self._tap.close()
         self._tap = None
 
-    def register(self, poll: select.poll) -> None:
-        """Have packets that arrive end a wait."""
-        if self._tap is not None:
-            poll.register(self._tap, select.POLLIN)
+    def fileno(self) -> int:
+        """Give the descriptor to wait for: readable when packets wait; -1 when deaf."""
+        return -1 if self._tap is None else self._tap.fileno()
 
     def read(self, limit: int) -> Sequence[Frame]:
         """Give the frames that wait, at least `limit` of them if there are so many."""

@@ -25,6 +25,7 @@ _RECEIVE_BUFFER_BYTES = 8 * 1024 * 1024  # 4,096 packets as they mostly are, wit
 _QUEUE_SHIFT = 32  # a ticket is the queue's number and the packet's
 
 _HOOKS = {hook.value: hook for hook in Hook}
+_UNKNOWN, _GATE = Hook.UNKNOWN, Origin.GATE  # bound once: look-ups of members are slow in Python 3.11
 
 
 class Gate:
@@ -44,6 +45,7 @@ class Gate:
         self._marks: dict[int, int] = {}
         self._told = (0, 0)
         self._pending: list[nfqueue.Packet] = []
+        self._buffer = memoryview(bytearray(_READ_BYTES))  # one for all reads: a new one each time costs as much again
         self._socket = netlink.opened(netlink.NETFILTER, 0, ADAPTER)
         try:
             self.buffer_bytes = netlink.grow(self._socket, receive_buffer_bytes)
@@ -104,7 +106,7 @@ class Gate:
     def _read_once(self, packets: list[nfqueue.Packet]) -> bool:
         """Read one message; False when none waits."""
         try:
-            data = self._socket.recv(_READ_BYTES)
+            size = self._socket.recv_into(self._buffer)
         except BlockingIOError:
             return False
         except OSError as error:
@@ -112,7 +114,7 @@ class Gate:
                 raise AdapterError(ADAPTER, f"cannot be read: {error.strerror}") from error
             self.overruns += 1
             return True
-        self.malformed += nfqueue.packets(data, packets)
+        self.malformed += nfqueue.packets(bytes(self._buffer[:size]), packets)
         return True
 
     def _frame(self, packet: nfqueue.Packet) -> Frame | None:
@@ -123,7 +125,7 @@ class Gate:
             self.cut += 1
             self.answer(ticket, nfqueue.ACCEPT)
             return None
-        return Frame(packet.payload, _HOOKS.get(packet.hook, Hook.UNKNOWN), Origin.GATE, ticket)
+        return Frame(packet.payload, _HOOKS.get(packet.hook, _UNKNOWN), _GATE, ticket)
 
     def owns(self, ticket: int) -> bool:
         """Tell whether a frame with this ticket was read here."""

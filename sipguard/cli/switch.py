@@ -29,6 +29,7 @@ def enforce(
     path = socket_path(socket)
     with guarded():
         found = client.request(path, "preview", {})
+        found["gate"] = _at_the_gate(client.request(path, "status", {}))
         if not as_json:
             _human_preview(found)
         if not yes and not _agreed(as_json=as_json):
@@ -44,12 +45,24 @@ def _agreed(*, as_json: bool) -> bool:
     return typer.confirm("Block from now on?", default=False, err=True)
 
 
+def _at_the_gate(status: Any) -> dict[str, int]:
+    """Give how many packets the gate would have stopped since the guard was started, by what it would have done."""
+    packet = status.get("packet") if isinstance(status, dict) else None
+    counters = packet.get("counters") if isinstance(packet, dict) else None
+    return {kind: (counters or {}).get(f"would_{kind}", 0) for kind in ("drop", "refuse", "defer")}
+
+
 def _human_preview(found: Any) -> None:
     print(f"{found['seen']} decisions to block are remembered, {found['total']} are in force; they would bite at once.")
     if found["rules"]:
         table(("RULE", "IN FORCE"), list(found["rules"].items()))
     if found["bans"]:
         human_bans(found)
+    if any((gate := found["gate"]).values()):
+        print(
+            f"Since it was started the gate would have dropped {gate['drop']} packets, refused {gate['refuse']} calls, "
+            f"and kept {gate['defer']} guesses waiting; `sipguard events` tells whose."
+        )
     if not found["hits"]:
         print("No device with a registration would be cut off.")
         return

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from sipguard.enforce.base import Layout
 from sipguard.enforce.ruletext import chain, lookups, ports
+from sipguard.sip import tokens
 
 STRANGERS = 0x20000000
 """The mark's bit of what strangers and watched sources ask."""
@@ -18,10 +19,7 @@ CALLS = 0x80000000
 """The mark's bit of calls that may cost money, and of whatever else known sources must not slip in."""
 BITS = STRANGERS | CALLS
 
-# The first four bytes of what a known source may send without being held. No PBX takes a request that begins so for
-# another, whatever stands before the method in others (a tab, a line end, a NUL).
-_HARMLESS = ("REGI", "ACK ", "BYE ", "CANC", "PRAC", "OPTI", "SUBS", "NOTI", "PUBL", "INFO", "UPDA", "SIP/")
-_SHORT = 28  # UDP's own length: 8 bytes of header, and less than 20 that could be a request
+_SHORT = 8 + tokens.SHORT  # UDP's own length counts its header
 _SPOKEN = "@ih,0,8 & 0x00 == 0x00"  # true for any first byte of content, and for none when there is no content
 
 
@@ -31,7 +29,7 @@ def gate_chains(layout: Layout) -> list[str]:
         names = ("strangers", "calls", "metered", "known", "data", "udp", "in", "out", "past")
         return [line for name in names for line in chain(f"gate_{name}", [])]
     unseen = "goto strangers_in"
-    harmless = ", ".join(_word(token) for token in _HARMLESS)
+    harmless = ", ".join(_word(token) for token in tokens.HARMLESS)
     return [
         *chain("gate_strangers", [_marking(STRANGERS)]),
         *chain("gate_calls", [_marking(CALLS)]),
@@ -50,7 +48,7 @@ def gate_chains(layout: Layout) -> list[str]:
             "gate_udp",
             [
                 f"udp length < {_SHORT} {unseen}",
-                f"@th,64,32 {_word('SIP/')} {unseen}",
+                f"@th,64,32 {_word(tokens.ANSWER)} {unseen}",
                 *lookups("watched", "goto gate_strangers"),
                 *lookups("allowed", "goto gate_known"),
                 *lookups("trusted", "goto gate_known"),
@@ -101,8 +99,8 @@ def _marking(bit: int) -> str:
     return f"meta mark set meta mark | {bit:#x} counter name held accept"
 
 
-def _word(token: str) -> str:
-    return f"{int.from_bytes(token.encode('ascii'), 'big'):#x}"
+def _word(token: bytes) -> str:
+    return f"{int.from_bytes(token):#x}"
 
 
 def _metered(layout: Layout) -> list[str]:
@@ -124,7 +122,7 @@ def _leaving(layout: Layout) -> list[str]:
     A PBX writes the method at the start of what it sends. On a connection that it opened to another's SIP port calls
     can stand anywhere in the stream: all of it is held.
     """
-    invite, ack = _word("INVI"), _word("ACK ")
+    invite, ack = map(_word, tokens.LEAVING)
     return [
         *lookups("trusted", "goto strangers_out", far="daddr"),
         f"meta l4proto udp @th,64,32 {{ {invite}, {ack} }} goto gate_calls",

@@ -175,9 +175,9 @@ class Switch:
         """Say why no packet waits although the policy wants it; else empty."""
         return self._gating.fault
 
-    def gating(self) -> dict[str, str]:
+    def gating(self, fault: str = "") -> dict[str, str]:
         """Give what queues packets, if anything does, and why nothing does although the policy wants it."""
-        return {"by": self._gating.by, "fault": self._gating.fault}
+        return {"by": self._gating.by, "fault": self._gating.fault or fault}
 
     def due(self) -> Instant:
         """Give when `mend` and `judging` are to be called again: at once while there is something to put right."""

@@ -39,9 +39,10 @@ class Size:
     spoofed_live: int
     bans: int
     networks: int
+    gated: tuple[int, float, int]  # requests a second, seconds, rounds
 
 
-QUICK = Size(10_000, 5, 3, 100_000, 20_000, (5_000, 20_000), 1.0, 200, 20, 0, 100_000, 10_000)
+QUICK = Size(10_000, 5, 3, 100_000, 20_000, (5_000, 20_000), 1.0, 200, 20, 0, 100_000, 10_000, (1_000, 2.0, 3))
 FULL = Size(
     100_000,
     9,
@@ -55,8 +56,9 @@ FULL = Size(
     200_000,
     1_000_000,
     100_000,
+    (1_000, 5.0, 6),
 )
-TINY = Size(300, 1, 1, 500, 200, (1_000,), 0.1, 10, 2, 0, 21_000, 100)
+TINY = Size(300, 1, 1, 500, 200, (1_000,), 0.1, 10, 2, 0, 21_000, 100, (100, 0.2, 1))
 
 
 def speed(size: Size) -> Iterator[Section]:
@@ -107,20 +109,32 @@ def million(size: Size) -> Iterator[Section]:
     yield million_section(size.bans, size.networks)
 
 
+def gate(size: Size) -> Iterator[Section]:
+    """Measure how much longer a request takes that is held, beside a reader that accepts all."""
+    why = _lack("iptables-nft")
+    if why:
+        yield skipped("gate", "The gate", why)
+        return
+    from tests.bench.gating import gate_section  # noqa: PLC0415 - only where there is a kernel for it
+
+    yield gate_section(*size.gated)
+
+
 PARTS: Mapping[str, Callable[[Size], Iterator[Section]]] = {
     "speed": speed,
     "memory": memory,
     "tap": tap,
     "ban": ban,
     "million": million,
+    "gate": gate,
 }
 
 
-def _lack() -> str:
+def _lack(*more: str) -> str:
     if os.geteuid() != 0:
         return "needs root"
     path = os.environ.get("PATH", os.defpath) + ":/usr/local/sbin:/usr/sbin:/sbin"
-    missing = [command for command in ("ip", "nft") if shutil.which(command, path=path) is None]
+    missing = [command for command in ("ip", "nft", *more) if shutil.which(command, path=path) is None]
     return f"needs {', '.join(missing)}" if missing else ""
 
 

@@ -61,7 +61,7 @@ def test_a_part_that_needs_no_kernel_runs(part: str, capsys: pytest.CaptureFixtu
 
 
 @pytest.mark.root
-@pytest.mark.parametrize("part", ["tap", "ban"])
+@pytest.mark.parametrize("part", ["tap", "ban", "gate"])
 def test_a_part_that_needs_a_kernel_runs(part: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--tiny", "--only", part]) == 0
     said = capsys.readouterr().out

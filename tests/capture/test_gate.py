@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from sipguard.capture.door import Door
 from sipguard.capture.gate import Gate
 from sipguard.errors import AdapterError
 from sipguard.model import Frame, Hook, Origin, SensorKind
@@ -187,3 +188,22 @@ def test_a_verdict_on_a_packet_that_is_not_there_is_no_error(
     quiet.answer(ticket, value, content)
     assert quiet.read(10) == []
     assert [one.kind for one in quiet.sensors()] in ([], [SensorKind.GATE_MALFORMED])
+
+
+# --- Both queues ------------------------------------------------------------------------------------------------------
+
+
+def test_a_door_that_somebody_else_has_says_so_until_nobody_wants_it_any_more(joined: Cable) -> None:
+    door = Door(lambda _packet, _code: None)
+    with inside(joined.pbx):
+        taken = Gate(QUEUE)
+        door.open((QUEUE + 1, QUEUE), 0)
+        assert not door.held
+        door.close()
+        assert "taken" in door.fault
+        door.close(forget=True)
+        assert door.fault == ""
+        taken.close()
+        door.open((QUEUE + 1, QUEUE), 0)
+        assert door.held
+        door.close()

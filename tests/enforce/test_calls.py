@@ -7,6 +7,8 @@ import socket
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sipguard.enforce.base import Layout
 from sipguard.enforce.calls import MOST, Refusals, answer
@@ -93,3 +95,36 @@ def test_nothing_but_a_request_over_udp_is_answered() -> None:
         assert answer(udp("192.0.2.2", 7000, "192.0.2.1", 5060, payload), 403, b"s") is None
     assert answer(ip(6, "192.0.2.2", "192.0.2.1", bytes(60)), 403, b"s") is None
     assert answer(b"", 403, b"s") is None
+
+
+NAMES = ("Via", "v", "Contact", "Route", "Record-Route", "From", "To", "Call-ID", "CSeq", "Max-Forwards", "Subject")
+VALUES = st.one_of(
+    st.sampled_from(
+        (
+            "SIP/2.0/UDP 203.0.113.9:9;maddr=203.0.113.9;received=203.0.113.9;rport=9",
+            "<sip:203.0.113.9>;tag=x",
+            "7 INVITE",
+        )
+    ),
+    st.text("ab;=,:<>@ \t[]1", max_size=40),
+)
+
+
+@given(st.lists(st.tuples(st.sampled_from(NAMES), VALUES), max_size=12), st.binary(max_size=20))
+def test_whatever_a_request_says_its_answer_goes_where_it_came_from_and_is_no_longer(
+    headers: list[tuple[str, str]], body: bytes
+) -> None:
+    lines = [
+        "INVITE sip:2000@192.0.2.1 SIP/2.0",
+        *(f"{name}: {value}" for name, value in headers),
+        "Via: SIP/2.0/UDP 192.0.2.2:7000;branch=z9hG4bKa;rport",
+        "From: <sip:1@192.0.2.1>;tag=a",
+        "To: <sip:2@192.0.2.1>",
+        "Call-ID: one",
+        "CSeq: 1 INVITE",
+    ]
+    packet = udp("192.0.2.2", 7000, "192.0.2.1", 5060, "\r\n".join([*lines, "", ""]).encode() + body)
+    written = answer(packet, 403, b"s")
+    if written is not None:
+        assert (written[12:16], written[16:20]) == (packet[16:20], packet[12:16])
+        assert len(written) <= len(packet)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import select
 import signal
 import socket
@@ -13,13 +14,14 @@ from pathlib import Path
 
 import pytest
 
+from sipguard.capture.gate import Gate
 from tests.lab.cases.case import Lab
 from tests.lab.cases.ordinary import calls, registrations
 from tests.lab.client import Client, credentials
 from tests.lab.errors import LabError
 from tests.lab.kamailio import ACCOUNTS, WEAK_ACCOUNT
 from tests.lab.wait import until
-from tests.live.guard import Guard, blocked, elements, guarding
+from tests.live.guard import Guard, blocked, elements, guarding, rules
 from tests.live.passing import boot, counting, final_answers, fire, volley
 from tests.live.traffic import answered, guess_until_silent, registers
 
@@ -180,6 +182,26 @@ def test_without_the_gate_all_is_as_it_was(stage: Lab) -> None:
             until(lambda: "203.0.113.130" in blocked(world.pbx), "the ban")
 
 
+def test_why_nothing_waits_is_told_until_nothing_is_to_wait(stage: Lab) -> None:
+    world = stage.world
+    taken = world.pbx.inside(lambda: Gate(5060))
+    try:
+        with guarding(world, "taken") as guard:
+            assert "taken" in guard.packet["gate"]["fault"]
+            assert answered_from(stage, "198.51.100.69")
+            guard.write(top="gate = false\n")
+            guard.ask("reload")
+            until(lambda: guard.packet["gate"]["fault"] == "", "nobody missing the gate")
+            assert [line for line in guard.events() if line.get("alert") == "no-gate"] != []
+            told, before = len(guard.events()), rules(world.pbx)
+            guard.write(top="gate = false\n", more='[enforcement]\nscope = "all"\n')
+            guard.ask("reload")
+            until(lambda: rules(world.pbx) != before, "the new policy")
+            assert [line for line in guard.events()[told:] if line.get("alert") == "no-gate"] == []
+    finally:
+        taken.close()
+
+
 def test_off_and_observe_take_the_gate_out_with_everything_else(stage: Lab) -> None:
     world = stage.world
     with guarding(world, "turning") as guard:
@@ -284,3 +306,29 @@ def test_a_call_to_a_closed_destination_never_reaches_the_trunk_and_the_pbx_has_
         assert guard.packet["gate"]["refusals_sent"] == 4
         listed = world.pbx.run("conntrack", "-L", check=False).stdout
         assert f"src={trunk} dst={world.pbx.v4}" not in [line[:60] for line in listed.splitlines()]
+
+
+# --- Observing --------------------------------------------------------------------------------------------------------
+
+
+def test_observing_the_gate_tells_what_it_would_have_stopped_and_stops_nothing(stage: Lab) -> None:
+    world, trunk, scanner = stage.world, "198.51.100.98", "203.0.113.150"
+    with (
+        guarding(world, "watching", mode="observe", more=DESTINATIONS) as guard,
+        Client(world.attacker, world.pbx.v4, address=scanner, agent="friendly-scanner") as scanning,
+        world.phone.socket(socket.AF_INET, socket.SOCK_DGRAM) as carrier,
+        world.pbx.socket(socket.AF_INET, socket.SOCK_DGRAM) as exchange,
+    ):
+        carrier.bind((trunk, 5060))
+        exchange.bind((world.pbx.v4, 5061))
+        assert answered(scanning)
+        exchange.sendto(invite("0025261000", "watched", trunk, world.pbx.v4), (trunk, 5060))
+        assert select.select([carrier], [], [], 5)[0]
+        until(lambda: counted(guard, "would_drop") == counted(guard, "would_refuse") == 1, "what would have been done")
+        assert not any(counted(guard, f"gate_{kind}") for kind in ("accept", "drop", "refuse", "defer"))
+        told = {(line["alert"], line["subject"]) for line in guard.events() if "alert" in line}
+        assert {("would-drop", scanner), ("would-refuse", "refuse.destinations")} <= told
+        shown = json.loads(guard.cli("enforce", "--yes", "--json"))["preview"]["gate"]
+        assert shown == {"drop": 1, "refuse": 1, "defer": 0}
+        until(lambda: elements(world.pbx, "alive") != [], "the gate shut")
+        assert not answered(scanning)
