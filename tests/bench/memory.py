@@ -4,8 +4,8 @@
 
 Each source sends a REGISTER for one of a million accounts, which the PBX challenges; every tenth goes on with a
 credential, rejected: in turn with a nonce it made up and one that was sent to another address. Every thousandth guesses
-on. With `shown` a thirtieth do what no spoofed source can and use the nonce that was sent to them, so they do hold their
-addresses; those that guess are banned. Prints one line of JSON.
+on. With `shown` a thirtieth do what no spoofed source can and use the nonce that was sent to them, so they do hold
+their addresses; those that guess are banned. Prints one line of JSON.
 """
 
 from __future__ import annotations
