@@ -21,7 +21,7 @@ from sipguard.table import Table
 PATIENCE: Span = 32 * SECOND
 """64 times T1 (RFC 3261 section 17.1.2.2): then an unanswered attempt gives its place back, uncounted."""
 
-MOST = 50_000
+MOST = 20_000
 """Sources remembered at once; of one whose record had to go, less is held back."""
 
 _CROWD = 4  # behind an address with healthy devices, all accounts together may fail so many times the limit

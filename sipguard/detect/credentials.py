@@ -84,14 +84,14 @@ class _Source:
         self.proven: list[tuple[Instant, Account]] = []
         self.unproven: list[tuple[Instant, Account]] = []
         self.excused: dict[Account, int] | None = None  # made when needed: of most sources nothing is ever excused
-        self.newcomers: dict[Account, None] | None = None
+        self.newcomers: tuple[Account, ...] = ()
 
     def forgive(self, account: Account) -> None:
         """Forget an account's failures: it has succeeded."""
         if self.excused is not None:
             self.excused.pop(account, None)
-        if self.newcomers is not None:
-            self.newcomers.pop(account, None)
+        if account in self.newcomers:
+            self.newcomers = tuple([each for each in self.newcomers if each != account])
         for slow in (self.slow_proven, self.slow_unproven):
             if slow is not None:
                 slow.forget(_party(account))
@@ -120,10 +120,9 @@ class _Source:
             used = self.excused.get(account, 0)
             self.excused[account] = used + 1
             return used < config.excused
-        self.newcomers = self.newcomers or {}
         if account in self.newcomers or len(self.newcomers) >= config.newcomers:
             return False
-        self.newcomers[account] = None
+        self.newcomers = (*self.newcomers, account)
         return True
 
 
