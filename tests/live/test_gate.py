@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.enforce.spaces import made_with
 from tests.lab.cases.case import Lab
 from tests.lab.cases.ordinary import calls, registrations
 from tests.lab.client import Client, credentials
@@ -198,9 +199,20 @@ def test_off_and_observe_take_the_gate_out_with_everything_else(stage: Lab) -> N
         assert answered_from(stage, "198.51.100.66")
 
 
+def test_nft_queues_wherever_the_kernel_lets_it_and_iptables_elsewhere(stage: Lab) -> None:
+    world, can = stage.world, made_with("CONFIG_NFT_QUEUE")
+    if can is None:
+        pytest.skip("needs a kernel that says how it was made")
+    with guarding(world, "who") as guard:
+        assert guard.packet["gate"]["by"] == ("nft" if can else "iptables")
+        assert ("SIPGUARD" in world.pbx.run("iptables-nft-save", "-t", "mangle").stdout) is not can
+
+
 def test_rules_of_iptables_that_somebody_flushed_are_put_back_and_nothing_passes_unseen(stage: Lab) -> None:
     world = stage.world
     with guarding(world, "flushed") as guard:
+        if guard.packet["gate"]["by"] != "iptables":
+            pytest.skip("nft queues here, not rules of iptables")
         world.pbx.run("iptables-nft", "-t", "mangle", "-F")
         assert answered_from(stage, "198.51.100.67")
         until(
