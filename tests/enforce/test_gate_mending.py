@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import select
 import time
@@ -21,7 +22,7 @@ from sipguard.model import SECOND, Held, Instant, SetName
 from sipguard.netfilter import nfqueue
 from tests.enforce.spaces import cable, inside, needs_nft_to_queue, now, run, space, wait_for
 
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.root, pytest.mark.kernel]
 
 WISH = Layout(backend="nftables", gate="nft")
 FOREVER = 1 << 63
@@ -212,9 +213,8 @@ def test_nothing_waits_before_the_phones_are_known_again(switch: Switch) -> None
 
 
 def test_rules_that_went_unheard_are_found_missing_by_the_packets_that_nobody_held() -> None:
-    with space() as name, inside(name):
-        clock = [now()]
-        switch = Switch(WISH, lambda: clock[0])
+    clock = [now()]
+    with space() as name, inside(name), contextlib.closing(Switch(WISH, lambda: clock[0])) as switch:
         switch.take(Stance.ENFORCE, WISH, book().wanted(), [])
         if switch.gate != "iptables":
             pytest.skip("nft queues here")
@@ -233,7 +233,6 @@ def test_rules_that_went_unheard_are_found_missing_by_the_packets_that_nobody_he
         assert not queueing.installed(part._layout)
         part.mend(clock[0] + gating.BREATH, heard=False)
         assert queueing.installed(part._layout)
-        switch.close()
 
 
 @pytest.mark.parametrize("layout", [replace(WISH, backend="iptables"), replace(WISH, backend="dryrun")])

@@ -25,7 +25,7 @@ from sipguard.model import SECOND, Frame, Held, Hook, SetName
 from sipguard.netfilter import nfqueue
 from tests.enforce.spaces import Cable, cable, inside, needs_nft_to_queue, now, run, wait_for
 
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.root, pytest.mark.kernel]
 
 Queueing: TypeAlias = Literal["nft", "iptables"]
 WHO_QUEUES: tuple[Queueing, ...] = ("nft", "iptables")

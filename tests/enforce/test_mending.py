@@ -23,7 +23,7 @@ from sipguard.model import SECOND, Held, Instant, SetName
 from sipguard.netset import NetSet
 from tests.enforce.spaces import arrives, cable, inside, now, run, space, wait_for
 
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.root, pytest.mark.kernel]
 
 
 @dataclass

@@ -49,6 +49,7 @@ def test_observing_drops_nothing() -> None:
 
 
 @pytest.mark.root
+@pytest.mark.kernel
 @pytest.mark.parametrize("name", LAYOUTS)
 def test_nft_takes_it_twice_and_means_the_same(name: str) -> None:
     with space() as made, inside(made):
@@ -90,6 +91,7 @@ def test_whoever_queues_the_same_packets_are_marked_and_nft_then_does_what_iptab
 
 
 @pytest.mark.root
+@pytest.mark.kernel
 def test_the_kernel_itself_is_asked_whether_nft_may_queue_and_nothing_is_left_of_the_question() -> None:
     with space() as made, inside(made):
         can = queueing.nft_can_queue()
@@ -117,6 +119,7 @@ def test_rules_of_iptables_are_whole_only_with_every_way_there_and_no_other_rule
 
 
 @pytest.mark.root
+@pytest.mark.kernel
 def test_rules_of_iptables_are_put_in_once_and_taken_out_without_a_trace_of_others() -> None:
     with space() as made, inside(made):
         for program in ("iptables-nft", "ip6tables-nft"):
@@ -137,6 +140,7 @@ def test_rules_of_iptables_are_put_in_once_and_taken_out_without_a_trace_of_othe
 
 
 @pytest.mark.root
+@pytest.mark.kernel
 def test_what_nft_refuses_is_an_adapter_error_in_its_own_words_and_changes_nothing() -> None:
     with space() as made, inside(made):
         with pytest.raises(AdapterError, match="no_such_chain"):

@@ -39,6 +39,7 @@ def counted(guard: Guard, name: str) -> int:
     return int(guard.packet["counters"][name])
 
 
+@pytest.mark.kernel
 @pytest.mark.parametrize("tool", TOOLS)
 def test_no_packet_of_a_fingerprinted_stranger_reaches_the_pbx(stage: Lab, tool: str) -> None:
     world = stage.world
@@ -86,6 +87,7 @@ def test_a_patient_guesser_gets_exactly_as_many_answers_as_may_fail(stage: Lab, 
         assert guess_until_silent(client) == FAILURES
 
 
+@pytest.mark.kernel
 def test_phones_register_and_call_through_the_gate(stage: Lab) -> None:
     with guarding(stage.world, "phones") as guard:
         registrations(stage)
@@ -121,6 +123,7 @@ def test_the_lines_of_a_phone_that_boots_as_a_stranger_all_get_in(stage: Lab) ->
 # --- Nobody judges ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.kernel
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
 def test_when_nobody_judges_any_more_the_gate_opens_by_itself(stage: Lab, number: signal.Signals) -> None:
     world = stage.world
@@ -181,6 +184,7 @@ def test_without_the_gate_all_is_as_it_was(stage: Lab) -> None:
             until(lambda: "203.0.113.130" in blocked(world.pbx), "the ban")
 
 
+@pytest.mark.kernel
 def test_off_and_observe_take_the_gate_out_with_everything_else(stage: Lab) -> None:
     world = stage.world
     with guarding(world, "turning") as guard:
@@ -199,6 +203,7 @@ def test_off_and_observe_take_the_gate_out_with_everything_else(stage: Lab) -> N
         assert answered_from(stage, "198.51.100.66")
 
 
+@pytest.mark.kernel
 def test_nft_queues_wherever_the_kernel_lets_it_and_iptables_elsewhere(stage: Lab) -> None:
     world, can = stage.world, made_with("CONFIG_NFT_QUEUE")
     if can is None:
@@ -266,6 +271,7 @@ def invite(number: str, call: str, trunk: str, pbx: str) -> bytes:
     ).encode()
 
 
+@pytest.mark.kernel
 def test_a_call_to_a_closed_destination_never_reaches_the_trunk_and_the_pbx_has_its_answer(stage: Lab) -> None:
     world, trunk = stage.world, "198.51.100.99"
     with guarding(world, "closed", more=DESTINATIONS) as guard:
