@@ -1,4 +1,4 @@
-"""Whether packets wait for a verdict: what queues them, that somebody judges, and rules of iptables put back.
+"""Whether packets wait for a verdict: what queues them, that somebody judges, and rules of iptables put right.
 
 Promises: without all of that no packet waits, and `fault` says why; nothing is done by halves. Decides about no packet.
 """
@@ -98,15 +98,21 @@ class Gating:
     def counted(self, unheld: int) -> None:
         """Hear how many packets were marked and held by nobody: rules of iptables may be gone."""
         more, self._unheld = unheld > self._unheld, unheld
-        self._torn = self._torn or (more and self._now() >= self._looked + MENDING)
+        torn = more and self.by == "iptables" and self._now() >= self._looked + MENDING
+        self._torn = self._torn or torn
 
     def mend(self, now: Instant, *, heard: bool) -> None:
-        """Put back rules of iptables, where something was `heard` of their table. Raises AdapterError."""
-        self._torn = self.by == "iptables" and (self._torn or heard)
+        """Put right rules of iptables, where something was `heard` of their table. Raises AdapterError.
+
+        Where nft queues, ours are taken out that come back: somebody has loaded what he saved on another kernel.
+        """
+        self._torn = bool(self.by) and (self._torn or heard)
         if not self._torn or now < self._looked + BREATH:
             return
         self._looked = now
-        if not queueing.installed(self._layout):
+        if self.by == "nft":
+            self.requeued += queueing.remove()
+        elif not queueing.installed(self._layout):
             queueing.install(self._layout)
             self.requeued += 1
         self._torn = False

@@ -26,7 +26,7 @@ def open_others(backend: str) -> str:
     return _open(*(each for name, each in (("nftables", _NFTABLES), ("iptables", _IPTABLES)) if name != backend))
 
 
-def _open(*ways: tuple[str, Callable[[], None]]) -> str:
+def _open(*ways: tuple[str, Callable[[], object]]) -> str:
     faults = []
     for program, open_one in ways:
         if shutil.which(program) is None and shutil.which(program, path=_SYSTEM_PATH) is None:

@@ -71,20 +71,26 @@ def install(layout: Layout) -> None:
         _restore(save, wanted(layout, run_tool(save, "-t", "mangle")))
 
 
-def remove() -> None:
-    """Take the rules out; nothing is wrong when there are none, or no iptables. Raises AdapterError."""
+def remove() -> bool:
+    """Take the rules out; nothing is wrong when there are none, or no iptables. Raises AdapterError.
+
+    Tells whether there were any.
+    """
+    found = False
     for save in _SAVE:
         try:
             saved = run_tool(save, "-t", "mangle")
         except AdapterError:
             continue  # where it cannot be asked, it was never told
         text = unwanted(saved)
+        found = found or bool(text)
         try:
             if text:
                 _restore(save, text)
         except AdapterError:
             if unwanted(run_tool(save, "-t", "mangle")):  # else somebody has done it meanwhile
                 raise
+    return found
 
 
 def _restore(save: str, text: str) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import gzip
 import itertools
 import os
 import select
@@ -16,7 +17,11 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
+import pytest
+
+from sipguard.enforce import queueing
 from sipguard.model import Instant
 
 _NEWNET = 0x40000000  # CLONE_NEWNET, setns(2)
@@ -38,6 +43,20 @@ def wait_for(condition: Callable[[], bool], seconds: float = 5.0) -> bool:
             return False
         time.sleep(0.005)
     return True
+
+
+def needs_nft_to_queue() -> None:
+    """Skip the test on a kernel in which nft cannot queue."""
+    if not queueing.nft_can_queue():
+        pytest.skip("needs a kernel in which nft can queue: scripts/qemu boots one")
+
+
+def made_with(option: str) -> bool | None:
+    """Tell whether this kernel was made with an option; None where it does not say."""
+    packed, installed = Path("/proc/config.gz"), Path(f"/boot/config-{os.uname().release}")
+    if packed.exists():
+        return f"\n{option}=" in gzip.decompress(packed.read_bytes()).decode()
+    return f"\n{option}=" in installed.read_text() if installed.exists() else None
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import select
 import time
@@ -19,9 +20,9 @@ from sipguard.enforce.panic import panic_off
 from sipguard.enforce.switch import Stance, Switch
 from sipguard.model import SECOND, Held, Instant, SetName
 from sipguard.netfilter import nfqueue
-from tests.enforce.spaces import cable, inside, now, run, space, wait_for
+from tests.enforce.spaces import cable, inside, needs_nft_to_queue, now, run, space, wait_for
 
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.root, pytest.mark.kernel]
 
 WISH = Layout(backend="nftables", gate="nft")
 FOREVER = 1 << 63
@@ -95,6 +96,7 @@ DAMAGE = {
     "our table": ("nft", "delete", "table", "inet", "sipguard"),
     "what marks": ("nft", "flush", "chain", "inet", "sipguard", "gate_strangers"),
     "where they would wait": ("nft", "flush", "chain", "inet", "sipguard", "inbound"),
+    "where nft queues": ("nft", "flush", "chain", "inet", "sipguard", "gate_queue_prerouting"),
     "all of mangle": ("iptables-nft", "-t", "mangle", "-F"),
     "our chain": ("iptables-nft", "-t", "mangle", "-F", "SIPGUARD"),
     "a way there": ("iptables-nft", "-t", "mangle", "-D", "OUTPUT", "-j", "SIPGUARD"),
@@ -114,6 +116,43 @@ def test_what_somebody_does_to_the_gate_is_undone(switch: Switch, damage: tuple[
     run(*damage)
     assert go_on(switch, wanted, lambda: sorted(rules()) == before)
     assert go_on(switch, wanted, alive)
+
+
+def test_where_nft_queues_rules_of_iptables_from_another_kernel_are_taken_out_whenever_they_come() -> None:
+    """As when a saved set of rules is loaded after our start."""
+    with space() as name, inside(name):
+        part, clock = gating.Gating(now), now()
+        for program in ("iptables-nft", "ip6tables-nft"):
+            run(program, "-t", "mangle", "-A", "OUTPUT", "-j", "MARK", "--set-mark", "7")
+        others = sorted(rules())
+        for round_ in range(1, 3):
+            queueing.install(WISH)
+            if round_ == 1:
+                part.taken(WISH)  # left from before our start
+            else:
+                clock += gating.BREATH
+                part.mend(clock, heard=False)
+                assert queueing.installed(WISH)  # nothing was heard: nothing is looked at
+                part.mend(clock, heard=True)
+            assert sorted(rules()) == others
+        assert part.requeued == 1
+        clock += gating.BREATH
+        part.mend(clock, heard=True)
+        assert part.requeued == 1
+        part.close()
+
+
+def test_where_nft_queues_the_mender_hears_of_rules_of_iptables_by_itself(switch: Switch) -> None:
+    needs_nft_to_queue()
+    wanted = book()
+    switch.take(Stance.ENFORCE, WISH, wanted.wanted(), [])
+    assert switch.gating() == {"by": "nft", "fault": ""}
+    before = sorted(rules())
+    assert go_on(switch, wanted, alive)
+    run("iptables-nft-restore", "--noflush", text=queueing.wanted(WISH, ""))
+    assert sorted(rules()) != before
+    assert go_on(switch, wanted, lambda: sorted(rules()) == before)
+    assert switch.agreement()["requeued"] == 1
 
 
 def test_after_a_flush_packets_wait_again_and_meanwhile_they_pass() -> None:
@@ -174,9 +213,8 @@ def test_nothing_waits_before_the_phones_are_known_again(switch: Switch) -> None
 
 
 def test_rules_that_went_unheard_are_found_missing_by_the_packets_that_nobody_held() -> None:
-    with space() as name, inside(name):
-        clock = [now()]
-        switch = Switch(WISH, lambda: clock[0])
+    clock = [now()]
+    with space() as name, inside(name), contextlib.closing(Switch(WISH, lambda: clock[0])) as switch:
         switch.take(Stance.ENFORCE, WISH, book().wanted(), [])
         if switch.gate != "iptables":
             pytest.skip("nft queues here")
@@ -195,7 +233,6 @@ def test_rules_that_went_unheard_are_found_missing_by_the_packets_that_nobody_he
         assert not queueing.installed(part._layout)
         part.mend(clock[0] + gating.BREATH, heard=False)
         assert queueing.installed(part._layout)
-        switch.close()
 
 
 @pytest.mark.parametrize("layout", [replace(WISH, backend="iptables"), replace(WISH, backend="dryrun")])

@@ -1,11 +1,15 @@
-"""Which packets wait for a verdict, in which queue, and that none does when nobody judges; on a real kernel."""
+"""Which packets wait for a verdict, in which queue, and that none does when nobody judges; on a real kernel.
+
+All of it twice, the same whoever queues: nft, and rules of iptables.
+"""
 
 from __future__ import annotations
 
 import select
 import socket
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
 import pytest
 
@@ -19,11 +23,12 @@ from sipguard.enforce.gaterules import BITS
 from sipguard.enforce.nft import Nft
 from sipguard.model import SECOND, Frame, Held, Hook, SetName
 from sipguard.netfilter import nfqueue
-from tests.enforce.spaces import Cable, cable, inside, now, run, wait_for
+from tests.enforce.spaces import Cable, cable, inside, needs_nft_to_queue, now, run, wait_for
 
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.root, pytest.mark.kernel]
 
-LAYOUT = Layout(gate="iptables")
+Queueing: TypeAlias = Literal["nft", "iptables"]
+WHO_QUEUES: tuple[Queueing, ...] = ("nft", "iptables")
 PBX = ("192.0.2.1", 5060)
 PBX6 = ("2001:db8::1", 5060)
 STRANGERS, CALLS, TAP = "strangers", "calls", "tap"
@@ -35,6 +40,7 @@ class Gated:
     """An installed gate, its readers, and the tap beside it."""
 
     cable: Cable
+    layout: Layout
     nft: Nft
     alive: Alive
     tap: Tap
@@ -63,13 +69,16 @@ class Gated:
 
 
 def gated(made: Cable, layout: Layout) -> Gated:
+    if layout.gate == "nft":
+        needs_nft_to_queue()
+    else:
+        queueing.install(layout)
     nft = Nft(layout, now)
     nft.install()
-    queueing.install(layout)
     gates = {STRANGERS: Gate(layout.queues[0], BITS), CALLS: Gate(layout.queues[1], BITS)}
     alive = Alive()
     alive.say(now())
-    return Gated(made, nft, alive, Tap(layout.tap_group), gates)
+    return Gated(made, layout, nft, alive, Tap(layout.tap_group), gates)
 
 
 def closed(made: Gated) -> None:
@@ -80,10 +89,10 @@ def closed(made: Gated) -> None:
         gate.close()
 
 
-@pytest.fixture
-def gate() -> Iterator[Gated]:
+@pytest.fixture(params=WHO_QUEUES)
+def gate(request: pytest.FixtureRequest) -> Iterator[Gated]:
     with cable() as made, inside(made.pbx):
-        found = gated(made, LAYOUT)
+        found = gated(made, Layout(gate=request.param))
         yield found
         closed(found)
 
@@ -177,8 +186,11 @@ def test_it_opens_a_second_after_the_last_word(gate: Gated) -> None:
 def test_without_a_reader_or_without_the_rules_packets_pass_and_are_copied_not_lost(gate: Gated) -> None:
     server, sender = gate.cable.open(gate.cable.pbx, *PBX), gate.cable.open(gate.cable.stranger, "192.0.2.2")
     gate.gates.pop(STRANGERS).close()
-    for number, breaking in enumerate((lambda: None, queueing.remove)):
-        breaking()
+    for number in range(2):
+        if number and gate.layout.gate == "nft":
+            run("nft", "flush", "chain", "inet", "sipguard", "gate_queue_prerouting")
+        elif number:
+            queueing.remove()
         gate.alive.due = 0
         gate.alive.say(now())
         sender.sendto(b"%d INVITE" % number + REST, PBX)
@@ -188,15 +200,16 @@ def test_without_a_reader_or_without_the_rules_packets_pass_and_are_copied_not_l
 
 def test_what_bears_our_own_mark_is_neither_held_nor_copied(gate: Gated) -> None:
     own = gate.cable.open(gate.cable.pbx, *PBX)
-    own.setsockopt(socket.SOL_SOCKET, 36, LAYOUT.mark)
+    own.setsockopt(socket.SOL_SOCKET, 36, gate.layout.mark)
     far = gate.cable.open(gate.cable.stranger, "192.0.2.2", 5060)
     own.sendto(b"INVITE" + REST, ("192.0.2.2", 5060))
     assert far.recv(65_535) == b"INVITE" + REST
     assert gate.whither(0.3) == []
 
 
-def test_a_pbx_behind_this_host_is_guarded_alike() -> None:
-    layout = replace(LAYOUT, pbx=(parse_network("10.9.0.2"),))
+@pytest.mark.parametrize("by", WHO_QUEUES)
+def test_a_pbx_behind_this_host_is_guarded_alike(by: Queueing) -> None:
+    layout = Layout(gate=by, pbx=(parse_network("10.9.0.2"),))
     with cable() as made, inside(made.pbx):
         run("ip", "netns", "add", f"{made.pbx}b")
         try:

@@ -21,7 +21,7 @@ from sipguard.model import MILLISECOND, SECOND, Held, Instant, SetName
 from sipguard.netset import NetSet
 from tests.enforce.spaces import inside, now, run, space, wait_for
 
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.root, pytest.mark.kernel]
 
 
 @pytest.fixture(params=[Nft, Ipsets], ids=["nftables", "iptables"])
@@ -228,7 +228,9 @@ def test_a_ten_thousandfold_restore_is_complete_and_its_second_plan_empty(enforc
     wanted += [Held(SetName.BLOCKED, Network(bytes([11, low, 0, 0]), 16), until + low * SECOND) for low in range(250)]
     assert all(answer.ok for answer in enforcer.apply(plan(wanted, enforcer.held(), NetSet())))
     # The kernel goes on enlarging its table for a moment, and what is read meanwhile may lack elements (rhashtable).
-    assert wait_for(lambda: not plan(wanted, enforcer.held(), NetSet()), 30)
+    # ipset tells whole seconds, and on an emulated processor it takes some of them to read.
+    slack = SECOND if isinstance(enforcer, Nft) else 9 * SECOND
+    assert wait_for(lambda: not plan(wanted, enforcer.held(), NetSet(), slack), 30)
 
 
 def test_the_whole_internet_is_held_and_let_go(enforcer: Nft | Ipsets) -> None:

@@ -22,8 +22,9 @@ from sipguard.enforce.switch import Stance, Switch
 from sipguard.model import SECOND, Held, Instant, SetName
 from sipguard.netset import NetSet
 from tests.enforce.spaces import arrives, cable, inside, now, run, space, wait_for
+from tests.lab.wait import PATIENCE
 
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.root, pytest.mark.kernel]
 
 
 @dataclass
@@ -272,6 +273,7 @@ class Flusher:
         return self._thread.is_alive()
 
 
+@pytest.mark.skipif(PATIENCE > 1, reason="a second is claimed for a processor that is not emulated")
 def test_a_flush_in_a_loop_during_an_attack_exposes_for_less_than_a_second_each_time() -> None:
     with cable() as wire:
         stranger = wire.open(wire.stranger, "192.0.2.2")

@@ -15,12 +15,13 @@ from sipguard.enforce.base import Layout
 from sipguard.enforce.skeleton import removal, render
 from sipguard.enforce.tools import run_nft
 from sipguard.errors import AdapterError
-from tests.enforce.spaces import inside, run, space
+from tests.enforce.spaces import inside, made_with, needs_nft_to_queue, run, space
 
 HERE = Path(__file__).parent
 LAYOUTS = {
     "default": Layout(),
     "gate": Layout(gate="iptables"),
+    "queue": Layout(gate="nft"),
     "observe": Layout(observe=True, scope="all", closed=True),
     "edge": Layout(
         ports=(5061, 5060, 5060),
@@ -48,9 +49,12 @@ def test_observing_drops_nothing() -> None:
 
 
 @pytest.mark.root
+@pytest.mark.kernel
 @pytest.mark.parametrize("name", LAYOUTS)
 def test_nft_takes_it_twice_and_means_the_same(name: str) -> None:
     with space() as made, inside(made):
+        if LAYOUTS[name].gate == "nft":
+            needs_nft_to_queue()
         run_nft(render(LAYOUTS[name]))
         once = run("nft", "-s", "list", "ruleset")
         run_nft(render(LAYOUTS[name]))
@@ -66,10 +70,40 @@ def test_without_a_gate_no_packet_is_marked_and_none_is_queued() -> None:
     assert "queue flags" not in text
 
 
-def test_nft_queues_only_what_it_marked_and_passes_on_what_nobody_holds() -> None:
-    lines = [line for line in render(Layout(gate="nft")).splitlines() if " queue flags " in line]
-    assert len(lines) == 6
-    assert all("queue flags bypass to 506" in line and "meta mark & 0xa0000000 == 0x" in line for line in lines)
+HOOKS = ("prerouting", "output", "forward")
+
+
+def test_whoever_queues_the_same_packets_are_marked_and_nft_then_does_what_iptables_would() -> None:
+    by_nft, by_iptables = (render(LAYOUTS[name]).splitlines() for name in ("queue", "gate"))
+    queueing_rules = [line for line in by_nft if " queue " in line]
+    assert [line for line in by_nft if line not in queueing_rules] == by_iptables
+    assert queueing_rules == [
+        f"add rule inet sipguard gate_queue_{hook} meta mark & 0xa0000000 == {bit} queue flags bypass to {number}"
+        for hook in HOOKS
+        for bit, number in (("0x20000000", 5060), ("0x80000000", 5061))
+    ]
+    restored = queueing.wanted(LAYOUTS["gate"], "").splitlines()
+    assert [line for line in restored if line.startswith("-A ")] == [
+        "-A SIPGUARD -m mark --mark 0x20000000/0xa0000000 -j NFQUEUE --queue-num 5060 --queue-bypass",
+        "-A SIPGUARD -m mark --mark 0x80000000/0xa0000000 -j NFQUEUE --queue-num 5061 --queue-bypass",
+        *(f"-A {hook.upper()} -j SIPGUARD" for hook in HOOKS),
+    ]
+
+
+@pytest.mark.root
+@pytest.mark.kernel
+def test_the_kernel_itself_is_asked_whether_nft_may_queue_and_nothing_is_left_of_the_question() -> None:
+    with space() as made, inside(made):
+        can = queueing.nft_can_queue()
+        assert run("nft", "list", "ruleset") == ""
+        try:
+            run_nft(render(LAYOUTS["queue"]))
+        except AdapterError:
+            assert not can
+            assert run("nft", "list", "ruleset") == ""
+        else:
+            assert can
+        assert made_with("CONFIG_NFT_QUEUE") in {can, None}
 
 
 def test_rules_of_iptables_are_whole_only_with_every_way_there_and_no_other_rule() -> None:
@@ -85,6 +119,7 @@ def test_rules_of_iptables_are_whole_only_with_every_way_there_and_no_other_rule
 
 
 @pytest.mark.root
+@pytest.mark.kernel
 def test_rules_of_iptables_are_put_in_once_and_taken_out_without_a_trace_of_others() -> None:
     with space() as made, inside(made):
         for program in ("iptables-nft", "ip6tables-nft"):
@@ -96,8 +131,7 @@ def test_rules_of_iptables_are_put_in_once_and_taken_out_without_a_trace_of_othe
         assert saved.count("-j SIPGUARD") == 3
         assert saved.count("--queue-bypass") == 2
         assert saved.index("--set-xmark") < saved.index("-A PREROUTING -j SIPGUARD")  # others' rules come first
-        for _ in range(2):
-            queueing.remove()
+        assert [queueing.remove() for _ in range(2)] == [True, False]
         left = run("nft", "-s", "list", "ruleset")
         assert "NFQUEUE" not in left
         assert [line for line in before.splitlines() if "mark set" in line] == [
@@ -106,6 +140,7 @@ def test_rules_of_iptables_are_put_in_once_and_taken_out_without_a_trace_of_othe
 
 
 @pytest.mark.root
+@pytest.mark.kernel
 def test_what_nft_refuses_is_an_adapter_error_in_its_own_words_and_changes_nothing() -> None:
     with space() as made, inside(made):
         with pytest.raises(AdapterError, match="no_such_chain"):

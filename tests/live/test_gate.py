@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from sipguard.capture.gate import Gate
+from tests.enforce.spaces import made_with
 from tests.lab.cases.case import Lab
 from tests.lab.cases.ordinary import calls, registrations
 from tests.lab.client import Client, credentials
@@ -40,6 +41,7 @@ def counted(guard: Guard, name: str) -> int:
     return int(guard.packet["counters"][name])
 
 
+@pytest.mark.kernel
 @pytest.mark.parametrize("tool", TOOLS)
 def test_no_packet_of_a_fingerprinted_stranger_reaches_the_pbx(stage: Lab, tool: str) -> None:
     world = stage.world
@@ -87,6 +89,7 @@ def test_a_patient_guesser_gets_exactly_as_many_answers_as_may_fail(stage: Lab, 
         assert guess_until_silent(client) == FAILURES
 
 
+@pytest.mark.kernel
 def test_phones_register_and_call_through_the_gate(stage: Lab) -> None:
     with guarding(stage.world, "phones") as guard:
         registrations(stage)
@@ -122,6 +125,7 @@ def test_the_lines_of_a_phone_that_boots_as_a_stranger_all_get_in(stage: Lab) ->
 # --- Nobody judges ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.kernel
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
 def test_when_nobody_judges_any_more_the_gate_opens_by_itself(stage: Lab, number: signal.Signals) -> None:
     world = stage.world
@@ -202,6 +206,7 @@ def test_why_nothing_waits_is_told_until_nothing_is_to_wait(stage: Lab) -> None:
         taken.close()
 
 
+@pytest.mark.kernel
 def test_off_and_observe_take_the_gate_out_with_everything_else(stage: Lab) -> None:
     world = stage.world
     with guarding(world, "turning") as guard:
@@ -220,9 +225,21 @@ def test_off_and_observe_take_the_gate_out_with_everything_else(stage: Lab) -> N
         assert answered_from(stage, "198.51.100.66")
 
 
+@pytest.mark.kernel
+def test_nft_queues_wherever_the_kernel_lets_it_and_iptables_elsewhere(stage: Lab) -> None:
+    world, can = stage.world, made_with("CONFIG_NFT_QUEUE")
+    if can is None:
+        pytest.skip("needs a kernel that says how it was made")
+    with guarding(world, "who") as guard:
+        assert guard.packet["gate"]["by"] == ("nft" if can else "iptables")
+        assert ("SIPGUARD" in world.pbx.run("iptables-nft-save", "-t", "mangle").stdout) is not can
+
+
 def test_rules_of_iptables_that_somebody_flushed_are_put_back_and_nothing_passes_unseen(stage: Lab) -> None:
     world = stage.world
     with guarding(world, "flushed") as guard:
+        if guard.packet["gate"]["by"] != "iptables":
+            pytest.skip("nft queues here, not rules of iptables")
         world.pbx.run("iptables-nft", "-t", "mangle", "-F")
         assert answered_from(stage, "198.51.100.67")
         until(
@@ -276,6 +293,7 @@ def invite(number: str, call: str, trunk: str, pbx: str) -> bytes:
     ).encode()
 
 
+@pytest.mark.kernel
 def test_a_call_to_a_closed_destination_never_reaches_the_trunk_and_the_pbx_has_its_answer(stage: Lab) -> None:
     world, trunk = stage.world, "198.51.100.99"
     with guarding(world, "closed", more=DESTINATIONS) as guard:
