@@ -255,7 +255,7 @@ class PacketLoop:
     def _do(self, at: Instant, actions: Sequence[Action]) -> None:
         """First what the kernel is to do, microseconds each; then tell of it."""
         wishes = [(isinstance(action, Hold), action.held) for action in actions if isinstance(action, Hold | Release)]
-        answers = self._switch.enact(wishes)
+        answers = self._switch.enact(wishes, self._engine.in_force())
         if any(held.set is SetName.ALLOWED for _hold, held in wishes):
             self._switch.protect(self._never())
         for action in actions:

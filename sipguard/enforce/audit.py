@@ -75,7 +75,7 @@ class Auditor:
         lacking = 0
         if name is SetName.BLOCKED:
             for version in (4, 6):
-                lacking += yield from self._networks(kernel, f"blocked_nets{version}", ends, removing=removing)
+                lacking += yield from self._networks(kernel, kernel.sides.home(version), ends, removing=removing)
         self._summing[0] += len(ends)
         self._summing[1] += len(ends) - missing - min(lacking, networks)
         return missing + lacking

@@ -23,8 +23,14 @@ from sipguard.netset import NetSet, cover, disjoint, is_network, last_of, prefix
 HASHED = tuple(f"{name}{version}" for name in SetName if name is not SetName.ALLOWED for version in (4, 6))
 """The kernel's sets of hosts."""
 
-INTERVALS = ("allowed4", "allowed6", "blocked_nets4", "blocked_nets6")
-"""The kernel's sets of networks."""
+SIDES = {4: ("blocked_nets4", "blocked_next4"), 6: ("blocked_nets6", "blocked_next6")}
+"""The kernel's two sets of banned networks of a family: one is home, the other empty, or filled to take its place."""
+
+NETWORKS = ("allowed4", "allowed6", "blocked_nets4", "blocked_nets6")
+"""Sets of networks, each by the name of its home."""
+
+INTERVALS = ("allowed4", "allowed6", *SIDES[4], *SIDES[6])
+"""All the kernel's sets of networks."""
 
 _FAMILY = {4: b"\x02\0\0\0", 16: b"\x0a\0\0\0"}  # meta nfproto, padded to four bytes
 
@@ -71,7 +77,7 @@ def as_text(holds: Iterable[Held], now: Instant) -> str:
 
 def known_as(kernel_name: str) -> SetName:
     """Give the set that a kernel set belongs to."""
-    return SetName(kernel_name.rstrip("46").removesuffix("_nets"))
+    return SetName(kernel_name.rstrip("46").removesuffix("_nets").removesuffix("_next"))
 
 
 def milliseconds(until: Instant, now: Instant) -> int:

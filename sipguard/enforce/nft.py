@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 
 from sipguard.address import Network
 from sipguard.enforce import elements, loader, tools
@@ -16,15 +16,18 @@ from sipguard.enforce.base import Counters, Layout, Plan, Tally
 from sipguard.enforce.hosts import ENDLESS, HOPELESS, OVER, Hosts
 from sipguard.enforce.intervals import Intervals
 from sipguard.enforce.netlink import Netlink, words
-from sipguard.enforce.reconcile import HARMFUL, is_host
+from sipguard.enforce.reconcile import HARMFUL, is_host, plan
 from sipguard.enforce.ruletext import TABLE
-from sipguard.enforce.skeleton import removal, render
+from sipguard.enforce.sides import FEW, InForce, Sides, remaining
+from sipguard.enforce.skeleton import remade, removal, render
 from sipguard.errors import AdapterError
 from sipguard.model import Enforced, Held, Instant, SetName
 from sipguard.netfilter import sets
 from sipguard.netset import NetSet, is_network, plain
 
 PROTECTED = "it holds a protected address"
+ALLOWED_FEW = 200
+"""Allowed networks that are taken out one by one; for more, the set is made anew (see `sides.py`)."""
 
 
 class Nft:
@@ -40,7 +43,10 @@ class Nft:
         self._netlink = Netlink()
         self._hosts = Hosts(self._netlink, now)
         self._intervals = Intervals(self._netlink, now)
+        self.sides = Sides(self._intervals, self.count, self._make_anew)
         self._never = NetSet()
+        self.reshaped = False
+        """Whether we have made sets of ours anew since somebody has set this to False."""
 
     def close(self) -> None:
         """Close the socket; rules and elements stay."""
@@ -57,6 +63,7 @@ class Nft:
             self._run(text)
         except AdapterError:
             self._run(removal() + text + elements.as_text(self.held(), self._now()))
+            self.sides.begin(anew=False)
 
     def install_anew(self, first: Iterable[Held]) -> None:
         """Load the skeleton where there is none, with some elements in the same transaction. Raises AdapterError.
@@ -64,13 +71,12 @@ class Nft:
         So no rule is there before those that it must spare.
         """
         self._run(render(self._layout) + elements.as_text(first, self._now()))
-        for name in elements.INTERVALS:
-            self._intervals.begin(name)
+        self.sides.begin(anew=True)
 
     def uninstall(self) -> None:
         """Remove our table; nothing is wrong when there is none. Raises AdapterError."""
         loader.open_all(self._run)
-        self._intervals.forget()
+        self.sides.begin(anew=False)
 
     @property
     def port(self) -> int:
@@ -132,8 +138,9 @@ class Nft:
         for version in (4, 6):
             hosts = self._intervals.dump(f"blocked{version}", counted=True)
             blocked += [Tally(str(elements.host_of(one.key)), one.packets, one.octets) for _at, one in hosts]
-            networks = self._intervals.read(f"blocked_nets{version}", counted=True)
-            blocked += [Tally(str(where), one.packets, one.octets) for where, (_until, one) in networks.items()]
+            for name in elements.SIDES[version]:
+                networks = self._intervals.read(name, counted=True)
+                blocked += [Tally(str(where), one.packets, one.octets) for where, (_until, one) in networks.items()]
         return Counters(tuple(named), tuple(blocked))
 
     def fastest(self) -> str:
@@ -190,7 +197,10 @@ class Nft:
         if put and (why := self._unfit(held)):
             return why
         wish = elements.Wish(put=(held,)) if put else elements.Wish(cut=(held.network,))
-        code = self._intervals.change(kernel_name, wish)
+        if held.set is SetName.BLOCKED:
+            code = self.sides.change(held.network.version, wish)
+        else:
+            code = self._intervals.change(kernel_name, wish)
         return words(code) if code else ""
 
     def _unfit(self, held: Held) -> str:
@@ -205,34 +215,71 @@ class Nft:
 
         `absent`: none of them is there yet, as in a table that was just made.
         """
+        parts = self._parts(holds)
+        change = Plan(add=tuple(parts)) if absent else Plan(refresh=tuple(parts))
+        return [answer for answer in self.apply(change) if not answer.ok]
+
+    def _parts(self, holds: Iterable[Held]) -> list[Held]:
+        """Cut around what is protected."""
         parts: list[Held] = []
         for held in holds:
             if held.set not in HARMFUL or not self._never.overlaps(held.network):
                 parts.append(held)
             elif not is_host(held.network):
                 parts += [Held(held.set, left, held.until) for left in self._never.subtract_from(held.network)]
-        change = Plan(add=tuple(parts)) if absent else Plan(refresh=tuple(parts))
-        return [answer for answer in self.apply(change) if not answer.ok]
+        return parts
 
     def hold_all(self, bans: Sequence[Held]) -> list[Enforced]:
-        """Put many bans of networks in, in one transaction. Never raises: failures are in the answers."""
+        """Put many bans of networks in, in one transaction. Never raises: failures are in the answers.
+
+        Of very many, what another ban stands in the way of is left to a renewal: it is banned as it was till then.
+        """
         try:
-            refused = {answer.hold: answer.why for answer in self.put(bans)}
+            fit = bans if len(bans) <= FEW else self.sides.around(bans, self._now())
+            refused = {answer.hold: answer.why for answer in self.put(fit)}
         except AdapterError as error:
             return [Enforced(held, ok=False, why=error.what) for held in bans]
         return [Enforced(held, ok=held not in refused, why=refused.get(held, "")) for held in bans]
 
-    def release_all(self, bans: Sequence[Held]) -> list[Enforced]:
-        """Cut many bans of networks out, in one transaction. Never raises: failures are in the answers."""
+    def release_all(self, bans: Sequence[Held], wanted: InForce) -> list[Enforced]:
+        """Cut some bans of networks out, but for what else is decided of them. Never raises: failures are told.
+
+        Many are left to a renewal, within a second or so.
+        """
+        if len(bans) > FEW:
+            self.sides.overdue = self._now()
+            return [Enforced(held, ok=True) for held in bans]
         why = ""
         try:
+            left = self._parts(remaining(wanted, [held.network for held in bans]))
             for version in (4, 6):
-                networks = [held.network for held in bans if held.network.version == version]
-                code = self._intervals.change(f"blocked_nets{version}", elements.Wish(cut=tuple(networks)))
+                cut = tuple(held.network for held in bans if held.network.version == version)
+                put = tuple(held for held in left if held.network.version == version and held.until > self._now())
+                code = self.sides.change(version, elements.Wish(put=put, cut=cut)) if cut else 0
                 why = why or (words(code) if code else "")
         except AdapterError as error:
             why = error.what
         return [Enforced(held, ok=not why, why=why) for held in bans]
+
+    def renew(self, wanted: InForce) -> Iterator[None]:
+        """Make the banned networks what is decided, in slices; who is banned before and after is so throughout."""
+        yield from self.sides.renew(wanted, self._parts)
+
+    def allow(self, networks: Iterable[Network]) -> int:
+        """Make the allowlist these networks, in one transaction; gives how much was otherwise. Raises AdapterError."""
+        listed = [Held(SetName.ALLOWED, network) for network in networks]
+        change = plan(listed, self.held({SetName.ALLOWED}), NetSet())
+        if len(change.remove) > ALLOWED_FEW:
+            names = [name for name in elements.INTERVALS if elements.known_as(name) is SetName.ALLOWED]
+            self._make_anew(names, elements.as_text(plan(listed, (), NetSet()).add, self._now()))
+        elif change:
+            self.apply(change)
+        return len(change.add) + len(change.remove)
+
+    def _make_anew(self, names: Sequence[str], text: str = "") -> None:
+        """Make sets anew, with some elements, in one transaction."""
+        self._run(remade(self._layout, names, text))
+        self.reshaped = True
 
     def cut(self, kernel_name: str, networks: Iterable[Network]) -> None:
         """Clear addresses out of an interval set, whatever stands there. Raises AdapterError."""
@@ -251,7 +298,7 @@ class Nft:
             done += self._hosts.put(kernel_name, moved.pop(kernel_name, []))
             done += self._hosts.put(kernel_name, new.pop(kernel_name, []), absent=True)
             answers.update((one.hold, one) for one in done)
-        for kernel_name in elements.INTERVALS:
+        for kernel_name in elements.NETWORKS:
             put = moved.get(kernel_name, []) + new.get(kernel_name, [])
             self._apply_intervals(kernel_name, taken.get(kernel_name, []), put, answers)
         return [answers[held] for held in (*plan.remove, *plan.refresh, *plan.add)]
@@ -278,7 +325,11 @@ class Nft:
         count = len(taken) + len(fit)
         if not count:
             return
-        code = self._intervals.change(kernel_name, elements.Wish(tuple(fit), tuple(held.network for held in taken)))
+        wish = elements.Wish(tuple(fit), tuple(held.network for held in taken))
+        if kernel_name.startswith("blocked"):
+            code = self.sides.change(int(kernel_name[-1]), wish)
+        else:
+            code = self._intervals.change(kernel_name, wish)
         if code and code not in HOPELESS and count > 1:
             half = count // 2
             self._apply_intervals(kernel_name, taken[:half], fit[: max(0, half - len(taken))], answers)

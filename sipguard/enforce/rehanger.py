@@ -7,9 +7,10 @@ then unasked (iptables-legacy tells nobody); elements each minute. Decides nothi
 from __future__ import annotations
 
 from sipguard.enforce.ipsets import Ipsets
-from sipguard.enforce.mender import LOOK, RETRY, InForce
+from sipguard.enforce.mender import LOOK, RETRY
 from sipguard.enforce.monitor import Monitor
 from sipguard.enforce.reconcile import plan
+from sipguard.enforce.sides import QUIET, InForce
 from sipguard.model import MINUTE, SECOND, Held, Instant, SetName, Span
 
 GLANCE: Span = 5 * MINUTE

@@ -7,7 +7,7 @@ in one transaction.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from sipguard.address import Network
 from sipguard.enforce.base import Layout
@@ -22,7 +22,7 @@ FLOODS = ("flooded", "crowded")
 # ones does not fill these; a full set refuses the next element and says so.
 BLOCKED_SIZE = 1_048_576
 HOSTS_SIZE = 262_144
-NETS_SIZE = 262_144
+NETS_SIZE = 524_288  # all lists, twice: what leaves stays until what comes is there
 ALLOWED_SIZE = 65_536
 METER_SIZE = 65_536
 FLOODERS_SIZE = 1_024
@@ -34,6 +34,7 @@ _ESSENTIAL = "icmpv6 type { 2, 133-137 } accept"
 ALIVE = f"add set inet {TABLE} alive {{ typeof meta nfproto; flags timeout; size 2; }}"
 _PRIORITY = "priority -155"  # before -150, where iptables' mangle table queues what is marked here
 _LOST = "counter name tap_lost accept"
+_SIDES = ("blocked_nets", "blocked_next")
 
 
 def render(layout: Layout) -> str:
@@ -44,6 +45,17 @@ def render(layout: Layout) -> str:
 def removal() -> str:
     """Write what removes our table, present or not, in one transaction."""
     return f"add table inet {TABLE}\ndelete table inet {TABLE}\n"
+
+
+def remade(layout: Layout, names: Iterable[str], text: str = "") -> str:
+    """Write what makes some of our sets anew, empty but for the elements in `text`, in one transaction.
+
+    Taking all elements out of a set of networks goes by the square of their number; a set is dropped whole at once.
+    """
+    rules = [line for line in render(layout).splitlines() if not line.startswith("flush set ")]
+    gone = [f"flush chain inet {TABLE} {line.split()[4]}" for line in rules if line.startswith("add chain ")]
+    gone += [f"delete set inet {TABLE} {name}" for name in names]
+    return "\n".join([*gone, *rules]) + "\n" + text
 
 
 def _declarations() -> list[str]:
@@ -64,6 +76,7 @@ def _declarations() -> list[str]:
         nets = (
             ("allowed", f"flags interval; size {ALLOWED_SIZE};"),
             ("blocked_nets", f"flags interval,timeout; counter; size {NETS_SIZE};"),
+            ("blocked_next", f"flags interval,timeout; counter; size {NETS_SIZE};"),
         )
         lines += [f"add set inet {TABLE} {name}{version} {{ type {kind}; {what} }}" for name, what in sets]
         lines += [
@@ -101,7 +114,7 @@ def _jump_banned(layout: Layout) -> list[str]:
 def _ban_rules(layout: Layout) -> list[str]:
     """Before connection tracking spends anything: allowed pass, essentials pass, the banned are dropped."""
     drops = [f"{source(version)} @blocked{version} counter name dropped drop" for version in (4, 6)]
-    drops += [f"{network(version)} @blocked_nets{version} counter name dropped drop" for version in (4, 6)]
+    drops += [f"{network(version)} @{side}{version} counter name dropped drop" for side in _SIDES for version in (4, 6)]
     meters = [
         f"{source(version)} @throttled{version} {source(version)} != @trusted{version} "
         f"update @throttle_meter{version} {{ {source(version)} limit rate over {layout.throttle_rate}/second "

@@ -18,7 +18,7 @@ from sipguard.enforce.base import Enforcer, Layout, Plan
 from sipguard.enforce.dryrun import DryRun
 from sipguard.enforce.gating import Gating
 from sipguard.enforce.ipsets import Ipsets
-from sipguard.enforce.mender import InForce, Mender
+from sipguard.enforce.mender import Mender
 from sipguard.enforce.monitor import Monitor
 from sipguard.enforce.netlink import Netlink
 from sipguard.enforce.nft import Nft
@@ -26,6 +26,7 @@ from sipguard.enforce.panic import open_others
 from sipguard.enforce.reconcile import is_host, plan
 from sipguard.enforce.rehanger import Rehanger
 from sipguard.enforce.ruletext import TABLE
+from sipguard.enforce.sides import InForce
 from sipguard.enforce.skeleton import FLOODS
 from sipguard.errors import AdapterError
 from sipguard.model import MINUTE, Enforced, Held, Instant, Sensor, SensorKind, SetName
@@ -84,20 +85,30 @@ class Switch:
         """Take one element out, or only forget it. Never raises."""
         return self._acting.release(held)
 
-    def enact(self, wishes: Sequence[tuple[bool, Held]]) -> list[Enforced]:
+    def enact(self, wishes: Sequence[tuple[bool, Held]], wanted: InForce) -> list[Enforced]:
         """Hold (True) or release many, in their order; networks that stand together in one transaction. Never raises.
 
-        A transaction on a large set of networks takes the kernel a tenth of a second, whatever is in it.
+        `wanted` is what is in force once all is done. Many networks that go are let go a moment later (`sides.py`).
         """
         answers: list[Enforced] = []
-        for (hold, together), group in groupby(wishes, key=lambda wish: (wish[0], _is_ban_of_network(wish[1]))):
+        kernel = self._kernel if self._acting is self._kernel else None
+        for (hold, kind), group in groupby(wishes, key=lambda wish: (wish[0], _kind(wish[1]))):
             helds = [held for _hold, held in group]
-            kernel = self._kernel
-            if together and len(helds) > 1 and self._acting is kernel and isinstance(kernel, Nft):
-                answers += kernel.hold_all(helds) if hold else kernel.release_all(helds)
+            if kind is SetName.ALLOWED and len(helds) > 1 and self._mender is not None and kernel is not None:
+                answers += self._allow(helds, self._mender, wanted)
+            elif kind is SetName.BLOCKED and isinstance(kernel, Nft | Ipsets):
+                answers += kernel.hold_all(helds) if hold else kernel.release_all(helds, wanted)
             else:
                 answers += [(self._acting.hold if hold else self._acting.release)(held) for held in helds]
         return answers
+
+    @staticmethod
+    def _allow(helds: Sequence[Held], mender: Mender | Rehanger, wanted: InForce) -> list[Enforced]:
+        try:
+            mender.allow(wanted)
+        except AdapterError as error:
+            return [Enforced(held, ok=False, why=error.what) for held in helds]
+        return [Enforced(held, ok=True) for held in helds]
 
     def protect(self, never: Sequence[Network]) -> None:
         """Name the addresses that nothing harmful may hold."""
@@ -283,5 +294,7 @@ class Switch:
         self._kernel.install()
 
 
-def _is_ban_of_network(held: Held) -> bool:
-    return held.set is SetName.BLOCKED and not is_host(held.network)
+def _kind(held: Held) -> SetName | None:
+    """Give the set whose elements are better changed together: those of networks."""
+    together = held.set is SetName.ALLOWED or (held.set is SetName.BLOCKED and not is_host(held.network))
+    return held.set if together else None
