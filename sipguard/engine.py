@@ -295,12 +295,13 @@ class Engine:
         self._exempt.say(names)
         self._sides.name(self._exempt.networks(Role.OWN) + self._exempt.networks(Role.PBX))
         actions: list[Action] = []
-        wanted = self._exempt.passing()
-        held = [each.network for each in self._force.ledger.wanted() if each.set is SetName.ALLOWED]
-        for network in dict.fromkeys(wanted):
-            if network not in held:
-                actions += self._force.hold(at, Held(SetName.ALLOWED, network), ("allowed",))
-                actions += self._force.lift(at, network, "allowed")
+        wanted = dict.fromkeys(self._exempt.passing())
+        held = dict.fromkeys(self._force.ledger.held(SetName.ALLOWED))
+        new = [network for network in wanted if network not in held]
+        for network in new:
+            actions += self._force.hold(at, Held(SetName.ALLOWED, network), ("allowed",))
+        for network in self._force.touched(new):
+            actions += self._force.lift(at, network, "allowed")
         for network in held:
             if network not in wanted:
                 actions += self._force.release(at, SetName.ALLOWED, network, ("no longer allowed",))

@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from sipguard.address import Network
 from sipguard.enforce import chains, elements
 from sipguard.enforce.base import Counters, Layout, Plan, Tally
 from sipguard.enforce.hosts import ENDLESS, OVER
+from sipguard.enforce.mirror import Mirror
 from sipguard.enforce.netlink import Netlink
 from sipguard.enforce.nft import PROTECTED
 from sipguard.enforce.programs import Programs
-from sipguard.enforce.reconcile import HARMFUL, is_host
+from sipguard.enforce.reconcile import HARMFUL, is_host, plan
+from sipguard.enforce.sides import FEW, SLICE, InForce, remaining
 from sipguard.enforce.skeleton import BLOCKED_SIZE, HOSTS_SIZE, NETS_SIZE
 from sipguard.errors import AdapterError
 from sipguard.model import SECOND, Enforced, Held, Instant, SetName
@@ -41,6 +43,10 @@ class Ipsets:
         self._programs = Programs() if programs is None else programs
         self._netlink = Netlink()
         self.never = NetSet()
+        self._mirrors: dict[str, Mirror] = {}  # what was written; it is read anew whenever all is compared
+        self._filling = False
+        self.overdue: Instant = 0
+        """When the latest change came that left something to a renewal; 0 when there is nothing."""
 
     def close(self) -> None:
         """Close the socket; rules and elements stay."""
@@ -48,7 +54,7 @@ class Ipsets:
 
     def install(self) -> None:
         """Make the sets, then the rules that name them; what is held stays. Raises AdapterError."""
-        for name in (*elements.HASHED, *elements.INTERVALS):
+        for name in (*elements.HASHED, *elements.NETWORKS):
             self._make(name)
         for version in (4, 6):
             self._programs.restore(version, chains.render(self._layout, version))
@@ -71,11 +77,9 @@ class Ipsets:
             for table, hook, chain in chains.HOOKS:
                 self._programs.unhook(version, table, hook, chain)
             self._programs.restore(version, chains.removal())
+        self._mirrors.clear()
         for name in (*elements.HASHED, *elements.INTERVALS):
-            sequence = self._netlink.next_sequence()
-            code = self._netlink.change(ipset.destroy(chains.PREFIX + name, sequence), sequence)
-            if code not in {0, errno.ENOENT}:
-                raise AdapterError("ipset", f"set {name} cannot be removed: {_words(code)}")
+            self._destroy(name)
 
     def protect(self, never: Iterable[Network]) -> None:
         """Name the addresses that no ban or throttle may hold. Replaces what was named before."""
@@ -84,8 +88,11 @@ class Ipsets:
     def held(self) -> frozenset[Held]:
         """Read all sets from the kernel; empty where there are none. Raises AdapterError."""
         found: dict[tuple[SetName, Network], Instant] = {}
-        for name in (*elements.HASHED, *elements.INTERVALS):
-            for network, until in self._read(name).items():
+        for name in (*elements.HASHED, *elements.NETWORKS):
+            read = self._read(name)
+            if name.startswith("blocked_nets"):
+                self._mirrors[name] = Mirror(read)
+            for network, until in read.items():
                 key = elements.known_as(name), network
                 found[key] = max(until, found.get(key, until))
         return frozenset(Held(*key, until) for key, until in found.items())
@@ -120,14 +127,87 @@ class Ipsets:
             self._each(ipset.delete, name, taken.get(name, []), answers)
             self._each(ipset.add, name, self._fit(put.get(name, []), answers), answers)
             wider = name.replace("blocked", "blocked_nets")
-            if wider in elements.INTERVALS:  # a piece of a cut network can be as small as a host
+            if wider in elements.NETWORKS:  # a piece of a cut network can be as small as a host
                 taken.setdefault(wider, []).extend(taken.get(name, []))
-        for name in elements.INTERVALS:
+        for name in elements.NETWORKS:
             gone, fit = taken.get(name, []), self._fit(put.get(name, []), answers)
             if gone or fit:
                 why = self._change(name, elements.Wish(tuple(fit), tuple(held.network for held in gone)))
                 answers.update((held, Enforced(held, ok=not why, why=why)) for held in (*gone, *fit))
         return [answers[held] for held in (*plan.remove, *plan.refresh, *plan.add)]
+
+    # --- Many networks ------------------------------------------------------------------------------------------------
+
+    def hold_all(self, bans: Sequence[Held]) -> list[Enforced]:
+        """Put many bans of networks in. Never raises: failures are in the answers."""
+        parts = [part for held in bans for part in self._parts(held)]
+        answers: dict[Held, Enforced] = {}
+        fit = self._fit(parts, answers)
+        why = self._change_all(elements.Wish(put=tuple(fit))) if fit else ""
+        refused = {held.network: one.why for held, one in answers.items()} | {held.network: why for held in fit if why}
+        return [Enforced(held, ok=not refused.get(held.network), why=refused.get(held.network, "")) for held in bans]
+
+    def release_all(self, bans: Sequence[Held], wanted: InForce) -> list[Enforced]:
+        """Cut some bans of networks out, but for what else is decided of them; many are left to a renewal."""
+        if len(bans) > FEW:
+            self.overdue = self._now()
+            return [Enforced(held, ok=True) for held in bans]
+        cut = tuple(held.network for held in bans)
+        left = [part for held in remaining(wanted, cut) for part in self._parts(held) if held.until > self._now()]
+        why = self._change_all(elements.Wish(put=tuple(left), cut=cut))
+        return [Enforced(held, ok=not why, why=why) for held in bans]
+
+    def allow(self, networks: Iterable[Network]) -> int:
+        """Make the allowlist these networks, new ones first; gives how much was otherwise. Raises AdapterError."""
+        listed = [Held(SetName.ALLOWED, network) for network in networks]
+        there = [Held(SetName.ALLOWED, net) for name in ("allowed4", "allowed6") for net in self._read(name)]
+        change = plan(listed, there, NetSet())
+        if change:
+            self.apply(change)
+        return len(change.add) + len(change.remove)
+
+    def renew(self, wanted: InForce) -> Iterator[None]:
+        """Make the banned networks what is decided: sets filled in slices, and swapped. Raises AdapterError."""
+        self.overdue = 0
+        ends, keys = wanted.ends(SetName.BLOCKED), list(wanted.networks())
+        for first, second in elements.SIDES.values():
+            self._destroy(second)
+            self._make(second)
+            self._mirrors[second] = Mirror({})
+            if first not in self._mirrors:
+                self._mirrors[first] = Mirror(self._read(first))
+        self._filling = True
+        try:
+            for start in range(0, len(keys), SLICE):
+                part = [Held(SetName.BLOCKED, net, ends[net]) for net in keys[start : start + SLICE] if net in ends]
+                fit = self._fit([each for held in part for each in self._parts(held)], {})
+                for version, (_first, second) in elements.SIDES.items():
+                    put = tuple(held for held in fit if held.network.version == version)
+                    if put and (why := self._change(second, elements.Wish(put=put))):
+                        raise AdapterError("ipset", f"networks cannot be renewed: {why}")
+                yield
+        finally:
+            self._filling = False
+        for first, second in elements.SIDES.values():
+            sequence = self._netlink.next_sequence()
+            code = self._netlink.change(ipset.swap(chains.PREFIX + first, chains.PREFIX + second, sequence), sequence)
+            if code:
+                raise AdapterError("ipset", f"set {first} cannot be swapped: {_words(code)}")
+            self._mirrors[first] = self._mirrors.pop(second)
+            self._destroy(second)
+
+    def _change_all(self, wish: elements.Wish) -> str:
+        """Change the banned networks of both families, and of sets that are being filled; say what is wrong."""
+        why = ""
+        try:
+            for version, sides in elements.SIDES.items():
+                put = tuple(held for held in wish.put if held.network.version == version)
+                cut = tuple(network for network in wish.cut if network.version == version)
+                for name in sides[: 1 + self._filling] if put or cut else ():
+                    why = why or self._change(name, elements.Wish(put=put, cut=cut))
+        except AdapterError as error:
+            why = error.what
+        return why
 
     def counters(self) -> Counters:
         """Read what our rules have counted, and each ban's own count. Raises AdapterError."""
@@ -144,6 +224,12 @@ class Ipsets:
         return Counters(tuple(Tally(name, *both) for name, both in sums.items()), tuple(blocked))
 
     # --- One set ------------------------------------------------------------------------------------------------------
+
+    def _destroy(self, name: str) -> None:
+        sequence = self._netlink.next_sequence()
+        code = self._netlink.change(ipset.destroy(chains.PREFIX + name, sequence), sequence)
+        if code not in {0, errno.ENOENT}:
+            raise AdapterError("ipset", f"set {name} cannot be removed: {_words(code)}")
 
     def _make(self, name: str) -> None:
         nets, version = name in elements.INTERVALS, int(name[-1])
@@ -220,15 +306,27 @@ class Ipsets:
 
     def _change(self, name: str, wish: elements.Wish) -> str:
         """Change a set of networks; what is new comes first, so that nobody is let go in between."""
-        present = self._read(name)
-        wanted = elements.target(present, wish, lasting=name.startswith("allowed"))
+        lasting = name.startswith("allowed")
+        if not lasting and name not in self._mirrors:
+            self._mirrors[name] = Mirror(self._read(name))
+        mirror = self._mirrors.get(name)
+        if mirror is None:
+            present: Mapping[Network, Instant] = self._read(name)
+        else:
+            touched = mirror.touching((*(held.network for held in wish.put), *wish.take, *wish.cut))
+            present = {net: until for net, until in touched.items() if until > self._now()}
+            mirror.replace(touched.keys() - present.keys(), {})
+        wanted = elements.target(present, wish, lasting=lasting)
         new = {net: end for net, end in wanted.items() if net not in present or abs(present[net] - end) > SECOND}
+        if mirror is not None:
+            mirror.replace(present, {net: new.get(net, present.get(net, end)) for net, end in wanted.items()})
         old = [net for net in present if net not in wanted]
         written = [self._element(name, part, end) for net, end in new.items() for part in _halved(net)]
-        why = self._many(ipset.add, name, written)
-        return why or self._many(
-            ipset.delete, name, [self._element(name, part) for net in old for part in _halved(net)]
-        )
+        gone = [self._element(name, part) for net in old for part in _halved(net)]
+        why = self._many(ipset.add, name, written) or self._many(ipset.delete, name, gone)
+        if why:
+            self._mirrors.pop(name, None)
+        return why
 
     def _many(self, make: Callable[[str, Sequence[bytes], int], bytes], name: str, written: Sequence[bytes]) -> str:
         whys = [self._send(make, name, written[at : at + _CHUNK]) for at in range(0, len(written), _CHUNK)]

@@ -124,12 +124,13 @@ class Mender:
             self._kernel.reshaped = False
             self._shape = self._kernel.shape() or b"gone again already"
 
-    def allow(self, wanted: InForce) -> None:
-        """See that the kernel's allowlist is the decided one, whatever else is going on. Raises AdapterError."""
-        self.righted += self._kernel.allow(wanted.ends(SetName.ALLOWED))
+    def allow(self, wanted: InForce) -> int:
+        """See that the kernel's allowlist is the decided one; gives how much was otherwise. Raises AdapterError."""
+        changed = self._kernel.allow(wanted.ends(SetName.ALLOWED))
         if self._kernel.reshaped:
             self._monitor.forget()  # thousands of elements that our own `nft` has put in
             self._own()
+        return changed
 
     def begin(self) -> None:
         """Compare everything at the next step: what is wanted is more than can be put in at once."""
@@ -177,7 +178,7 @@ class Mender:
             self.righted += 1
             self._kernel.forget()
             if elements.known_as(name) is SetName.ALLOWED:
-                self.allow(wanted)
+                self.righted += self.allow(wanted)
                 return
             first, last = element.key[:-4], element.last[:-4] or element.key[:-4]
             pieces = prefixes(first, last) if len(first) == len(last) in {4, 16} else []
@@ -206,7 +207,7 @@ class Mender:
             self.knowing = True
             return
         if not anew:
-            self.allow(wanted)
+            self.righted += self.allow(wanted)
         for name in _FIRST:
             yield from self._refill(wanted, name, anew=anew)
         self.knowing = True
@@ -235,7 +236,7 @@ class Mender:
         """Compare everything; mend what differs."""
         if not self._enforce or self._kernel.shape() != self._shape:
             return
-        self.allow(wanted)
+        self.righted += self.allow(wanted)
         self._auditor.begin()
         for name in (*_FIRST, SetName.BLOCKED):
             self.knowing = self.knowing or name is SetName.BLOCKED

@@ -91,11 +91,13 @@ class Switch:
         `wanted` is what is in force once all is done. Many networks that go are let go a moment later (`sides.py`).
         """
         answers: list[Enforced] = []
+        why: str | None = None  # what is wrong with the allowlist, once it was seen to
         kernel = self._kernel if self._acting is self._kernel else None
         for (hold, kind), group in groupby(wishes, key=lambda wish: (wish[0], _kind(wish[1]))):
             helds = [held for _hold, held in group]
             if kind is SetName.ALLOWED and len(helds) > 1 and self._mender is not None and kernel is not None:
-                answers += self._allow(helds, self._mender, wanted)
+                why = self._allow(self._mender, wanted) if why is None else why
+                answers += [Enforced(held, ok=not why, why=why) for held in helds]
             elif kind is SetName.BLOCKED and isinstance(kernel, Nft | Ipsets):
                 answers += kernel.hold_all(helds) if hold else kernel.release_all(helds, wanted)
             else:
@@ -103,12 +105,12 @@ class Switch:
         return answers
 
     @staticmethod
-    def _allow(helds: Sequence[Held], mender: Mender | Rehanger, wanted: InForce) -> list[Enforced]:
+    def _allow(mender: Mender | Rehanger, wanted: InForce) -> str:
         try:
             mender.allow(wanted)
         except AdapterError as error:
-            return [Enforced(held, ok=False, why=error.what) for held in helds]
-        return [Enforced(held, ok=True) for held in helds]
+            return error.what
+        return ""
 
     def protect(self, never: Sequence[Network]) -> None:
         """Name the addresses that nothing harmful may hold."""
