@@ -22,7 +22,7 @@ from sipguard.netset import NetSet, last_of
 
 FEW = 16
 """Networks that are taken out at once, and one by one; for more, the whole set is filled anew."""
-SLICE = 1_000  # put in at once: some 20 ms beside a hundred thousand
+SLICE = 500  # put in at once: some 20 ms beside a hundred thousand
 QUIET: Span = 300 * MILLISECOND
 """A list comes and goes in steps: the set is filled anew when nothing more has come for so long."""
 

@@ -20,6 +20,7 @@ from sipguard.enforce.sides import FEW
 from sipguard.enforce.switch import Stance, Switch
 from sipguard.engine import Engine
 from sipguard.model import SECOND, Action, Feed, Held, Hold, Names, Release, Role, SetName, State
+from sipguard.netset import cover
 from sipguard.policy.schema import Policy
 from tests.enforce.spaces import Cable, cable, inside, now, run, wait_for
 
@@ -28,7 +29,7 @@ pytestmark = pytest.mark.root
 ALLOWED, BANNED, FREE = "192.0.2.9", "192.0.2.2", "192.0.2.8"
 ROUNDS = 10
 LARGE = 4_000
-MANY = 3_000
+MANY = 1_000
 SENDER = """
 import select, socket, sys, time
 sockets = []
@@ -55,7 +56,7 @@ def passing(number: int) -> tuple[Network, ...]:
     """Give an allowlist with the allowed address in it, cut otherwise each time, and nothing else of the last one."""
     first = number * MANY
     others = (Network((0xAC000000 + (first + each) * 16).to_bytes(4, "big"), 29) for each in range(MANY))
-    return parse_network(f"{ALLOWED}/32" if number % 2 else "192.0.2.9/32"), *others
+    return parse_network(("192.0.2.8/31", f"{ALLOWED}/32")[number % 2]), *others
 
 
 @dataclass
@@ -153,15 +154,20 @@ def test_who_is_only_on_the_old_list_is_free_and_only_on_the_new_banned(stand: t
     assert not passes(banned)
 
 
+def banned(stand: Stand) -> set[str]:
+    """Tell what is banned, in the fewest words: pieces that make up a network are that network."""
+    return {str(network) for network in cover(one.network for one in stand.switch.held())}
+
+
 def test_a_network_that_goes_leaves_what_else_is_banned_inside_and_around_it(stand: tuple[Cable, Stand]) -> None:
     _wire, made = stand
     made.say(Feed("wide", tuple(map(parse_network, ("10.0.0.0/8", "20.1.2.0/24"))), block=True))
     made.say(Feed("other", tuple(map(parse_network, ("10.1.0.0/16", "20.1.0.0/16", "2001:db8::/32"))), block=True))
     made.say(Feed("wide", (), block=True))
-    assert {str(one.network) for one in made.switch.held()} == {"10.1.0.0/16", "20.1.0.0/16", "2001:db8::/32"}
+    assert banned(made) == {"10.1.0.0/16", "20.1.0.0/16", "2001:db8::/32"}
     made.say(Feed("wide", tuple(map(parse_network, ("10.1.2.0/24", "20.0.0.0/8"))), block=True))
     made.say(Feed("other", (), block=True))
-    assert {str(one.network) for one in made.switch.held()} == {"10.1.2.0/24", "20.0.0.0/8"}
+    assert banned(made) == {"10.1.2.0/24", "20.0.0.0/8"}
 
 
 def test_a_ban_and_an_unban_in_the_midst_of_a_renewal_are_in_force_at_once_and_after_it(
