@@ -271,7 +271,7 @@ class Engine:
 
     def _enforced(self, at: Instant, enforced: Enforced) -> Sequence[Action]:
         if enforced.ok:
-            return _NOTHING
+            return self._take_up(at, enforced.hold) if enforced.why else _NOTHING
         self._counts["enforce_failed"] += 1
         if at - self._enforce_told < MINUTE:
             return _NOTHING
@@ -365,15 +365,17 @@ class Engine:
         for place, until in self._trusts.places():
             ledger.hold(Held(SetName.TRUSTED, place, until))
         for held in state.adopted:
-            if (
-                held.set is SetName.BLOCKED
-                and ledger.until(SetName.BLOCKED, held.network) is None
-                and not self._feeds.holds(held.network)
-            ):
-                ledger.hold(held)
-                decision = Decision(0, DecisionVerdict.BLOCK, held.network, held.until, ("adopted",), "adopted")
-                self._pending.append(Record(0, decision))
+            self._pending += self._take_up(0, held)
         self._pending += self._named(0, names_of(self._policy, None))
+
+    def _take_up(self, at: Instant, held: Held) -> Sequence[Action]:
+        """Take a ban that the kernel was found to hold for decided, unless it is known, or a list's."""
+        ledger, subject = self._force.ledger, held.network
+        known = held.set is not SetName.BLOCKED or ledger.until(SetName.BLOCKED, subject) is not None
+        if known or self._feeds.holds(subject):
+            return _NOTHING
+        ledger.hold(held)
+        return (Record(at, Decision(at, DecisionVerdict.BLOCK, subject, held.until, ("adopted",), "adopted")),)
 
 
 def _at(now: Instant, action: Action) -> Action:

@@ -120,8 +120,15 @@ class PacketLoop:
         """Take leave. Whatever is in the kernel stays."""
         self._notify.stopping()
         self._link.leave()
-        parts = self._ears, self._switch, self._door, self._refusals, self._quarantine, self._signals, self._notify
-        for each in parts:
+        for each in (
+            self._ears,
+            self._switch,
+            self._door,
+            self._refusals,
+            self._quarantine,
+            self._signals,
+            self._notify,
+        ):
             each.close()
 
     def _await_state(self) -> None:
@@ -140,13 +147,13 @@ class PacketLoop:
 
     def _begin(self) -> None:
         """Build the engine from all that is known, and put in force what it wants. Raises AdapterError."""
-        held = self._switch.held()
+        held = self._switch.found()
         self._places.load(self._policy.shell.geoip.files)
         self._engine = Engine(self._policy, self._link.take_state(held), self._places.look)
         self._feed(boottime(), Clock(self._link.offset))
         for names in (Names(Role.OWN, "host", self._ears.own), *self._link.names()):
             self._feed(boottime(), names)
-        if held and self._stance() is Stance.OBSERVE and not self._link.restored:
+        if (held or self._switch.unread) and self._stance() is Stance.OBSERVE and not self._link.restored:
             self._override = Mode.ENFORCE  # it did until now, and nobody can be asked
         self._take(self._stance(), adding_only=not self._link.restored)
 
@@ -366,13 +373,14 @@ class PacketLoop:
 
     def _order(self, args: Args) -> Answer:
         order = order_of(args)
+        for found in self._switch.find(order.subject):
+            self._feed(boottime(), found)
         return outcome(order, self._feed(boottime(), order), self._refused, self._link.offset)
 
     def _change(self, *, mode: Mode | None = None, off: bool | None = None) -> Answer:
         """Change the operator's switches. Raises AdapterError; the switches are then as they were."""
         earlier = self._override, self._off
-        self._override = self._override if mode is None else mode
-        self._off = self._off if off is None else off
+        self._override, self._off = mode or self._override, self._off if off is None else off
         try:
             self._take(self._stance())
         except AdapterError:

@@ -177,7 +177,9 @@ class Link:
         kept, self._kept = self._kept, []
         self._taken = True
         decisions = [noun for noun in kept if isinstance(noun, Decision)]
-        known = NetSet(noun.subject for noun in decisions if isinstance(noun.subject, Network))
+        exact = {noun.subject for noun in decisions}
+        held = [each for each in held if each.network not in exact]
+        known = NetSet(noun.subject for noun in decisions if held and isinstance(noun.subject, Network))
         return State(
             decisions,
             [noun for noun in kept if isinstance(noun, Offence)],

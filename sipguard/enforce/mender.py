@@ -7,7 +7,7 @@ looked at as it is at each slice. Decides nothing.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Generator, Iterator
 
 from sipguard.enforce import elements
 from sipguard.enforce.audit import Auditor
@@ -221,16 +221,17 @@ class Mender:
         listed = [Held(SetName.ALLOWED, net) for net in wanted.ends(SetName.ALLOWED)] if self._enforce else []
         self._kernel.install_anew(plan(listed, (), NetSet()).add)
 
-    def _refill(self, wanted: InForce, name: SetName, *, anew: bool) -> Iterator[None]:
-        """Put in all elements of a set, the newest first."""
-        ends = wanted.ends(name)
+    def _refill(self, wanted: InForce, name: SetName, *, anew: bool) -> Generator[None, None, int]:
+        """Put in all elements of a set, the newest first; returns how many were refused."""
+        ends, refused = wanted.ends(name), 0
         keys = list(ends)
         for end in range(len(keys), 0, -SLICE):
             self.behind = end
             part = reversed(keys[max(0, end - SLICE) : end])
-            self._kernel.put([Held(name, net, ends[net]) for net in part if net in ends], absent=anew)
+            refused += len(self._kernel.put([Held(name, net, ends[net]) for net in part if net in ends], absent=anew))
             yield
         self.behind = 0
+        return refused
 
     def _audit(self, wanted: InForce) -> Iterator[None]:
         """Compare everything; mend what differs."""
@@ -246,5 +247,6 @@ class Mender:
             )
             if missing:
                 self.righted += missing
-                yield from self._refill(wanted, name, anew=False)
+                refused = yield from self._refill(wanted, name, anew=False)
+                self._auditor.mended(max(0, missing - refused))
         self._auditor.done()

@@ -26,6 +26,8 @@ from sipguard.netfilter import sets
 from sipguard.netset import NetSet, is_network, plain
 
 PROTECTED = "it holds a protected address"
+LARGE = 50_000
+"""Elements above which a set of hosts is counted, not read: reading goes by the square of it."""
 ALLOWED_FEW = 200
 """Allowed networks that are taken out one by one; for more, the set is made anew (see `sides.py`)."""
 
@@ -128,6 +130,31 @@ class Nft:
             for network, (until, _element) in self._intervals.read(kernel_name).items():
                 found[name, network] = max(until, found.get((name, network), until))
         return frozenset(Held(*key, until) for key, until in found.items())
+
+    def found(self) -> tuple[frozenset[Held], frozenset[SetName]]:
+        """Read what a guard before us left, but for sets of hosts so large that it would take minutes: these are named.
+
+        Raises AdapterError.
+        """
+        large = {elements.known_as(name) for name in elements.HASHED if (self.count(name) or 0) > LARGE}
+        nets = self._banned_networks() if SetName.BLOCKED in large else frozenset()
+        return self.held(frozenset(SetName) - large) | nets, frozenset(large)
+
+    def _banned_networks(self) -> frozenset[Held]:
+        read = [self._intervals.read(name) for sides in elements.SIDES.values() for name in sides]
+        return frozenset(Held(SetName.BLOCKED, net, until) for one in read for net, (until, _) in one.items())
+
+    def find(self, host: Network) -> Held | None:
+        """Look one banned host up; None where it is not banned, or no host. Raises AdapterError."""
+        if not is_host(host) or not is_network(host):
+            return None
+        sequence = self._netlink.next_sequence()
+        name = f"blocked{host.version}"
+        answers, _code = self._netlink.ask(sets.lookup(TABLE, name, host.address, sequence), sequence)
+        read: list[sets.Element] = []
+        for answer in answers:
+            sets.elements(answer.body, read)
+        return Held(SetName.BLOCKED, host, elements.end_of(read[0], self._now())) if read else None
 
     def counters(self) -> Counters:
         """Read the named counters and one for each banned network. Raises AdapterError."""

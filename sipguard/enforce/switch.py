@@ -31,7 +31,7 @@ from sipguard.enforce.skeleton import FLOODS
 from sipguard.errors import AdapterError
 from sipguard.model import MINUTE, Enforced, Held, Instant, Sensor, SensorKind, SetName
 from sipguard.netfilter import sets
-from sipguard.netset import NetSet
+from sipguard.netset import NetSet, plain
 
 AT_ONCE = 20_000
 """Elements that a stance is taken with at once; more come slice by slice."""
@@ -54,6 +54,7 @@ class Switch:
         """Begin with remembering only; the kernel is not touched. Raises AdapterError without a netlink socket."""
         self.stance = Stance.OFF
         self._now = now
+        self.unread = False
         self._quiet_until: Instant = 0
         self._flooded = 0
         self._alone = False
@@ -76,6 +77,27 @@ class Switch:
     def held(self) -> frozenset[Held]:
         """Tell what the kernel holds, whatever the stance. Raises AdapterError."""
         return self._kernel.held()
+
+    def found(self) -> frozenset[Held]:
+        """Tell what a guard before us left in the kernel, but for sets too large to be read at a start: see `find`.
+
+        `unread` tells whether there is any such. Raises AdapterError.
+        """
+        if not isinstance(self._kernel, Nft):
+            return self._kernel.held()
+        held, unread = self._kernel.found()
+        self.unread = bool(unread)
+        return held
+
+    def find(self, host: object) -> list[Enforced]:
+        """Tell of a host's ban that stands in the kernel and was not read at the start, if any. Never raises."""
+        if not (self.unread and isinstance(host, Network) and isinstance(self._kernel, Nft)):
+            return []
+        try:
+            held = self._kernel.find(plain(host))
+        except AdapterError:
+            return []
+        return [] if held is None else [Enforced(held, ok=True, why="found")]
 
     def hold(self, held: Held) -> Enforced:
         """Put one element in, or only remember it. Never raises."""
@@ -291,7 +313,7 @@ class Switch:
         if stance is Stance.OFF:
             self._kernel.uninstall()
             return
-        if self._kernel.held():
+        if any(self._kernel.found()) if isinstance(self._kernel, Nft) else self._kernel.held():
             self._kernel.uninstall()
         self._kernel.install()
 

@@ -65,6 +65,7 @@ class Stand:
 
     switch: Switch
     listener: socket.socket
+    layout: Layout
     engine: Engine = field(default_factory=lambda: Engine(Policy(), State()))
     at: int = field(default_factory=now)
     got: Counter[str] = field(default_factory=Counter)
@@ -108,7 +109,7 @@ def stand(request: pytest.FixtureRequest) -> Iterator[tuple[Cable, Stand]]:
         listener.setsockopt(socket.SOL_SOCKET, 33, 16 << 20)  # SO_RCVBUFFORCE
         with inside(wire.pbx):
             layout = Layout(backend=request.param, stranger_rate=100_000, strangers_rate=100_000)
-            made = Stand(Switch(layout, now), listener)
+            made = Stand(Switch(layout, now), listener, layout)
             made.switch.take(Stance.ENFORCE, layout, [], [])
             yield wire, made
             made.switch.close()
@@ -208,7 +209,7 @@ def test_a_renewal_that_was_broken_off_frees_nobody_and_the_next_guard_goes_on(s
         made.do(made.engine.advance(due))
     assert wait_for(lambda: made.settled() or made.switch.busy)
     made.switch.close()
-    layout = made.switch._kernel._layout
+    layout = made.layout
     made.switch = Switch(layout, now)
     ledger = made.engine.in_force()
     assert {one.network for one in made.switch.held()} >= set(around(0, MANY)) & set(around(1, MANY))
@@ -222,7 +223,7 @@ def test_a_renewal_that_was_broken_off_frees_nobody_and_the_next_guard_goes_on(s
 def test_elements_that_somebody_puts_into_the_side_that_is_not_home_are_taken_out() -> None:
     with cable() as wire, inside(wire.pbx):
         layout = Layout(backend="nftables")
-        made = Stand(Switch(layout, now), wire.open(wire.pbx, "192.0.2.1", 5060))
+        made = Stand(Switch(layout, now), wire.open(wire.pbx, "192.0.2.1", 5060), layout)
         made.listener.setblocking(False)
         made.switch.take(Stance.ENFORCE, layout, [], [])
         made.say(Feed("list", around(0, 50), block=True))
