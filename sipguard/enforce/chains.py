@@ -117,9 +117,7 @@ def _flood(layout: Layout, version: int, trusted: str) -> Iterator[str]:
     for network in cover(layout.pbx):
         if network.version == version:
             yield f"{chain} -s {network} -j RETURN"
-    known = _above("known", layout.known_rate, 2 * layout.known_rate, version)
     stranger = _above("stranger", layout.stranger_rate, 5 * layout.stranger_rate, version)
-    yield f"{chain} {trusted} {known} {_counted('flooded')} -j DROP"
     yield f"{chain} {trusted} -j RETURN"
     yield f"{chain} {stranger} {_counted('flooded')} -j DROP"
     yield f"{chain} {_altogether('strangers', layout.strangers_rate, 2, version)} {_counted('crowded')} -j DROP"
@@ -157,7 +155,9 @@ def _tap(layout: Layout, version: int) -> Iterator[str]:
         yield f"-A {chain} -g {copy}"
         copied = f"-j NFLOG --nflog-group {layout.tap_group}"
         each = _above(f"tap_{way}", layout.tap_each, layout.tap_each, version, key)
+        measure = _above(f"known_{way}", layout.known_rate, 2 * layout.known_rate, version, key)
         for name in ("allowed", "trusted"):
+            yield f"-A {copy} {_in_set(name, version, way)} {measure} {_counted('known_uncopied')} -j RETURN"
             yield f"-A {copy} {_in_set(name, version, way)} {copied}"
             yield f"-A {copy} {_in_set(name, version, way)} -j RETURN"
         yield f"-A {copy} {each} {_counted('tap_lost')} -j RETURN"

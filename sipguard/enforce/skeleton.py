@@ -12,10 +12,13 @@ from collections.abc import Iterable, Sequence
 from sipguard.address import Network
 from sipguard.enforce.base import Layout
 from sipguard.enforce.gaterules import gate_chains, gate_hooks
-from sipguard.enforce.ruletext import TABLE, chain, lookups, network, ports, source
+from sipguard.enforce.ruletext import TABLE, chain, known_measure, lookups, network, ports, source
 from sipguard.netset import cover
 
-COUNTERS = ("dropped", "throttled", "flooded", "crowded", "closed", "tap_lost", "held", "unheld")
+COUNTERS = (
+    *("dropped", "throttled", "flooded", "crowded", "closed"),
+    *("tap_lost", "known_uncopied", "known_unheld", "held", "unheld"),
+)
 FLOODS = ("flooded", "crowded")
 
 # An element is some 100 to 200 bytes of kernel memory. Only proven sources are banned for long, so a flood of spoofed
@@ -68,7 +71,9 @@ def _declarations() -> list[str]:
             ("blocked", f"flags timeout; counter; size {BLOCKED_SIZE};"),
             ("throttle_meter", f"flags dynamic,timeout; timeout 1m; size {HOSTS_SIZE};"),
             ("flood_meter", f"flags dynamic,timeout; timeout 10s; size {METER_SIZE};"),
-            ("known_meter", f"flags dynamic,timeout; timeout 10s; size {METER_SIZE};"),
+            ("known_meter_in", f"flags dynamic,timeout; timeout 10s; size {METER_SIZE};"),
+            ("known_meter_out", f"flags dynamic,timeout; timeout 10s; size {METER_SIZE};"),
+            ("known_meter_held", f"flags dynamic,timeout; timeout 10s; size {METER_SIZE};"),
             ("flooders", f"flags dynamic,timeout; timeout 1m; size {FLOODERS_SIZE};"),
             ("tap_meter_in", f"flags dynamic,timeout; timeout 10s; size {METER_SIZE};"),
             ("tap_meter_out", f"flags dynamic,timeout; timeout 10s; size {METER_SIZE};"),
@@ -142,13 +147,10 @@ def _ban_rules(layout: Layout) -> list[str]:
 def _flood_rules(layout: Layout) -> list[str]:
     """Measure each sender, then all strangers together: who fills the meters with forged senders meets the second.
 
-    Known devices have a wider measure and never meet the common one. Own addresses and the PBX's have none at all.
+    Nothing is dropped here of known devices, of own addresses and the PBX's; the allowed do not even come here.
     """
     rules = ["fib saddr type local return", *(f"{where} return" for where in _behind(layout.pbx, "saddr"))]
-    for version in (4, 6):
-        known, sender = f"{source(version)} @trusted{version}", source(version)
-        measure = f"limit rate over {layout.known_rate}/second burst {2 * layout.known_rate} packets"
-        rules += [f"{known} update @known_meter{version} {{ {sender} {measure} }} goto flooding", f"{known} return"]
+    rules += lookups("trusted", "return")
     rules += [
         f"update @flood_meter{version} {{ {source(version)} limit rate over {layout.stranger_rate}/second "
         f"burst {5 * layout.stranger_rate} packets }} goto flooding"
@@ -175,6 +177,8 @@ def _tap_rules(layout: Layout) -> list[str]:
     ]
     return [
         *chain("copy", [f"log group {layout.tap_group}"]),
+        *chain("known_in", [*known_measure(layout, "in", "accept", "known_uncopied"), "goto copy"]),
+        *chain("known_out", [*known_measure(layout, "out", "accept", "known_uncopied", far="daddr"), "goto copy"]),
         *chain("strangers_in", _strangers(layout, "in", "saddr")),
         *chain("strangers_out", _strangers(layout, "out", "daddr")),
         *chain("closed", _closed(layout)),
@@ -223,11 +227,11 @@ def _closed(layout: Layout) -> list[str]:
 
 
 def _strangers(layout: Layout, way: str, far: str) -> list[str]:
-    """Copy all of allowed and trusted addresses; of strangers as much as the guard can read.
+    """Copy what known addresses send, each up to a measure of its own; of strangers as much as the guard can read.
 
     Who failed once is watched: a crowd of strangers cannot hide him, only he himself can lose his packets.
     """
-    known = [*lookups("allowed", "goto copy", far=far), *lookups("trusted", "goto copy", far=far)]
+    known = [*lookups("allowed", f"goto known_{way}", far=far), *lookups("trusted", f"goto known_{way}", far=far)]
     watched = lookups("watched", "goto copy", far=far)
     meters = [
         f"update @tap_meter_{way}{version} {{ {source(version, far=far)} limit rate over {layout.tap_each}/second "
