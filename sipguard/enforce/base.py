@@ -41,6 +41,7 @@ class Layout:
     tap_each: int = 1_000  # copies of one stranger, so that a single flooder hides nobody else
     handshake_rate: int = 1_000  # copies of the PBX's own SYN-ACKs
     observe: bool = False
+    static: bool = False  # rules that stand whether we act or not, and heed the set `acting` (iptables-legacy)
     backend: Literal["auto", "nftables", "iptables", "dryrun"] = "auto"
     gate: Literal["", "nft", "iptables"] = ""  # what queues packets for a verdict, if anything does
     gate_rate: int = 2_000  # packets of all strangers together that wait for one: half of what the guard can judge

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from sipguard.address import Network
 from sipguard.enforce import chains, elements
 from sipguard.enforce.base import Counters, Layout, Plan, Tally
+from sipguard.enforce.hanging import Rules
 from sipguard.enforce.hosts import ENDLESS, OVER
 from sipguard.enforce.mirror import Mirror
 from sipguard.enforce.netlink import Netlink
@@ -28,6 +29,7 @@ from sipguard.netfilter import ipset
 from sipguard.netset import NetSet, is_network, plain
 
 _CHUNK = 500
+_ACTING = ("acting4", "acting6")  # hold every address while bans are in force, where rules cannot be changed
 _EVERYTHING = {4: Network(bytes(4), 0), 6: Network(bytes(16), 0)}
 _HALVES = {4: (Network(bytes(4), 1), Network(b"\x80" + bytes(3), 1))}
 _HALVES[6] = (Network(bytes(16), 1), Network(b"\x80" + bytes(15), 1))
@@ -40,7 +42,7 @@ class Ipsets:
         """Open a netlink socket. Raises AdapterError."""
         self._layout = layout
         self._now = now
-        self._programs = Programs() if programs is None else programs
+        self._rules = Rules(layout, Programs() if programs is None else programs)
         self._netlink = Netlink()
         self.never = NetSet()
         self._mirrors: dict[str, Mirror] = {}  # what was written; it is read anew whenever all is compared
@@ -54,32 +56,46 @@ class Ipsets:
 
     def install(self) -> None:
         """Make the sets, then the rules that name them; what is held stays. Raises AdapterError."""
-        for name in (*elements.HASHED, *elements.NETWORKS):
+        self.lay()
+        if self._rules.static:
+            self._act(on=not self._layout.observe)
+
+    def lay(self) -> None:
+        """Make sets and rules, and leave it to whoever comes whether they act, where rules are static.
+
+        Raises AdapterError, also where rules must be there already, and are not.
+        """
+        for name in (*elements.HASHED, *elements.NETWORKS, *_ACTING):
             self._make(name)
-        for version in (4, 6):
-            self._programs.restore(version, chains.render(self._layout, version))
-            for table, hook, chain in chains.HOOKS:
-                self._programs.hook(version, table, hook, chain)
+        self._rules.lay()
 
     def legacy(self) -> bool:
         """Tell whether these rules are no nf_tables ones, of whose changes nobody is told. Raises AdapterError."""
-        return self._programs.legacy()
+        return self._rules.static
 
     def hung(self) -> bool:
         """Tell whether the kernel's chains begin with ours, and ours have their rules. Raises AdapterError."""
-        return all(
-            self._programs.complete(version, chains.HOOKS, chains.render(self._layout, version)) for version in (4, 6)
-        )
+        return self._rules.hung()
 
     def uninstall(self) -> None:
-        """Remove our rules, then our sets; nothing is wrong when there are none. Raises AdapterError."""
-        for version in (4, 6) if self._programs.ours() else ():
-            for table, hook, chain in chains.HOOKS:
-                self._programs.unhook(version, table, hook, chain)
-            self._programs.restore(version, chains.removal())
+        """Remove our rules, then our sets; nothing is wrong when there are none. Raises AdapterError.
+
+        Rules that are not ours to remove stay, and do nothing: all their sets are empty.
+        """
         self._mirrors.clear()
-        for name in (*elements.HASHED, *elements.INTERVALS):
-            self._destroy(name)
+        gone = self._rules.take_out()
+        for name in (*_ACTING, *elements.HASHED, *elements.INTERVALS):
+            if gone:
+                self._destroy(name)
+            else:
+                sequence = self._netlink.next_sequence()
+                self._netlink.change(ipset.flush(chains.PREFIX + name, sequence), sequence)
+
+    def _act(self, *, on: bool) -> None:
+        for name in _ACTING:
+            written = [ipset.single(half.address, 0, 1) for half in _HALVES[int(name[-1])]]
+            if why := self._send(ipset.add if on else ipset.delete, name, written, absent_is_fine=True):
+                raise AdapterError("ipset", f"set {name}: {why}")
 
     def protect(self, never: Iterable[Network]) -> None:
         """Name the addresses that no ban or throttle may hold. Replaces what was named before."""
@@ -213,7 +229,7 @@ class Ipsets:
         """Read what our rules have counted, and each ban's own count. Raises AdapterError."""
         sums: dict[str, tuple[int, int]] = {}
         for version in (4, 6):
-            for name, packets, octets in self._programs.counted(version):
+            for name, packets, octets in self._rules.programs.counted(version):
                 before = sums.get(name, (0, 0))
                 sums[name] = before[0] + packets, before[1] + octets
         blocked = [
@@ -232,7 +248,7 @@ class Ipsets:
             raise AdapterError("ipset", f"set {name} cannot be removed: {_words(code)}")
 
     def _make(self, name: str) -> None:
-        nets, version = name in elements.INTERVALS, int(name[-1])
+        nets, version = name in {*elements.INTERVALS, *_ACTING}, int(name[-1])
         most = NETS_SIZE if nets else BLOCKED_SIZE if name.startswith("blocked") else HOSTS_SIZE
         sequence = self._netlink.next_sequence()
         request = ipset.create(
@@ -240,7 +256,7 @@ class Ipsets:
             version,
             sequence,
             nets=nets,
-            timeout=not name.startswith("allowed"),
+            timeout=not name.startswith(("allowed", "acting")),
             most=most,
         )
         code = self._netlink.change(request, sequence)
