@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from sipguard.address import Network, show
 from sipguard.enforce.reconcile import is_host
 from sipguard.enforce.ruletext import TABLE
-from sipguard.model import MILLISECOND, Held, Instant, SetName, Span
+from sipguard.model import MILLISECOND, Enforced, Held, Instant, SetName, Span
 from sipguard.netfilter import sets
 from sipguard.netset import NetSet, cover, disjoint, is_network, last_of, prefixes
 
@@ -50,6 +50,17 @@ def kernel_set(held: Held) -> str:
     if name is SetName.BLOCKED:
         return f"blocked_nets{network.version}"
     raise ValueError(f"{network}: {name} holds single IPv4 addresses and IPv6 /64 networks only")
+
+
+def by_set(holds: Iterable[Held], answers: dict[Held, Enforced]) -> dict[str, list[Held]]:
+    """Sort elements by the kernel set they belong to; answer at once for those that can be in none."""
+    found: dict[str, list[Held]] = {}
+    for held in holds:
+        try:
+            found.setdefault(kernel_set(held), []).append(held)
+        except ValueError as error:
+            answers[held] = Enforced(held, ok=False, why=str(error))
+    return found
 
 
 def host_of(key: bytes) -> Network:

@@ -138,7 +138,7 @@ class Ipsets:
     def apply(self, plan: Plan) -> Sequence[Enforced]:
         """Make the change and answer for each element in the plan's order. Raises AdapterError."""
         answers: dict[Held, Enforced] = {}
-        taken, put = _sorted(plan.remove, answers), _sorted((*plan.refresh, *plan.add), answers)
+        taken, put = elements.by_set(plan.remove, answers), elements.by_set((*plan.refresh, *plan.add), answers)
         for name in elements.HASHED:
             self._each(ipset.delete, name, taken.get(name, []), answers)
             self._each(ipset.add, name, self._fit(put.get(name, []), answers), answers)
@@ -382,16 +382,6 @@ class Ipsets:
             else:
                 fit.append(held)
         return fit
-
-
-def _sorted(holds: Iterable[Held], answers: dict[Held, Enforced]) -> dict[str, list[Held]]:
-    found: dict[str, list[Held]] = {}
-    for held in holds:
-        try:
-            found.setdefault(elements.kernel_set(held), []).append(held)
-        except ValueError as error:
-            answers[held] = Enforced(held, ok=False, why=str(error))
-    return found
 
 
 def _halved(network: Network) -> tuple[Network, ...]:

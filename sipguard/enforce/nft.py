@@ -315,8 +315,8 @@ class Nft:
     def apply(self, plan: Plan) -> Sequence[Enforced]:
         """Make the change and answer for each element in the plan's order. Raises AdapterError."""
         answers: dict[Held, Enforced] = {}
-        taken, moved = self._sorted(plan.remove, answers), self._sorted(plan.refresh, answers)
-        new = self._sorted(plan.add, answers)
+        taken, moved = elements.by_set(plan.remove, answers), elements.by_set(plan.refresh, answers)
+        new = elements.by_set(plan.add, answers)
         for kernel_name in elements.HASHED:
             done, absent = self._hosts.take(kernel_name, taken.pop(kernel_name, []))
             # A piece of a cut network can be as small as a host: then it stands among the networks.
@@ -329,16 +329,6 @@ class Nft:
             put = moved.get(kernel_name, []) + new.get(kernel_name, [])
             self._apply_intervals(kernel_name, taken.get(kernel_name, []), put, answers)
         return [answers[held] for held in (*plan.remove, *plan.refresh, *plan.add)]
-
-    def _sorted(self, holds: Iterable[Held], answers: dict[Held, Enforced]) -> dict[str, list[Held]]:
-        """Sort elements by the kernel set they belong to; answer at once for those that can be in none."""
-        sorted_holds: dict[str, list[Held]] = {}
-        for held in holds:
-            try:
-                sorted_holds.setdefault(elements.kernel_set(held), []).append(held)
-            except ValueError as error:
-                answers[held] = Enforced(held, ok=False, why=str(error))
-        return sorted_holds
 
     def _apply_intervals(
         self, kernel_name: str, taken: Sequence[Held], put: Sequence[Held], answers: dict[Held, Enforced]
