@@ -15,7 +15,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -120,15 +119,8 @@ class PacketLoop:
         """Take leave. Whatever is in the kernel stays."""
         self._notify.stopping()
         self._link.leave()
-        for each in (
-            self._ears,
-            self._switch,
-            self._door,
-            self._refusals,
-            self._quarantine,
-            self._signals,
-            self._notify,
-        ):
+        parts = self._ears, self._switch, self._door, self._refusals, self._quarantine, self._signals, self._notify
+        for each in parts:
             each.close()
 
     def _await_state(self) -> None:
@@ -282,9 +274,8 @@ class PacketLoop:
             self._link.alert("bug", type(what).__name__, text)
 
     def _never(self) -> list[Network]:
-        """List what no ban may hold: own, the PBX's, allowed (which the engine lists first)."""
-        allowed = takewhile(lambda held: held.set is SetName.ALLOWED, self._engine.wanted())
-        return [*self._ears.own, *self._policy.pbx, *(held.network for held in allowed)]
+        """List what no ban may hold: own, the PBX's, allowed."""
+        return [*self._ears.own, *self._policy.pbx, *self._engine.in_force().held(SetName.ALLOWED)]
 
     # --- What is done to the kernel -----------------------------------------------------------------------------------
 
