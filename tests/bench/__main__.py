@@ -107,12 +107,24 @@ def million(size: Size) -> Iterator[Section]:
     yield million_section(size.bans, size.networks)
 
 
+def restart(size: Size) -> Iterator[Section]:
+    """Measure what a start costs beside many bans."""
+    why = _lack()
+    if why:
+        yield skipped("restart", "A start beside many bans", why)
+        return
+    from tests.bench.restart import restart_section  # noqa: PLC0415 - only where there is a kernel for it
+
+    yield restart_section(size.bans)
+
+
 PARTS: Mapping[str, Callable[[Size], Iterator[Section]]] = {
     "speed": speed,
     "memory": memory,
     "tap": tap,
     "ban": ban,
     "million": million,
+    "restart": restart,
 }
 
 
