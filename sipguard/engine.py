@@ -276,7 +276,7 @@ class Engine:
 
     def _enforced(self, at: Instant, enforced: Enforced) -> Sequence[Action]:
         if enforced.ok:
-            return _NOTHING
+            return self._take_up(at, enforced.hold) if enforced.why else _NOTHING
         self._counts["enforce_failed"] += 1
         if at - self._enforce_told < MINUTE:
             return _NOTHING
@@ -300,12 +300,13 @@ class Engine:
         self._exempt.say(names)
         self._sides.name(self._exempt.networks(Role.OWN) + self._exempt.networks(Role.PBX))
         actions: list[Action] = []
-        wanted = self._exempt.passing()
-        held = [each.network for each in self._force.ledger.wanted() if each.set is SetName.ALLOWED]
-        for network in dict.fromkeys(wanted):
-            if network not in held:
-                actions += self._force.hold(at, Held(SetName.ALLOWED, network), ("allowed",))
-                actions += self._force.lift(at, network, "allowed")
+        wanted = dict.fromkeys(self._exempt.passing())
+        held = dict.fromkeys(self._force.ledger.held(SetName.ALLOWED))
+        new = [network for network in wanted if network not in held]
+        for network in new:
+            actions += self._force.hold(at, Held(SetName.ALLOWED, network), ("allowed",))
+        for network in self._force.touched(new):
+            actions += self._force.lift(at, network, "allowed")
         for network in held:
             if network not in wanted:
                 actions += self._force.release(at, SetName.ALLOWED, network, ("no longer allowed",))
@@ -369,15 +370,17 @@ class Engine:
         for place, until in self._trusts.places():
             ledger.hold(Held(SetName.TRUSTED, place, until))
         for held in state.adopted:
-            if (
-                held.set is SetName.BLOCKED
-                and ledger.until(SetName.BLOCKED, held.network) is None
-                and not self._feeds.holds(held.network)
-            ):
-                ledger.hold(held)
-                decision = Decision(0, DecisionVerdict.BLOCK, held.network, held.until, ("adopted",), "adopted")
-                self._pending.append(Record(0, decision))
+            self._pending += self._take_up(0, held)
         self._pending += self._named(0, names_of(self._policy, None))
+
+    def _take_up(self, at: Instant, held: Held) -> Sequence[Action]:
+        """Take a ban that the kernel was found to hold for decided, unless it is known, or a list's."""
+        ledger, subject = self._force.ledger, held.network
+        known = held.set is not SetName.BLOCKED or ledger.until(SetName.BLOCKED, subject) is not None
+        if known or self._feeds.holds(subject):
+            return _NOTHING
+        ledger.hold(held)
+        return (Record(at, Decision(at, DecisionVerdict.BLOCK, subject, held.until, ("adopted",), "adopted")),)
 
 
 def _at(now: Instant, action: Action) -> Action:

@@ -115,7 +115,7 @@ class Sensor:
 
 @dataclass(frozen=True, slots=True)
 class Enforced:
-    """What the kernel said of one hold: `ok`, or why not."""
+    """What the kernel said of one hold: `ok`, or why not; `ok` with a word: it stood there before us."""
 
     hold: Held
     ok: bool

@@ -14,7 +14,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -139,13 +138,13 @@ class PacketLoop:
 
     def _begin(self) -> None:
         """Build the engine from all that is known, and put in force what it wants. Raises AdapterError."""
-        held = self._switch.held()
+        held = self._switch.found()
         self._places.load(self._policy.shell.geoip.files)
         self._engine = Engine(self._policy, self._link.take_state(held), self._places.look)
         self._feed(boottime(), Clock(self._link.offset))
         for names in (Names(Role.OWN, "host", self._ears.own), *self._link.names()):
             self._feed(boottime(), names)
-        if held and self._stance() is Stance.OBSERVE and not self._link.restored:
+        if (held or self._switch.unread) and self._stance() is Stance.OBSERVE and not self._link.restored:
             self._override = Mode.ENFORCE  # it did until now, and nobody can be asked
         self._take(self._stance(), adding_only=not self._link.restored)
 
@@ -254,7 +253,7 @@ class PacketLoop:
     def _do(self, at: Instant, actions: Sequence[Action]) -> None:
         """First what the kernel is to do, microseconds each; then tell of it."""
         wishes = [(isinstance(action, Hold), action.held) for action in actions if isinstance(action, Hold | Release)]
-        answers = self._switch.enact(wishes)
+        answers = self._switch.enact(wishes, self._engine.in_force())
         if any(held.set is SetName.ALLOWED for _hold, held in wishes):
             self._switch.protect(self._never())
         for action in actions:
@@ -274,9 +273,8 @@ class PacketLoop:
             self._link.alert("bug", type(what).__name__, text)
 
     def _never(self) -> list[Network]:
-        """List what no ban may hold: own, the PBX's, allowed (which the engine lists first)."""
-        allowed = takewhile(lambda held: held.set is SetName.ALLOWED, self._engine.wanted())
-        return [*self._ears.own, *self._policy.pbx, *(held.network for held in allowed)]
+        """List what no ban may hold: own, the PBX's, allowed."""
+        return [*self._ears.own, *self._policy.pbx, *self._engine.in_force().held(SetName.ALLOWED)]
 
     # --- What is done to the kernel -----------------------------------------------------------------------------------
 
@@ -366,13 +364,14 @@ class PacketLoop:
 
     def _order(self, args: Args) -> Answer:
         order = order_of(args)
+        for found in self._switch.find(order.subject):
+            self._feed(boottime(), found)
         return outcome(order, self._feed(boottime(), order), self._refused, self._link.offset)
 
     def _change(self, *, mode: Mode | None = None, off: bool | None = None) -> Answer:
         """Change the operator's switches. Raises AdapterError; the switches are then as they were."""
         earlier = self._override, self._off
-        self._override = self._override if mode is None else mode
-        self._off = self._off if off is None else off
+        self._override, self._off = mode or self._override, self._off if off is None else off
         try:
             self._take(self._stance())
         except AdapterError:

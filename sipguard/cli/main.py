@@ -26,6 +26,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "off": ("sipguard.cli.switch", "off"),
     "on": ("sipguard.cli.switch", "on"),
     "check": ("sipguard.cli.check", "check"),
+    "rules": ("sipguard.cli.rules", "rules"),
     "replay": ("sipguard.cli.replay", "replay"),
     "geoip": ("sipguard.cli.geoip", "geoip"),
     "version": ("sipguard.cli.watch", "version"),

@@ -173,11 +173,18 @@ class Link:
         return list(self._names.values())
 
     def take_state(self, held: Iterable[Held]) -> State:
-        """Give the state that was gathered, and with it what the kernel was found to hold that is no part of it."""
-        kept, self._kept = self._kept, []
+        """Give the state that was gathered, and with it what the kernel was found to hold that is no part of it.
+
+        Where more of it is to come, it is all given again then: the engine is made anew.
+        """
+        kept = self._kept
+        if self.restored:
+            self._kept = []
         self._taken = True
         decisions = [noun for noun in kept if isinstance(noun, Decision)]
-        known = NetSet(noun.subject for noun in decisions if isinstance(noun.subject, Network))
+        exact = {noun.subject for noun in decisions}
+        held = [each for each in held if each.network not in exact]
+        known = NetSet(noun.subject for noun in decisions if held and isinstance(noun.subject, Network))
         return State(
             decisions,
             [noun for noun in kept if isinstance(noun, Offence)],

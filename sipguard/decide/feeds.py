@@ -3,7 +3,8 @@
 Not a detector: nothing was seen. A list is *watched* first: whoever comes from an address on it is reported, as is a
 device of our own there. A list that *blocks* is held in the kernel like bans, but for what is exempt, and for networks
 with registered devices in them, which are counted and told. Only differences are put in force, so many in a step that
-packets do not wait. An element ends by itself two days after its list was last said, and is renewed when it is said
+packets do not wait; what a new list has comes before what only the old one had goes, so that whoever is on both is
+banned throughout. An element ends by itself two days after its list was last said, and is renewed when it is said
 again. A ban by anybody else stays his; what the operator unbans stays unbanned for as long as it is on the list.
 """
 
@@ -38,11 +39,7 @@ NAME = "feed"
 HOLD: Span = 2 * DAY
 RENEW: Span = DAY
 STEP = 400
-NET_COST = 10
-"""A step's work, and what the release of a network costs of it: the kernel takes a millisecond for each."""
 PAUSE: Span = 50 * MILLISECOND
-LONG_PAUSE: Span = 500 * MILLISECOND
-"""After networks were released: one such step takes the kernel a tenth of a second, beside a hundred thousand."""
 MOST = 200_000
 """Networks of all lists together; what is beyond is counted and left out."""
 LISTS = 16
@@ -183,34 +180,39 @@ class Feeds:
             return []
         actions: list[Action] = []
         trusted = NetSet(self._force.ledger.held(SetName.TRUSTED))
-        left = (MOST + LISTS) * NET_COST if self._quiet else STEP
-        leaving = any(each.leaving for each in self.named.values())
+        left = 2 * (MOST + LISTS) if self._quiet else STEP
         for each in list(self.named.values()):
-            left = self._work(now, each, trusted, left, actions)
+            left = self._come(now, each, trusted, left, actions)
+        for each in list(self.named.values()):
+            left = self._go(now, each, left, actions)
             if not each.busy and not each.networks:
                 del self.named[each.name]
         if self._quiet:
             actions = [action for action in actions if isinstance(action, Alert)]
             self._quiet = False
-        pause = LONG_PAUSE if leaving else PAUSE
-        self._due = now + pause if any(each.busy for each in self.named.values()) else None
+        self._due = now + PAUSE if any(each.busy for each in self.named.values()) else None
         return actions
 
-    def _work(self, now: Instant, each: _List, trusted: NetSet, left: int, actions: list[Action]) -> int:
-        """Look at some of a list; gives what is left of the step."""
-        if left <= 0 or not each.busy:
-            return left
-        while each.leaving and left > 0:
-            network = each.leaving.popleft()
-            actions += self._let_go(now, each, network)
-            left -= 1 if is_host(network) else NET_COST
+    def _come(self, now: Instant, each: _List, trusted: NetSet, left: int, actions: list[Action]) -> int:
+        """Look at some of what is on a list; gives what is left of the step."""
+        busy = each.busy
         while left > 0 and each.cursor < len(each.networks):
             network = each.networks[each.cursor]
             each.cursor += 1
             done = self._look(now, each, network, trusted)
             actions += done
             left -= 1
-        if not each.busy:
+        if busy and not each.busy:
+            actions += self._summary(now, each)
+        return left
+
+    def _go(self, now: Instant, each: _List, left: int, actions: list[Action]) -> int:
+        """Let some of what is no longer on a list go, once all lists are in force; gives what is left of the step."""
+        busy = each.busy
+        while each.leaving and left > 0:
+            actions += self._let_go(now, each, each.leaving.popleft())
+            left -= 1
+        if busy and not each.busy:
             actions += self._summary(now, each)
         return left
 

@@ -5,7 +5,7 @@ Every method gives the actions that tell the shell and the store; each decision 
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated
 
@@ -34,6 +34,7 @@ from sipguard.model import (
     SetName,
     Span,
 )
+from sipguard.netset import NetSet
 
 COLLATERAL = "collateral"
 """The reason of a quarantine in place of a ban: what fails there may be a mere mistake."""
@@ -136,6 +137,15 @@ class Force:
             return []
         self.ledger.release(name, network)
         return [Release(at, Held(name, network, until), because)]
+
+    def touched(self, networks: Sequence[Network]) -> list[Network]:
+        """Give those of some networks that a ban or throttle touches: asked together, as bans are many."""
+        if not networks:
+            return []
+        near = NetSet(networks)
+        banned = (each for name in (SetName.BLOCKED, SetName.THROTTLED) for each in self.ledger.held(name))
+        hit = NetSet(each for each in banned if near.overlaps(each))
+        return [network for network in networks if hit.overlaps(network)]
 
     def lift(self, at: Instant, network: Network, because: str, keep: Collection[Network] = ()) -> list[Action]:
         """Lift every ban and throttle that touches a network, but those to keep: it has become exempt."""

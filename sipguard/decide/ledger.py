@@ -10,7 +10,6 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from sipguard.address import Address, Network, sender_key, subject_of
 from sipguard.model import Held, Instant, SetName
-from sipguard.netset import NetSet
 
 
 def is_host(network: Network) -> bool:
@@ -18,18 +17,24 @@ def is_host(network: Network) -> bool:
     return network.prefix == (32 if network.version == 4 else 64)
 
 
+def _span(network: Network) -> tuple[int, int]:
+    shift = len(network.address) * 8 - network.prefix
+    return shift, int.from_bytes(network.address, "big") >> shift
+
+
 class Ledger:
     """The holds in force, by set and network; at most `most`, of which those with the nearest end go first."""
 
-    __slots__ = ("_blocked", "_blocked_nets", "_due", "_ends", "_most", "_trusted", "_wide", "evicted")
+    __slots__ = ("_blocked", "_due", "_ends", "_most", "_spans", "_trusted", "_wide", "evicted")
 
     def __init__(self, most: int) -> None:
         self._ends: dict[SetName, dict[Network, Instant]] = {name: {} for name in SetName}
         self._blocked: set[bytes] = set()  # the senders in these sets: each packet is looked up in them
         self._trusted: set[bytes] = set()
         self._due: list[tuple[Instant, SetName, Network]] = []
-        self._wide: dict[Network, None] = {}  # the blocked networks that are no hosts, and the set of them
-        self._blocked_nets: NetSet | None = NetSet()  # None: to be made anew
+        self._wide: dict[Network, None] = {}  # the blocked networks that are no hosts
+        # The same by family and length of prefix, as numbers: each packet is looked up, beside a hundred thousand.
+        self._spans: dict[int, dict[int, set[int]]] = {4: {}, 16: {}}
         self._most = most
         self.evicted = 0
 
@@ -57,7 +62,11 @@ class Ledger:
             senders.discard(sender_key(network.address))
         elif name is SetName.BLOCKED:
             del self._wide[network]
-            self._blocked_nets = None
+            shift, number = _span(network)
+            spans = self._spans[len(network.address)]
+            spans[shift].discard(number)
+            if not spans[shift]:
+                del spans[shift]
         return True
 
     def _senders(self, name: SetName) -> set[bytes] | None:
@@ -69,7 +78,8 @@ class Ledger:
             senders.add(sender_key(network.address))
         elif name is SetName.BLOCKED:
             self._wide[network] = None
-            self._blocked_nets = None
+            shift, number = _span(network)
+            self._spans[len(network.address)].setdefault(shift, set()).add(number)
 
     def until(self, name: SetName, network: Network) -> Instant | None:
         """Give an element's end (0: none), None when it is not in force."""
@@ -81,10 +91,8 @@ class Ledger:
             return True
         if not self._wide:
             return False
-        nets = self._blocked_nets
-        if nets is None:
-            nets = self._blocked_nets = NetSet(self._wide)
-        return nets.covers(address)
+        number = int.from_bytes(address, "big")
+        return any(number >> shift in there for shift, there in self._spans[len(address)].items())
 
     def trusts(self, address: Address) -> bool:
         """Tell whether the sender of a packet from this address is in the set of the trusted."""

@@ -11,7 +11,7 @@ from collections.abc import Callable, Generator, Mapping
 from sipguard.address import Network
 from sipguard.enforce import elements
 from sipguard.enforce.netlink import Netlink
-from sipguard.enforce.nft import Nft
+from sipguard.enforce.nft import LARGE, Nft
 from sipguard.enforce.reconcile import is_host
 from sipguard.enforce.ruletext import TABLE
 from sipguard.model import MILLISECOND, SECOND, Held, Instant, SetName, Span
@@ -19,8 +19,6 @@ from sipguard.netfilter import sets
 from sipguard.netset import NetSet
 
 LONGEST: Span = 5 * MILLISECOND  # of a slice; the kernel may take longer for one answer
-LARGE = 50_000
-"""Elements above which a set is counted, not read, unless something was missed: reading goes by the square of it."""
 LATE: Span = 2 * SECOND  # an end that is further off than this was set by somebody else
 SURPLUS_MOST = 10_000  # elements taken out or corrected at one time; the rest is found at the next look
 
@@ -47,6 +45,10 @@ class Auditor:
         """All sets have been compared: the sums stand."""
         self.wanted, self.held = self._summing
         self.suspicious = False
+
+    def mended(self, count: int) -> None:
+        """So many that were missing in the comparison under way are there now."""
+        self._summing[1] += count
 
     def compare(
         self, kernel: Nft, name: SetName, ends: Mapping[Network, Instant], networks: int, *, removing: bool
@@ -75,7 +77,7 @@ class Auditor:
         lacking = 0
         if name is SetName.BLOCKED:
             for version in (4, 6):
-                lacking += yield from self._networks(kernel, f"blocked_nets{version}", ends, removing=removing)
+                lacking += yield from self._networks(kernel, kernel.sides.home(version), ends, removing=removing)
         self._summing[0] += len(ends)
         self._summing[1] += len(ends) - missing - min(lacking, networks)
         return missing + lacking

@@ -36,11 +36,12 @@ class Layout:
     throttle_rate: int = 5  # from one throttled source
     stranger_rate: int = 100  # packets to the SIP ports that one stranger may send for long, five times it at once
     strangers_rate: int = 5_000  # that all strangers together may send: below what PBX and guard can bear
-    known_rate: int = 2_000  # that one registered device, or a place of devices, may send
+    known_rate: int = 2_000  # copies of one registered or allowed address, each way; and so many that are held
     tap_rate: int = 20_000  # copies of all strangers together, each way; the guard reads some 50,000 a second
     tap_each: int = 1_000  # copies of one stranger, so that a single flooder hides nobody else
     handshake_rate: int = 1_000  # copies of the PBX's own SYN-ACKs
     observe: bool = False
+    static: bool = False  # rules that stand whether we act or not, and heed the set `acting` (iptables-legacy)
     backend: Literal["auto", "nftables", "iptables", "dryrun"] = "auto"
     gate: Literal["", "nft", "iptables"] = ""  # what queues packets for a verdict, if anything does
     gate_rate: int = 2_000  # packets of all strangers together that wait for one: half of what the guard can judge

@@ -77,9 +77,13 @@ def _above(name: str, rate: int, burst: int, version: int, key: str = "srcip") -
 def _altogether(name: str, rate: int, times: int, version: int) -> str:
     """Match what is above a rate of all senders together; the name is one for the whole family."""
     return (
-        f"-m hashlimit --hashlimit-above {rate}/sec --hashlimit-burst {times * rate} "
+        f"-m hashlimit --hashlimit-above {rate}/sec --hashlimit-burst {times * rate} --hashlimit-htable-expire 10000 "
         f"--hashlimit-name {PREFIX}{name}{version}"
     )
+
+
+def _idle(version: int) -> str:
+    return f"-m set ! --match-set {PREFIX}acting{version} src -j RETURN"
 
 
 def _counted(name: str) -> str:
@@ -87,6 +91,8 @@ def _counted(name: str) -> str:
 
 
 def _bans(layout: Layout, version: int) -> Iterator[str]:
+    if layout.static:
+        yield f"-A SIPGUARD-BANS {_idle(version)}"
     if layout.observe:
         return
     yield from _skips("SIPGUARD-BANS", layout, "-i")
@@ -117,9 +123,7 @@ def _flood(layout: Layout, version: int, trusted: str) -> Iterator[str]:
     for network in cover(layout.pbx):
         if network.version == version:
             yield f"{chain} -s {network} -j RETURN"
-    known = _above("known", layout.known_rate, 2 * layout.known_rate, version)
     stranger = _above("stranger", layout.stranger_rate, 5 * layout.stranger_rate, version)
-    yield f"{chain} {trusted} {known} {_counted('flooded')} -j DROP"
     yield f"{chain} {trusted} -j RETURN"
     yield f"{chain} {stranger} {_counted('flooded')} -j DROP"
     yield f"{chain} {_altogether('strangers', layout.strangers_rate, 2, version)} {_counted('crowded')} -j DROP"
@@ -144,6 +148,8 @@ def _tap(layout: Layout, version: int) -> Iterator[str]:
                 yield f"-A SIPGUARD-THROUGH {match} -s {network} -g SIPGUARD-SAID"
     if layout.closed and not layout.observe:
         yield from (f"-A SIPGUARD-HEARD {match} -j SIPGUARD-CLOSED" for match in _ports(layout.ports, "dports"))
+        if layout.static:
+            yield f"-A SIPGUARD-CLOSED {_idle(version)}"
         yield f"-A SIPGUARD-CLOSED {_in_set('allowed', version)} -j RETURN"
         yield "-A SIPGUARD-CLOSED -m conntrack --ctdir REPLY -j RETURN"
         yield f"-A SIPGUARD-CLOSED {_counted('closed')} -j DROP"
@@ -157,7 +163,9 @@ def _tap(layout: Layout, version: int) -> Iterator[str]:
         yield f"-A {chain} -g {copy}"
         copied = f"-j NFLOG --nflog-group {layout.tap_group}"
         each = _above(f"tap_{way}", layout.tap_each, layout.tap_each, version, key)
+        measure = _above(f"known_{way}", layout.known_rate, 2 * layout.known_rate, version, key)
         for name in ("allowed", "trusted"):
+            yield f"-A {copy} {_in_set(name, version, way)} {measure} {_counted('known_uncopied')} -j RETURN"
             yield f"-A {copy} {_in_set(name, version, way)} {copied}"
             yield f"-A {copy} {_in_set(name, version, way)} -j RETURN"
         yield f"-A {copy} {each} {_counted('tap_lost')} -j RETURN"

@@ -16,15 +16,21 @@ from dataclasses import dataclass
 from sipguard.address import Network, show
 from sipguard.enforce.reconcile import is_host
 from sipguard.enforce.ruletext import TABLE
-from sipguard.model import MILLISECOND, Held, Instant, SetName, Span
+from sipguard.model import MILLISECOND, Enforced, Held, Instant, SetName, Span
 from sipguard.netfilter import sets
 from sipguard.netset import NetSet, cover, disjoint, is_network, last_of, prefixes
 
 HASHED = tuple(f"{name}{version}" for name in SetName if name is not SetName.ALLOWED for version in (4, 6))
 """The kernel's sets of hosts."""
 
-INTERVALS = ("allowed4", "allowed6", "blocked_nets4", "blocked_nets6")
-"""The kernel's sets of networks."""
+SIDES = {4: ("blocked_nets4", "blocked_next4"), 6: ("blocked_nets6", "blocked_next6")}
+"""The kernel's two sets of banned networks of a family: one is home, the other empty, or filled to take its place."""
+
+NETWORKS = ("allowed4", "allowed6", "blocked_nets4", "blocked_nets6")
+"""Sets of networks, each by the name of its home."""
+
+INTERVALS = ("allowed4", "allowed6", *SIDES[4], *SIDES[6])
+"""All the kernel's sets of networks."""
 
 _FAMILY = {4: b"\x02\0\0\0", 16: b"\x0a\0\0\0"}  # meta nfproto, padded to four bytes
 
@@ -44,6 +50,17 @@ def kernel_set(held: Held) -> str:
     if name is SetName.BLOCKED:
         return f"blocked_nets{network.version}"
     raise ValueError(f"{network}: {name} holds single IPv4 addresses and IPv6 /64 networks only")
+
+
+def by_set(holds: Iterable[Held], answers: dict[Held, Enforced]) -> dict[str, list[Held]]:
+    """Sort elements by the kernel set they belong to; answer at once for those that can be in none."""
+    found: dict[str, list[Held]] = {}
+    for held in holds:
+        try:
+            found.setdefault(kernel_set(held), []).append(held)
+        except ValueError as error:
+            answers[held] = Enforced(held, ok=False, why=str(error))
+    return found
 
 
 def host_of(key: bytes) -> Network:
@@ -71,7 +88,7 @@ def as_text(holds: Iterable[Held], now: Instant) -> str:
 
 def known_as(kernel_name: str) -> SetName:
     """Give the set that a kernel set belongs to."""
-    return SetName(kernel_name.rstrip("46").removesuffix("_nets"))
+    return SetName(kernel_name.rstrip("46").removesuffix("_nets").removesuffix("_next"))
 
 
 def milliseconds(until: Instant, now: Instant) -> int:

@@ -10,7 +10,7 @@ takes the bit away, so nothing is both judged and copied.
 from __future__ import annotations
 
 from sipguard.enforce.base import Layout
-from sipguard.enforce.ruletext import chain, lookups, ports
+from sipguard.enforce.ruletext import chain, known_measure, lookups, ports
 from sipguard.sip import tokens
 
 STRANGERS = 0x20000000
@@ -34,7 +34,15 @@ def gate_chains(layout: Layout) -> list[str]:
         *chain("gate_strangers", [_marking(STRANGERS)]),
         *chain("gate_calls", [_marking(CALLS)]),
         *chain("gate_metered", _metered(layout)),
-        *chain("gate_known", [f"@th,64,32 {{ {harmless} }} {unseen}", "goto gate_calls"]),
+        # Only over UDP: the gate must see every segment of a connection. What leaves the PBX then is held all the same.
+        *chain(
+            "gate_known",
+            [
+                f"@th,64,32 {{ {harmless} }} {unseen}",
+                *known_measure(layout, "held", unseen, "known_unheld"),
+                "goto gate_calls",
+            ],
+        ),
         *chain(
             "gate_data",
             [

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from sipguard.address import Network
 from sipguard.enforce import elements
@@ -33,13 +33,13 @@ def renews(release: str) -> bool:
 class Intervals:
     """Reader of all sets, writer of interval sets, over one netlink socket."""
 
-    __slots__ = ("_mirrors", "_netlink", "_now", "_renews")
+    __slots__ = ("_mirrors", "_netlink", "_now", "renews")
 
     def __init__(self, netlink: Netlink, now: Callable[[], Instant]) -> None:
         self._netlink = netlink
         self._now = now
         self._mirrors: dict[str, Mirror] = {}
-        self._renews = renews(os.uname().release)
+        self.renews = renews(os.uname().release)
 
     def dump(self, name: str, *, counted: bool = False) -> list[tuple[Instant, sets.Element]]:
         """Read a set, each element with when it was read; empty where there is no set. Raises AdapterError.
@@ -98,6 +98,11 @@ class Intervals:
         if not name.startswith("allowed"):
             self._mirrors[name] = Mirror({})
 
+    def touching(self, name: str, networks: Iterable[Network]) -> Mapping[Network, Instant] | None:
+        """Give what a set should hold that shares an address with one of these; None where that is not known."""
+        mirror = self._mirrors.get(name)
+        return None if mirror is None else mirror.touching(networks)
+
     def _change_known(self, name: str, wish: elements.Wish) -> int:
         mirror, now = self._mirrors[name], self._now()
         touched = mirror.touching((*(held.network for held in wish.put), *wish.take, *wish.cut))
@@ -107,7 +112,7 @@ class Intervals:
         mirror.replace(over, {})
         wanted = elements.target(touched, wish, lasting=False)
         present = {network: (until, sets.Element(*elements.keys(network))) for network, until in touched.items()}
-        code = self._write(name, elements.steps(present, wanted, now, renews=self._renews), None)
+        code = self._write(name, elements.steps(present, wanted, now, renews=self.renews), None)
         if code == 0:
             mirror.replace(touched, {network: until for network, until in wanted.items() if until > now})
         return code
@@ -120,7 +125,7 @@ class Intervals:
             ends = {network: until for network, (until, _element) in present.items()}
             lasting = name.startswith("allowed")
             wanted = elements.target(ends, wish, lasting=lasting)
-            code = self._write(name, elements.steps(present, wanted, self._now(), renews=self._renews), generation)
+            code = self._write(name, elements.steps(present, wanted, self._now(), renews=self.renews), generation)
             # A foreign element without an end keeps a set from being known: it is read each time.
             if code == 0 and not lasting and all(wanted.values()):
                 self._mirrors[name] = Mirror(wanted)

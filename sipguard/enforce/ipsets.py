@@ -9,16 +9,19 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from sipguard.address import Network
 from sipguard.enforce import chains, elements
 from sipguard.enforce.base import Counters, Layout, Plan, Tally
+from sipguard.enforce.hanging import Rules
 from sipguard.enforce.hosts import ENDLESS, OVER
+from sipguard.enforce.mirror import Mirror
 from sipguard.enforce.netlink import Netlink
 from sipguard.enforce.nft import PROTECTED
 from sipguard.enforce.programs import Programs
-from sipguard.enforce.reconcile import HARMFUL, is_host
+from sipguard.enforce.reconcile import HARMFUL, is_host, plan
+from sipguard.enforce.sides import FEW, SLICE, InForce, remaining
 from sipguard.enforce.skeleton import BLOCKED_SIZE, HOSTS_SIZE, NETS_SIZE
 from sipguard.errors import AdapterError
 from sipguard.model import SECOND, Enforced, Held, Instant, SetName
@@ -26,6 +29,7 @@ from sipguard.netfilter import ipset
 from sipguard.netset import NetSet, is_network, plain
 
 _CHUNK = 500
+_ACTING = ("acting4", "acting6")  # hold every address while bans are in force, where rules cannot be changed
 _EVERYTHING = {4: Network(bytes(4), 0), 6: Network(bytes(16), 0)}
 _HALVES = {4: (Network(bytes(4), 1), Network(b"\x80" + bytes(3), 1))}
 _HALVES[6] = (Network(bytes(16), 1), Network(b"\x80" + bytes(15), 1))
@@ -38,9 +42,13 @@ class Ipsets:
         """Open a netlink socket. Raises AdapterError."""
         self._layout = layout
         self._now = now
-        self._programs = Programs() if programs is None else programs
+        self._rules = Rules(layout, Programs() if programs is None else programs)
         self._netlink = Netlink()
         self.never = NetSet()
+        self._mirrors: dict[str, Mirror] = {}  # what was written; it is read anew whenever all is compared
+        self._filling = False
+        self.overdue: Instant = 0
+        """When the latest change came that left something to a renewal; 0 when there is nothing."""
 
     def close(self) -> None:
         """Close the socket; rules and elements stay."""
@@ -48,34 +56,46 @@ class Ipsets:
 
     def install(self) -> None:
         """Make the sets, then the rules that name them; what is held stays. Raises AdapterError."""
-        for name in (*elements.HASHED, *elements.INTERVALS):
+        self.lay()
+        if self._rules.static:
+            self._act(on=not self._layout.observe)
+
+    def lay(self) -> None:
+        """Make sets and rules, and leave it to whoever comes whether they act, where rules are static.
+
+        Raises AdapterError, also where rules must be there already, and are not.
+        """
+        for name in (*elements.HASHED, *elements.NETWORKS, *_ACTING):
             self._make(name)
-        for version in (4, 6):
-            self._programs.restore(version, chains.render(self._layout, version))
-            for table, hook, chain in chains.HOOKS:
-                self._programs.hook(version, table, hook, chain)
+        self._rules.lay()
 
     def legacy(self) -> bool:
         """Tell whether these rules are no nf_tables ones, of whose changes nobody is told. Raises AdapterError."""
-        return self._programs.legacy()
+        return self._rules.static
 
     def hung(self) -> bool:
         """Tell whether the kernel's chains begin with ours, and ours have their rules. Raises AdapterError."""
-        return all(
-            self._programs.complete(version, chains.HOOKS, chains.render(self._layout, version)) for version in (4, 6)
-        )
+        return self._rules.hung()
 
     def uninstall(self) -> None:
-        """Remove our rules, then our sets; nothing is wrong when there are none. Raises AdapterError."""
-        for version in (4, 6) if self._programs.ours() else ():
-            for table, hook, chain in chains.HOOKS:
-                self._programs.unhook(version, table, hook, chain)
-            self._programs.restore(version, chains.removal())
-        for name in (*elements.HASHED, *elements.INTERVALS):
-            sequence = self._netlink.next_sequence()
-            code = self._netlink.change(ipset.destroy(chains.PREFIX + name, sequence), sequence)
-            if code not in {0, errno.ENOENT}:
-                raise AdapterError("ipset", f"set {name} cannot be removed: {_words(code)}")
+        """Remove our rules, then our sets; nothing is wrong when there are none. Raises AdapterError.
+
+        Rules that are not ours to remove stay, and do nothing: all their sets are empty.
+        """
+        self._mirrors.clear()
+        gone = self._rules.take_out()
+        for name in (*_ACTING, *elements.HASHED, *elements.INTERVALS):
+            if gone:
+                self._destroy(name)
+            else:
+                sequence = self._netlink.next_sequence()
+                self._netlink.change(ipset.flush(chains.PREFIX + name, sequence), sequence)
+
+    def _act(self, *, on: bool) -> None:
+        for name in _ACTING:
+            written = [ipset.single(half.address, 0, 1) for half in _HALVES[int(name[-1])]]
+            if why := self._send(ipset.add if on else ipset.delete, name, written, absent_is_fine=True):
+                raise AdapterError("ipset", f"set {name}: {why}")
 
     def protect(self, never: Iterable[Network]) -> None:
         """Name the addresses that no ban or throttle may hold. Replaces what was named before."""
@@ -84,8 +104,11 @@ class Ipsets:
     def held(self) -> frozenset[Held]:
         """Read all sets from the kernel; empty where there are none. Raises AdapterError."""
         found: dict[tuple[SetName, Network], Instant] = {}
-        for name in (*elements.HASHED, *elements.INTERVALS):
-            for network, until in self._read(name).items():
+        for name in (*elements.HASHED, *elements.NETWORKS):
+            read = self._read(name)
+            if name.startswith("blocked_nets"):
+                self._mirrors[name] = Mirror(read)
+            for network, until in read.items():
                 key = elements.known_as(name), network
                 found[key] = max(until, found.get(key, until))
         return frozenset(Held(*key, until) for key, until in found.items())
@@ -115,25 +138,98 @@ class Ipsets:
     def apply(self, plan: Plan) -> Sequence[Enforced]:
         """Make the change and answer for each element in the plan's order. Raises AdapterError."""
         answers: dict[Held, Enforced] = {}
-        taken, put = _sorted(plan.remove, answers), _sorted((*plan.refresh, *plan.add), answers)
+        taken, put = elements.by_set(plan.remove, answers), elements.by_set((*plan.refresh, *plan.add), answers)
         for name in elements.HASHED:
             self._each(ipset.delete, name, taken.get(name, []), answers)
             self._each(ipset.add, name, self._fit(put.get(name, []), answers), answers)
             wider = name.replace("blocked", "blocked_nets")
-            if wider in elements.INTERVALS:  # a piece of a cut network can be as small as a host
+            if wider in elements.NETWORKS:  # a piece of a cut network can be as small as a host
                 taken.setdefault(wider, []).extend(taken.get(name, []))
-        for name in elements.INTERVALS:
+        for name in elements.NETWORKS:
             gone, fit = taken.get(name, []), self._fit(put.get(name, []), answers)
             if gone or fit:
                 why = self._change(name, elements.Wish(tuple(fit), tuple(held.network for held in gone)))
                 answers.update((held, Enforced(held, ok=not why, why=why)) for held in (*gone, *fit))
         return [answers[held] for held in (*plan.remove, *plan.refresh, *plan.add)]
 
+    # --- Many networks ------------------------------------------------------------------------------------------------
+
+    def hold_all(self, bans: Sequence[Held]) -> list[Enforced]:
+        """Put many bans of networks in. Never raises: failures are in the answers."""
+        parts = [part for held in bans for part in self._parts(held)]
+        answers: dict[Held, Enforced] = {}
+        fit = self._fit(parts, answers)
+        why = self._change_all(elements.Wish(put=tuple(fit))) if fit else ""
+        refused = {held.network: one.why for held, one in answers.items()} | {held.network: why for held in fit if why}
+        return [Enforced(held, ok=not refused.get(held.network), why=refused.get(held.network, "")) for held in bans]
+
+    def release_all(self, bans: Sequence[Held], wanted: InForce) -> list[Enforced]:
+        """Cut some bans of networks out, but for what else is decided of them; many are left to a renewal."""
+        if len(bans) > FEW:
+            self.overdue = self._now()
+            return [Enforced(held, ok=True) for held in bans]
+        cut = tuple(held.network for held in bans)
+        left = [part for held in remaining(wanted, cut) for part in self._parts(held) if held.until > self._now()]
+        why = self._change_all(elements.Wish(put=tuple(left), cut=cut))
+        return [Enforced(held, ok=not why, why=why) for held in bans]
+
+    def allow(self, networks: Iterable[Network]) -> int:
+        """Make the allowlist these networks, new ones first; gives how much was otherwise. Raises AdapterError."""
+        listed = [Held(SetName.ALLOWED, network) for network in networks]
+        there = [Held(SetName.ALLOWED, net) for name in ("allowed4", "allowed6") for net in self._read(name)]
+        change = plan(listed, there, NetSet())
+        if change:
+            self.apply(change)
+        return len(change.add) + len(change.remove)
+
+    def renew(self, wanted: InForce) -> Iterator[None]:
+        """Make the banned networks what is decided: sets filled in slices, and swapped. Raises AdapterError."""
+        self.overdue = 0
+        ends, keys = wanted.ends(SetName.BLOCKED), list(wanted.networks())
+        for first, second in elements.SIDES.values():
+            self._destroy(second)
+            self._make(second)
+            self._mirrors[second] = Mirror({})
+            if first not in self._mirrors:
+                self._mirrors[first] = Mirror(self._read(first))
+        self._filling = True
+        try:
+            for start in range(0, len(keys), SLICE):
+                part = [Held(SetName.BLOCKED, net, ends[net]) for net in keys[start : start + SLICE] if net in ends]
+                fit = self._fit([each for held in part for each in self._parts(held)], {})
+                for version, (_first, second) in elements.SIDES.items():
+                    put = tuple(held for held in fit if held.network.version == version)
+                    if put and (why := self._change(second, elements.Wish(put=put))):
+                        raise AdapterError("ipset", f"networks cannot be renewed: {why}")
+                yield
+        finally:
+            self._filling = False
+        for first, second in elements.SIDES.values():
+            sequence = self._netlink.next_sequence()
+            code = self._netlink.change(ipset.swap(chains.PREFIX + first, chains.PREFIX + second, sequence), sequence)
+            if code:
+                raise AdapterError("ipset", f"set {first} cannot be swapped: {_words(code)}")
+            self._mirrors[first] = self._mirrors.pop(second)
+            self._destroy(second)
+
+    def _change_all(self, wish: elements.Wish) -> str:
+        """Change the banned networks of both families, and of sets that are being filled; say what is wrong."""
+        why = ""
+        try:
+            for version, sides in elements.SIDES.items():
+                put = tuple(held for held in wish.put if held.network.version == version)
+                cut = tuple(network for network in wish.cut if network.version == version)
+                for name in sides[: 1 + self._filling] if put or cut else ():
+                    why = why or self._change(name, elements.Wish(put=put, cut=cut))
+        except AdapterError as error:
+            why = error.what
+        return why
+
     def counters(self) -> Counters:
         """Read what our rules have counted, and each ban's own count. Raises AdapterError."""
         sums: dict[str, tuple[int, int]] = {}
         for version in (4, 6):
-            for name, packets, octets in self._programs.counted(version):
+            for name, packets, octets in self._rules.programs.counted(version):
                 before = sums.get(name, (0, 0))
                 sums[name] = before[0] + packets, before[1] + octets
         blocked = [
@@ -145,8 +241,14 @@ class Ipsets:
 
     # --- One set ------------------------------------------------------------------------------------------------------
 
+    def _destroy(self, name: str) -> None:
+        sequence = self._netlink.next_sequence()
+        code = self._netlink.change(ipset.destroy(chains.PREFIX + name, sequence), sequence)
+        if code not in {0, errno.ENOENT}:
+            raise AdapterError("ipset", f"set {name} cannot be removed: {_words(code)}")
+
     def _make(self, name: str) -> None:
-        nets, version = name in elements.INTERVALS, int(name[-1])
+        nets, version = name in {*elements.INTERVALS, *_ACTING}, int(name[-1])
         most = NETS_SIZE if nets else BLOCKED_SIZE if name.startswith("blocked") else HOSTS_SIZE
         sequence = self._netlink.next_sequence()
         request = ipset.create(
@@ -154,7 +256,7 @@ class Ipsets:
             version,
             sequence,
             nets=nets,
-            timeout=not name.startswith("allowed"),
+            timeout=not name.startswith(("allowed", "acting")),
             most=most,
         )
         code = self._netlink.change(request, sequence)
@@ -220,15 +322,27 @@ class Ipsets:
 
     def _change(self, name: str, wish: elements.Wish) -> str:
         """Change a set of networks; what is new comes first, so that nobody is let go in between."""
-        present = self._read(name)
-        wanted = elements.target(present, wish, lasting=name.startswith("allowed"))
+        lasting = name.startswith("allowed")
+        if not lasting and name not in self._mirrors:
+            self._mirrors[name] = Mirror(self._read(name))
+        mirror = self._mirrors.get(name)
+        if mirror is None:
+            present: Mapping[Network, Instant] = self._read(name)
+        else:
+            touched = mirror.touching((*(held.network for held in wish.put), *wish.take, *wish.cut))
+            present = {net: until for net, until in touched.items() if until > self._now()}
+            mirror.replace(touched.keys() - present.keys(), {})
+        wanted = elements.target(present, wish, lasting=lasting)
         new = {net: end for net, end in wanted.items() if net not in present or abs(present[net] - end) > SECOND}
+        if mirror is not None:
+            mirror.replace(present, {net: new.get(net, present.get(net, end)) for net, end in wanted.items()})
         old = [net for net in present if net not in wanted]
         written = [self._element(name, part, end) for net, end in new.items() for part in _halved(net)]
-        why = self._many(ipset.add, name, written)
-        return why or self._many(
-            ipset.delete, name, [self._element(name, part) for net in old for part in _halved(net)]
-        )
+        gone = [self._element(name, part) for net in old for part in _halved(net)]
+        why = self._many(ipset.add, name, written) or self._many(ipset.delete, name, gone)
+        if why:
+            self._mirrors.pop(name, None)
+        return why
 
     def _many(self, make: Callable[[str, Sequence[bytes], int], bytes], name: str, written: Sequence[bytes]) -> str:
         whys = [self._send(make, name, written[at : at + _CHUNK]) for at in range(0, len(written), _CHUNK)]
@@ -268,16 +382,6 @@ class Ipsets:
             else:
                 fit.append(held)
         return fit
-
-
-def _sorted(holds: Iterable[Held], answers: dict[Held, Enforced]) -> dict[str, list[Held]]:
-    found: dict[str, list[Held]] = {}
-    for held in holds:
-        try:
-            found.setdefault(elements.kernel_set(held), []).append(held)
-        except ValueError as error:
-            answers[held] = Enforced(held, ok=False, why=str(error))
-    return found
 
 
 def _halved(network: Network) -> tuple[Network, ...]:

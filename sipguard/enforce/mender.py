@@ -7,15 +7,14 @@ looked at as it is at each slice. Decides nothing.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
-from typing import Protocol
+from collections.abc import Collection, Generator, Iterator
 
-from sipguard.address import Network
 from sipguard.enforce import elements
 from sipguard.enforce.audit import Auditor
 from sipguard.enforce.monitor import Monitor
 from sipguard.enforce.nft import Nft
 from sipguard.enforce.reconcile import plan
+from sipguard.enforce.sides import QUIET, InForce
 from sipguard.errors import AdapterError
 from sipguard.model import MILLISECOND, MINUTE, SECOND, Held, Instant, SetName, Span
 from sipguard.netfilter.notices import Change, News
@@ -28,16 +27,6 @@ LOOK: Span = MINUTE
 SHARE = 100  # looking takes at most this fraction of the time
 
 _FIRST = (SetName.TRUSTED, SetName.WATCHED, SetName.THROTTLED)
-
-
-class InForce(Protocol):
-    """What is decided, looked at while it changes."""
-
-    def ends(self, name: SetName) -> Mapping[Network, Instant]:
-        """Give the elements of a set, the newest last, each with its end."""
-
-    def networks(self) -> Collection[Network]:
-        """Give the banned networks that are more than one sender."""
 
 
 class Mender:
@@ -64,11 +53,12 @@ class Mender:
         self._enforce = enforce
         self._removing = removing
         self._work: Iterator[None] | None = None
+        self._renewal: Iterator[None] | None = None
         self._wait: Instant = 0
         self._failed = False
         self._look = self._glance = self._auditor.now() + SECOND
         self._began: Instant = 0
-        self.restored = self.righted = self.behind = 0
+        self.restored = self.righted = self.behind = self.renewed = 0
         self.knowing = True
         """Whether rules are in place, and devices known: until then every phone would be taken for a stranger."""
         monitor.ignore({kernel.port, *ours})
@@ -78,7 +68,7 @@ class Mender:
     @property
     def busy(self) -> bool:
         """Tell whether there is work left."""
-        return self._work is not None and not self._failed
+        return (self._work is not None or self._renewal is not None) and not self._failed
 
     def step(self, now: Instant, wanted: InForce) -> str | None:
         """Heed what was heard, or do one slice of work. Raises AdapterError.
@@ -88,6 +78,8 @@ class Mender:
         told = self._heed(now, self._monitor.news(), wanted)
         if told is not None:
             return told
+        if self._renews(now, wanted):
+            return None
         if self._work is None and now >= self._look:
             self._work, self._began = self._audit(wanted), now
             self._look = now + LOOK
@@ -105,6 +97,41 @@ class Mender:
             raise
         return None
 
+    def _renews(self, now: Instant, wanted: InForce) -> bool:
+        """Do a slice of filling the banned networks anew, where that is due; tell whether it was. Raises AdapterError.
+
+        One that failed is tried again when networks have changed again: till then they stay as they were.
+        """
+        due = self._enforce and self._kernel.sides.overdue
+        if self._renewal is None and due and now >= due + QUIET and self.knowing:
+            self._renewal = self._kernel.renew(wanted)
+        if self._renewal is None:
+            return False
+        try:
+            next(self._renewal)
+        except StopIteration:
+            self._renewal = None
+            self.renewed += 1
+            self._own()
+        except AdapterError:
+            self._renewal = None
+            raise
+        return True
+
+    def _own(self) -> None:
+        """Take the shape of the table for right after we have changed it ourselves. Raises AdapterError."""
+        if self._kernel.reshaped:
+            self._kernel.reshaped = False
+            self._shape = self._kernel.shape() or b"gone again already"
+
+    def allow(self, wanted: InForce) -> int:
+        """See that the kernel's allowlist is the decided one; gives how much was otherwise. Raises AdapterError."""
+        changed = self._kernel.allow(wanted.ends(SetName.ALLOWED))
+        if self._kernel.reshaped:
+            self._monitor.forget()  # thousands of elements that our own `nft` has put in
+            self._own()
+        return changed
+
     def begin(self) -> None:
         """Compare everything at the next step: what is wanted is more than can be put in at once."""
         self._look, self.knowing = 0, False
@@ -112,7 +139,8 @@ class Mender:
     def counters(self) -> dict[str, int]:
         """Give desired against actual as it was last looked at, and what was done about it."""
         found = {"wanted": self._auditor.wanted, "held": self._auditor.held, "behind": self.behind}
-        return {**found, "restored": self.restored, "put_right": self.righted, "unheard": self._monitor.overruns}
+        done = {"restored": self.restored, "put_right": self.righted, "renewed": self.renewed}
+        return {**found, **done, "unheard": self._monitor.overruns}
 
     # --- What was heard -----------------------------------------------------------------------------------------------
 
@@ -123,7 +151,7 @@ class Mender:
         if (news.rules or news.lost or glance) and self._shape and self._kernel.shape() != self._shape:
             self._shape, self._began = b"", 0
             self._kernel.forget()
-            self._work = self._restore(wanted)
+            self._work, self._renewal = self._restore(wanted), None
             return "somebody removed or changed our rules"
         if news.lost:
             self._kernel.forget()
@@ -150,7 +178,7 @@ class Mender:
             self.righted += 1
             self._kernel.forget()
             if elements.known_as(name) is SetName.ALLOWED:
-                self._align_allowed(wanted)
+                self.righted += self.allow(wanted)
                 return
             first, last = element.key[:-4], element.last[:-4] or element.key[:-4]
             pieces = prefixes(first, last) if len(first) == len(last) in {4, 16} else []
@@ -179,7 +207,7 @@ class Mender:
             self.knowing = True
             return
         if not anew:
-            self._align_allowed(wanted)
+            self.righted += self.allow(wanted)
         for name in _FIRST:
             yield from self._refill(wanted, name, anew=anew)
         self.knowing = True
@@ -193,22 +221,23 @@ class Mender:
         listed = [Held(SetName.ALLOWED, net) for net in wanted.ends(SetName.ALLOWED)] if self._enforce else []
         self._kernel.install_anew(plan(listed, (), NetSet()).add)
 
-    def _refill(self, wanted: InForce, name: SetName, *, anew: bool) -> Iterator[None]:
-        """Put in all elements of a set, the newest first."""
-        ends = wanted.ends(name)
+    def _refill(self, wanted: InForce, name: SetName, *, anew: bool) -> Generator[None, None, int]:
+        """Put in all elements of a set, the newest first; returns how many were refused."""
+        ends, refused = wanted.ends(name), 0
         keys = list(ends)
         for end in range(len(keys), 0, -SLICE):
             self.behind = end
             part = reversed(keys[max(0, end - SLICE) : end])
-            self._kernel.put([Held(name, net, ends[net]) for net in part if net in ends], absent=anew)
+            refused += len(self._kernel.put([Held(name, net, ends[net]) for net in part if net in ends], absent=anew))
             yield
         self.behind = 0
+        return refused
 
     def _audit(self, wanted: InForce) -> Iterator[None]:
         """Compare everything; mend what differs."""
         if not self._enforce or self._kernel.shape() != self._shape:
             return
-        self._align_allowed(wanted)
+        self.righted += self.allow(wanted)
         self._auditor.begin()
         for name in (*_FIRST, SetName.BLOCKED):
             self.knowing = self.knowing or name is SetName.BLOCKED
@@ -218,13 +247,6 @@ class Mender:
             )
             if missing:
                 self.righted += missing
-                yield from self._refill(wanted, name, anew=False)
+                refused = yield from self._refill(wanted, name, anew=False)
+                self._auditor.mended(max(0, missing - refused))
         self._auditor.done()
-
-    def _align_allowed(self, wanted: InForce) -> None:
-        """See that the kernel's allowlist is the decided one, whatever else is going on. Raises AdapterError."""
-        listed = [Held(SetName.ALLOWED, net) for net in wanted.ends(SetName.ALLOWED)]
-        change = plan(listed, self._kernel.held({SetName.ALLOWED}), NetSet())
-        if change:
-            self.righted += len(change.add) + len(change.remove)
-            self._kernel.apply(change)

@@ -57,7 +57,10 @@ class Mirror:
         added = [network for network in there if network not in self._ends and network not in removed]
         self._ends.update(there)
         if len(removed) + len(added) > _FEW:
-            self._order = sorted(self._ends)
+            if removed:
+                self._order = [network for network in self._order if network not in removed]
+            self._order += sorted(added)
+            self._order.sort()  # two runs: merged, not sorted anew
             return
         for network in removed:
             del self._order[bisect_right(self._order, network) - 1]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 
 from sipguard.address import Network
 from sipguard.enforce import elements, loader, tools
@@ -16,15 +16,20 @@ from sipguard.enforce.base import Counters, Layout, Plan, Tally
 from sipguard.enforce.hosts import ENDLESS, HOPELESS, OVER, Hosts
 from sipguard.enforce.intervals import Intervals
 from sipguard.enforce.netlink import Netlink, words
-from sipguard.enforce.reconcile import HARMFUL, is_host
+from sipguard.enforce.reconcile import HARMFUL, is_host, plan
 from sipguard.enforce.ruletext import TABLE
-from sipguard.enforce.skeleton import removal, render
+from sipguard.enforce.sides import FEW, InForce, Sides, remaining
+from sipguard.enforce.skeleton import remade, removal, render
 from sipguard.errors import AdapterError
 from sipguard.model import Enforced, Held, Instant, SetName
 from sipguard.netfilter import sets
 from sipguard.netset import NetSet, is_network, plain
 
 PROTECTED = "it holds a protected address"
+LARGE = 50_000
+"""Elements above which a set of hosts is counted, not read: reading goes by the square of it."""
+ALLOWED_FEW = 200
+"""Allowed networks that are taken out one by one; for more, the set is made anew (see `sides.py`)."""
 
 
 class Nft:
@@ -40,7 +45,10 @@ class Nft:
         self._netlink = Netlink()
         self._hosts = Hosts(self._netlink, now)
         self._intervals = Intervals(self._netlink, now)
+        self.sides = Sides(self._intervals, self.count, self._make_anew)
         self._never = NetSet()
+        self.reshaped = False
+        """Whether we have made sets of ours anew since somebody has set this to False."""
 
     def close(self) -> None:
         """Close the socket; rules and elements stay."""
@@ -57,6 +65,7 @@ class Nft:
             self._run(text)
         except AdapterError:
             self._run(removal() + text + elements.as_text(self.held(), self._now()))
+            self.sides.begin(anew=False)
 
     def install_anew(self, first: Iterable[Held]) -> None:
         """Load the skeleton where there is none, with some elements in the same transaction. Raises AdapterError.
@@ -64,13 +73,12 @@ class Nft:
         So no rule is there before those that it must spare.
         """
         self._run(render(self._layout) + elements.as_text(first, self._now()))
-        for name in elements.INTERVALS:
-            self._intervals.begin(name)
+        self.sides.begin(anew=True)
 
     def uninstall(self) -> None:
         """Remove our table; nothing is wrong when there is none. Raises AdapterError."""
         loader.open_all(self._run)
-        self._intervals.forget()
+        self.sides.begin(anew=False)
 
     @property
     def port(self) -> int:
@@ -123,6 +131,31 @@ class Nft:
                 found[name, network] = max(until, found.get((name, network), until))
         return frozenset(Held(*key, until) for key, until in found.items())
 
+    def found(self) -> tuple[frozenset[Held], frozenset[SetName]]:
+        """Read what a guard before us left, but for sets of hosts so large that it would take minutes: these are named.
+
+        Raises AdapterError.
+        """
+        large = {elements.known_as(name) for name in elements.HASHED if (self.count(name) or 0) > LARGE}
+        nets = self._banned_networks() if SetName.BLOCKED in large else frozenset()
+        return self.held(frozenset(SetName) - large) | nets, frozenset(large)
+
+    def _banned_networks(self) -> frozenset[Held]:
+        read = [self._intervals.read(name) for sides in elements.SIDES.values() for name in sides]
+        return frozenset(Held(SetName.BLOCKED, net, until) for one in read for net, (until, _) in one.items())
+
+    def find(self, host: Network) -> Held | None:
+        """Look one banned host up; None where it is not banned, or no host. Raises AdapterError."""
+        if not is_host(host) or not is_network(host):
+            return None
+        sequence = self._netlink.next_sequence()
+        name = f"blocked{host.version}"
+        answers, _code = self._netlink.ask(sets.lookup(TABLE, name, host.address, sequence), sequence)
+        read: list[sets.Element] = []
+        for answer in answers:
+            sets.elements(answer.body, read)
+        return Held(SetName.BLOCKED, host, elements.end_of(read[0], self._now())) if read else None
+
     def counters(self) -> Counters:
         """Read the named counters and one for each banned network. Raises AdapterError."""
         sequence = self._netlink.next_sequence()
@@ -132,8 +165,9 @@ class Nft:
         for version in (4, 6):
             hosts = self._intervals.dump(f"blocked{version}", counted=True)
             blocked += [Tally(str(elements.host_of(one.key)), one.packets, one.octets) for _at, one in hosts]
-            networks = self._intervals.read(f"blocked_nets{version}", counted=True)
-            blocked += [Tally(str(where), one.packets, one.octets) for where, (_until, one) in networks.items()]
+            for name in elements.SIDES[version]:
+                networks = self._intervals.read(name, counted=True)
+                blocked += [Tally(str(where), one.packets, one.octets) for where, (_until, one) in networks.items()]
         return Counters(tuple(named), tuple(blocked))
 
     def fastest(self) -> str:
@@ -190,7 +224,10 @@ class Nft:
         if put and (why := self._unfit(held)):
             return why
         wish = elements.Wish(put=(held,)) if put else elements.Wish(cut=(held.network,))
-        code = self._intervals.change(kernel_name, wish)
+        if held.set is SetName.BLOCKED:
+            code = self.sides.change(held.network.version, wish)
+        else:
+            code = self._intervals.change(kernel_name, wish)
         return words(code) if code else ""
 
     def _unfit(self, held: Held) -> str:
@@ -205,34 +242,71 @@ class Nft:
 
         `absent`: none of them is there yet, as in a table that was just made.
         """
+        parts = self._parts(holds)
+        change = Plan(add=tuple(parts)) if absent else Plan(refresh=tuple(parts))
+        return [answer for answer in self.apply(change) if not answer.ok]
+
+    def _parts(self, holds: Iterable[Held]) -> list[Held]:
+        """Cut around what is protected."""
         parts: list[Held] = []
         for held in holds:
             if held.set not in HARMFUL or not self._never.overlaps(held.network):
                 parts.append(held)
             elif not is_host(held.network):
                 parts += [Held(held.set, left, held.until) for left in self._never.subtract_from(held.network)]
-        change = Plan(add=tuple(parts)) if absent else Plan(refresh=tuple(parts))
-        return [answer for answer in self.apply(change) if not answer.ok]
+        return parts
 
     def hold_all(self, bans: Sequence[Held]) -> list[Enforced]:
-        """Put many bans of networks in, in one transaction. Never raises: failures are in the answers."""
+        """Put many bans of networks in, in one transaction. Never raises: failures are in the answers.
+
+        Of very many, what another ban stands in the way of is left to a renewal: it is banned as it was till then.
+        """
         try:
-            refused = {answer.hold: answer.why for answer in self.put(bans)}
+            fit = bans if len(bans) <= FEW else self.sides.around(bans, self._now())
+            refused = {answer.hold: answer.why for answer in self.put(fit)}
         except AdapterError as error:
             return [Enforced(held, ok=False, why=error.what) for held in bans]
         return [Enforced(held, ok=held not in refused, why=refused.get(held, "")) for held in bans]
 
-    def release_all(self, bans: Sequence[Held]) -> list[Enforced]:
-        """Cut many bans of networks out, in one transaction. Never raises: failures are in the answers."""
+    def release_all(self, bans: Sequence[Held], wanted: InForce) -> list[Enforced]:
+        """Cut some bans of networks out, but for what else is decided of them. Never raises: failures are told.
+
+        Many are left to a renewal, within a second or so.
+        """
+        if len(bans) > FEW:
+            self.sides.overdue = self._now()
+            return [Enforced(held, ok=True) for held in bans]
         why = ""
         try:
+            left = self._parts(remaining(wanted, [held.network for held in bans]))
             for version in (4, 6):
-                networks = [held.network for held in bans if held.network.version == version]
-                code = self._intervals.change(f"blocked_nets{version}", elements.Wish(cut=tuple(networks)))
+                cut = tuple(held.network for held in bans if held.network.version == version)
+                put = tuple(held for held in left if held.network.version == version and held.until > self._now())
+                code = self.sides.change(version, elements.Wish(put=put, cut=cut)) if cut else 0
                 why = why or (words(code) if code else "")
         except AdapterError as error:
             why = error.what
         return [Enforced(held, ok=not why, why=why) for held in bans]
+
+    def renew(self, wanted: InForce) -> Iterator[None]:
+        """Make the banned networks what is decided, in slices; who is banned before and after is so throughout."""
+        yield from self.sides.renew(wanted, self._parts)
+
+    def allow(self, networks: Iterable[Network]) -> int:
+        """Make the allowlist these networks, in one transaction; gives how much was otherwise. Raises AdapterError."""
+        listed = [Held(SetName.ALLOWED, network) for network in networks]
+        change = plan(listed, self.held({SetName.ALLOWED}), NetSet())
+        if len(change.remove) > ALLOWED_FEW:
+            names = [name for name in elements.INTERVALS if elements.known_as(name) is SetName.ALLOWED]
+            self._make_anew(names, elements.as_text(plan(listed, (), NetSet()).add, self._now()))
+        elif change:
+            self.apply(change)
+        return len(change.add) + len(change.remove)
+
+    def _make_anew(self, names: Sequence[str], text: str = "") -> None:
+        """Make sets anew, with some elements, in one transaction."""
+        self._run(remade(self._layout, names, text))
+        self.reshaped = True
 
     def cut(self, kernel_name: str, networks: Iterable[Network]) -> None:
         """Clear addresses out of an interval set, whatever stands there. Raises AdapterError."""
@@ -241,8 +315,8 @@ class Nft:
     def apply(self, plan: Plan) -> Sequence[Enforced]:
         """Make the change and answer for each element in the plan's order. Raises AdapterError."""
         answers: dict[Held, Enforced] = {}
-        taken, moved = self._sorted(plan.remove, answers), self._sorted(plan.refresh, answers)
-        new = self._sorted(plan.add, answers)
+        taken, moved = elements.by_set(plan.remove, answers), elements.by_set(plan.refresh, answers)
+        new = elements.by_set(plan.add, answers)
         for kernel_name in elements.HASHED:
             done, absent = self._hosts.take(kernel_name, taken.pop(kernel_name, []))
             # A piece of a cut network can be as small as a host: then it stands among the networks.
@@ -251,20 +325,10 @@ class Nft:
             done += self._hosts.put(kernel_name, moved.pop(kernel_name, []))
             done += self._hosts.put(kernel_name, new.pop(kernel_name, []), absent=True)
             answers.update((one.hold, one) for one in done)
-        for kernel_name in elements.INTERVALS:
+        for kernel_name in elements.NETWORKS:
             put = moved.get(kernel_name, []) + new.get(kernel_name, [])
             self._apply_intervals(kernel_name, taken.get(kernel_name, []), put, answers)
         return [answers[held] for held in (*plan.remove, *plan.refresh, *plan.add)]
-
-    def _sorted(self, holds: Iterable[Held], answers: dict[Held, Enforced]) -> dict[str, list[Held]]:
-        """Sort elements by the kernel set they belong to; answer at once for those that can be in none."""
-        sorted_holds: dict[str, list[Held]] = {}
-        for held in holds:
-            try:
-                sorted_holds.setdefault(elements.kernel_set(held), []).append(held)
-            except ValueError as error:
-                answers[held] = Enforced(held, ok=False, why=str(error))
-        return sorted_holds
 
     def _apply_intervals(
         self, kernel_name: str, taken: Sequence[Held], put: Sequence[Held], answers: dict[Held, Enforced]
@@ -278,7 +342,11 @@ class Nft:
         count = len(taken) + len(fit)
         if not count:
             return
-        code = self._intervals.change(kernel_name, elements.Wish(tuple(fit), tuple(held.network for held in taken)))
+        wish = elements.Wish(tuple(fit), tuple(held.network for held in taken))
+        if kernel_name.startswith("blocked"):
+            code = self.sides.change(int(kernel_name[-1]), wish)
+        else:
+            code = self._intervals.change(kernel_name, wish)
         if code and code not in HOPELESS and count > 1:
             half = count // 2
             self._apply_intervals(kernel_name, taken[:half], fit[: max(0, half - len(taken))], answers)

@@ -5,6 +5,7 @@ Elements of sets do not go this way. Every error becomes an `AdapterError` with 
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Iterator
 
@@ -41,6 +42,11 @@ class Programs:
     def legacy(self) -> bool:
         """Tell whether iptables is the one before nf_tables. Raises AdapterError."""
         return "nf_tables" not in run_tool(_name(4), "--version")
+
+    @staticmethod
+    def may_write() -> bool:
+        """Tell whether the lock of iptables-legacy is ours to take; only root may."""
+        return os.geteuid() == 0
 
     def complete(self, version: int, hooks: Iterable[tuple[str, str, str]], text: str) -> bool:
         """Tell whether all hooks are there, and as many rules of ours as the text has. Raises AdapterError."""

@@ -6,10 +6,14 @@ then unasked (iptables-legacy tells nobody); elements each minute. Decides nothi
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from sipguard.enforce.ipsets import Ipsets
-from sipguard.enforce.mender import LOOK, RETRY, InForce
+from sipguard.enforce.mender import LOOK, RETRY
 from sipguard.enforce.monitor import Monitor
 from sipguard.enforce.reconcile import plan
+from sipguard.enforce.sides import QUIET, InForce
+from sipguard.errors import AdapterError
 from sipguard.model import MINUTE, SECOND, Held, Instant, SetName, Span
 
 GLANCE: Span = 5 * MINUTE
@@ -29,6 +33,8 @@ class Rehanger:
         self._each = GLANCE_LEGACY if kernel.legacy() else GLANCE
         self._glance, self._look, self._retry = now + self._each, now + SECOND, now
         self._torn = self._failed = False
+        self._renewal: Iterator[None] | None = None
+        self.renewed = 0
         self.wanted = self.held = self.restored = self.righted = 0
         monitor.ignore(())
         monitor.forget()
@@ -36,7 +42,7 @@ class Rehanger:
     @property
     def busy(self) -> bool:
         """Tell whether there is work left."""
-        return self._torn and not self._failed
+        return (self._torn or self._renewal is not None) and not self._failed
 
     def begin(self) -> None:
         """Compare everything at the next step."""
@@ -55,15 +61,38 @@ class Rehanger:
             if not self._torn and not self._kernel.hung():
                 self._torn, self._retry = True, now
                 return "somebody removed or changed our rules"
+        if self._renews(now, wanted):
+            return None
         if not self._torn and self._enforce and now >= self._look:
             self._look = now + LOOK
             self._compare(wanted)
         return None
 
+    def _renews(self, now: Instant, wanted: InForce) -> bool:
+        """Do a slice of filling the banned networks anew, where that is due; tell whether it was."""
+        due = self._enforce and self._kernel.overdue
+        if self._renewal is None and due and now >= due + QUIET:
+            self._renewal = self._kernel.renew(wanted)
+        if self._renewal is None:
+            return False
+        try:
+            next(self._renewal)
+        except StopIteration:
+            self._renewal = None
+            self.renewed += 1
+        except AdapterError:
+            self._renewal = None
+            raise
+        return True
+
+    def allow(self, wanted: InForce) -> None:
+        """See that the kernel's allowlist is the decided one. Raises AdapterError."""
+        self._kernel.allow(wanted.ends(SetName.ALLOWED))
+
     def counters(self) -> dict[str, int]:
         """Give desired against actual as it was last looked at, and what was done about it."""
         found = {"wanted": self.wanted, "held": self.held, "behind": 0, "restored": self.restored}
-        return found | {"put_right": self.righted, "unheard": self._monitor.overruns}
+        return found | {"put_right": self.righted, "renewed": self.renewed, "unheard": self._monitor.overruns}
 
     def _compare(self, wanted: InForce) -> None:
         listed = [Held(name, net, until) for name in SetName for net, until in wanted.ends(name).items()]

@@ -31,6 +31,15 @@ def ports(layout: Layout) -> str:
     return f"{{ {', '.join(map(str, sorted(set(layout.ports))))} }}"
 
 
+def known_measure(layout: Layout, what: str, then: str, counter: str, *, far: str = "saddr") -> list[str]:
+    """Give the rules for who is known and comes faster than his measure; where the meter is full nobody does."""
+    limit = f"limit rate over {layout.known_rate}/second burst {2 * layout.known_rate} packets"
+    return [
+        f"update @known_meter_{what}{version} {{ {source(version, far=far)} {limit} }} counter name {counter} {then}"
+        for version in (4, 6)
+    ]
+
+
 def lookups(name: str, then: str, *, far: str = "saddr") -> list[str]:
     """Give the two rules, one for each family, for whoever is held in a set; `allowed` is one of networks."""
     find = network if name == "allowed" else source

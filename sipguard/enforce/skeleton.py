@@ -7,22 +7,25 @@ in one transaction.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from sipguard.address import Network
 from sipguard.enforce.base import Layout
 from sipguard.enforce.gaterules import gate_chains, gate_hooks
-from sipguard.enforce.ruletext import TABLE, chain, lookups, network, ports, source
+from sipguard.enforce.ruletext import TABLE, chain, known_measure, lookups, network, ports, source
 from sipguard.netset import cover
 
-COUNTERS = ("dropped", "throttled", "flooded", "crowded", "closed", "tap_lost", "held", "unheld")
+COUNTERS = (
+    *("dropped", "throttled", "flooded", "crowded", "closed"),
+    *("tap_lost", "known_uncopied", "known_unheld", "held", "unheld"),
+)
 FLOODS = ("flooded", "crowded")
 
 # An element is some 100 to 200 bytes of kernel memory. Only proven sources are banned for long, so a flood of spoofed
 # ones does not fill these; a full set refuses the next element and says so.
 BLOCKED_SIZE = 1_048_576
 HOSTS_SIZE = 262_144
-NETS_SIZE = 262_144
+NETS_SIZE = 524_288  # all lists, twice: what leaves stays until what comes is there
 ALLOWED_SIZE = 65_536
 METER_SIZE = 65_536
 FLOODERS_SIZE = 1_024
@@ -34,6 +37,7 @@ _ESSENTIAL = "icmpv6 type { 2, 133-137 } accept"
 ALIVE = f"add set inet {TABLE} alive {{ typeof meta nfproto; flags timeout; size 2; }}"
 _PRIORITY = "priority -155"  # before -150, where iptables' mangle table queues what is marked here
 _LOST = "counter name tap_lost accept"
+_SIDES = ("blocked_nets", "blocked_next")
 
 
 def render(layout: Layout) -> str:
@@ -46,6 +50,17 @@ def removal() -> str:
     return f"add table inet {TABLE}\ndelete table inet {TABLE}\n"
 
 
+def remade(layout: Layout, names: Iterable[str], text: str = "") -> str:
+    """Write what makes some of our sets anew, empty but for the elements in `text`, in one transaction.
+
+    Taking all elements out of a set of networks goes by the square of their number; a set is dropped whole at once.
+    """
+    rules = [line for line in render(layout).splitlines() if not line.startswith("flush set ")]
+    gone = [f"flush chain inet {TABLE} {line.split()[4]}" for line in rules if line.startswith("add chain ")]
+    gone += [f"delete set inet {TABLE} {name}" for name in names]
+    return "\n".join([*gone, *rules]) + "\n" + text
+
+
 def _declarations() -> list[str]:
     lines = [f"add table inet {TABLE}", ALIVE, *(f"add counter inet {TABLE} {name}" for name in COUNTERS)]
     for version, kind in _TYPE.items():
@@ -56,7 +71,9 @@ def _declarations() -> list[str]:
             ("blocked", f"flags timeout; counter; size {BLOCKED_SIZE};"),
             ("throttle_meter", f"flags dynamic,timeout; timeout 1m; size {HOSTS_SIZE};"),
             ("flood_meter", f"flags dynamic,timeout; timeout 10s; size {METER_SIZE};"),
-            ("known_meter", f"flags dynamic,timeout; timeout 10s; size {METER_SIZE};"),
+            ("known_meter_in", f"flags dynamic,timeout; timeout 10s; size {METER_SIZE};"),
+            ("known_meter_out", f"flags dynamic,timeout; timeout 10s; size {METER_SIZE};"),
+            ("known_meter_held", f"flags dynamic,timeout; timeout 10s; size {METER_SIZE};"),
             ("flooders", f"flags dynamic,timeout; timeout 1m; size {FLOODERS_SIZE};"),
             ("tap_meter_in", f"flags dynamic,timeout; timeout 10s; size {METER_SIZE};"),
             ("tap_meter_out", f"flags dynamic,timeout; timeout 10s; size {METER_SIZE};"),
@@ -64,6 +81,7 @@ def _declarations() -> list[str]:
         nets = (
             ("allowed", f"flags interval; size {ALLOWED_SIZE};"),
             ("blocked_nets", f"flags interval,timeout; counter; size {NETS_SIZE};"),
+            ("blocked_next", f"flags interval,timeout; counter; size {NETS_SIZE};"),
         )
         lines += [f"add set inet {TABLE} {name}{version} {{ type {kind}; {what} }}" for name, what in sets]
         lines += [
@@ -101,7 +119,7 @@ def _jump_banned(layout: Layout) -> list[str]:
 def _ban_rules(layout: Layout) -> list[str]:
     """Before connection tracking spends anything: allowed pass, essentials pass, the banned are dropped."""
     drops = [f"{source(version)} @blocked{version} counter name dropped drop" for version in (4, 6)]
-    drops += [f"{network(version)} @blocked_nets{version} counter name dropped drop" for version in (4, 6)]
+    drops += [f"{network(version)} @{side}{version} counter name dropped drop" for side in _SIDES for version in (4, 6)]
     meters = [
         f"{source(version)} @throttled{version} {source(version)} != @trusted{version} "
         f"update @throttle_meter{version} {{ {source(version)} limit rate over {layout.throttle_rate}/second "
@@ -129,13 +147,10 @@ def _ban_rules(layout: Layout) -> list[str]:
 def _flood_rules(layout: Layout) -> list[str]:
     """Measure each sender, then all strangers together: who fills the meters with forged senders meets the second.
 
-    Known devices have a wider measure and never meet the common one. Own addresses and the PBX's have none at all.
+    Nothing is dropped here of known devices, of own addresses and the PBX's; the allowed do not even come here.
     """
     rules = ["fib saddr type local return", *(f"{where} return" for where in _behind(layout.pbx, "saddr"))]
-    for version in (4, 6):
-        known, sender = f"{source(version)} @trusted{version}", source(version)
-        measure = f"limit rate over {layout.known_rate}/second burst {2 * layout.known_rate} packets"
-        rules += [f"{known} update @known_meter{version} {{ {sender} {measure} }} goto flooding", f"{known} return"]
+    rules += lookups("trusted", "return")
     rules += [
         f"update @flood_meter{version} {{ {source(version)} limit rate over {layout.stranger_rate}/second "
         f"burst {5 * layout.stranger_rate} packets }} goto flooding"
@@ -162,6 +177,8 @@ def _tap_rules(layout: Layout) -> list[str]:
     ]
     return [
         *chain("copy", [f"log group {layout.tap_group}"]),
+        *chain("known_in", [*known_measure(layout, "in", "accept", "known_uncopied"), "goto copy"]),
+        *chain("known_out", [*known_measure(layout, "out", "accept", "known_uncopied", far="daddr"), "goto copy"]),
         *chain("strangers_in", _strangers(layout, "in", "saddr")),
         *chain("strangers_out", _strangers(layout, "out", "daddr")),
         *chain("closed", _closed(layout)),
@@ -210,11 +227,11 @@ def _closed(layout: Layout) -> list[str]:
 
 
 def _strangers(layout: Layout, way: str, far: str) -> list[str]:
-    """Copy all of allowed and trusted addresses; of strangers as much as the guard can read.
+    """Copy what known addresses send, each up to a measure of its own; of strangers as much as the guard can read.
 
     Who failed once is watched: a crowd of strangers cannot hide him, only he himself can lose his packets.
     """
-    known = [*lookups("allowed", "goto copy", far=far), *lookups("trusted", "goto copy", far=far)]
+    known = [*lookups("allowed", f"goto known_{way}", far=far), *lookups("trusted", f"goto known_{way}", far=far)]
     watched = lookups("watched", "goto copy", far=far)
     meters = [
         f"update @tap_meter_{way}{version} {{ {source(version, far=far)} limit rate over {layout.tap_each}/second "

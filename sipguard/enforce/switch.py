@@ -18,7 +18,7 @@ from sipguard.enforce.base import Enforcer, Layout, Plan
 from sipguard.enforce.dryrun import DryRun
 from sipguard.enforce.gating import Gating
 from sipguard.enforce.ipsets import Ipsets
-from sipguard.enforce.mender import InForce, Mender
+from sipguard.enforce.mender import Mender
 from sipguard.enforce.monitor import Monitor
 from sipguard.enforce.netlink import Netlink
 from sipguard.enforce.nft import Nft
@@ -26,11 +26,12 @@ from sipguard.enforce.panic import open_others
 from sipguard.enforce.reconcile import is_host, plan
 from sipguard.enforce.rehanger import Rehanger
 from sipguard.enforce.ruletext import TABLE
+from sipguard.enforce.sides import InForce
 from sipguard.enforce.skeleton import FLOODS
 from sipguard.errors import AdapterError
 from sipguard.model import MINUTE, Enforced, Held, Instant, Sensor, SensorKind, SetName
 from sipguard.netfilter import sets
-from sipguard.netset import NetSet
+from sipguard.netset import NetSet, plain
 
 AT_ONCE = 20_000
 """Elements that a stance is taken with at once; more come slice by slice."""
@@ -53,6 +54,7 @@ class Switch:
         """Begin with remembering only; the kernel is not touched. Raises AdapterError without a netlink socket."""
         self.stance = Stance.OFF
         self._now = now
+        self.unread = False
         self._quiet_until: Instant = 0
         self._flooded = 0
         self._alone = False
@@ -76,6 +78,27 @@ class Switch:
         """Tell what the kernel holds, whatever the stance. Raises AdapterError."""
         return self._kernel.held()
 
+    def found(self) -> frozenset[Held]:
+        """Tell what a guard before us left in the kernel, but for sets too large to be read at a start: see `find`.
+
+        `unread` tells whether there is any such. Raises AdapterError.
+        """
+        if not isinstance(self._kernel, Nft):
+            return self._kernel.held()
+        held, unread = self._kernel.found()
+        self.unread = bool(unread)
+        return held
+
+    def find(self, host: object) -> list[Enforced]:
+        """Tell of a host's ban that stands in the kernel and was not read at the start, if any. Never raises."""
+        if not (self.unread and isinstance(host, Network) and isinstance(self._kernel, Nft)):
+            return []
+        try:
+            held = self._kernel.find(plain(host))
+        except AdapterError:
+            return []
+        return [] if held is None else [Enforced(held, ok=True, why="found")]
+
     def hold(self, held: Held) -> Enforced:
         """Put one element in, or only remember it. Never raises."""
         return self._acting.hold(held)
@@ -84,20 +107,32 @@ class Switch:
         """Take one element out, or only forget it. Never raises."""
         return self._acting.release(held)
 
-    def enact(self, wishes: Sequence[tuple[bool, Held]]) -> list[Enforced]:
+    def enact(self, wishes: Sequence[tuple[bool, Held]], wanted: InForce) -> list[Enforced]:
         """Hold (True) or release many, in their order; networks that stand together in one transaction. Never raises.
 
-        A transaction on a large set of networks takes the kernel a tenth of a second, whatever is in it.
+        `wanted` is what is in force once all is done. Many networks that go are let go a moment later (`sides.py`).
         """
         answers: list[Enforced] = []
-        for (hold, together), group in groupby(wishes, key=lambda wish: (wish[0], _is_ban_of_network(wish[1]))):
+        why: str | None = None  # what is wrong with the allowlist, once it was seen to
+        kernel = self._kernel if self._acting is self._kernel else None
+        for (hold, kind), group in groupby(wishes, key=lambda wish: (wish[0], _kind(wish[1]))):
             helds = [held for _hold, held in group]
-            kernel = self._kernel
-            if together and len(helds) > 1 and self._acting is kernel and isinstance(kernel, Nft):
-                answers += kernel.hold_all(helds) if hold else kernel.release_all(helds)
+            if kind is SetName.ALLOWED and len(helds) > 1 and self._mender is not None and kernel is not None:
+                why = self._allow(self._mender, wanted) if why is None else why
+                answers += [Enforced(held, ok=not why, why=why) for held in helds]
+            elif kind is SetName.BLOCKED and isinstance(kernel, Nft | Ipsets):
+                answers += kernel.hold_all(helds) if hold else kernel.release_all(helds, wanted)
             else:
                 answers += [(self._acting.hold if hold else self._acting.release)(held) for held in helds]
         return answers
+
+    @staticmethod
+    def _allow(mender: Mender | Rehanger, wanted: InForce) -> str:
+        try:
+            mender.allow(wanted)
+        except AdapterError as error:
+            return error.what
+        return ""
 
     def protect(self, never: Sequence[Network]) -> None:
         """Name the addresses that nothing harmful may hold."""
@@ -278,10 +313,12 @@ class Switch:
         if stance is Stance.OFF:
             self._kernel.uninstall()
             return
-        if self._kernel.held():
+        if any(self._kernel.found()) if isinstance(self._kernel, Nft) else self._kernel.held():
             self._kernel.uninstall()
         self._kernel.install()
 
 
-def _is_ban_of_network(held: Held) -> bool:
-    return held.set is SetName.BLOCKED and not is_host(held.network)
+def _kind(held: Held) -> SetName | None:
+    """Give the set whose elements are better changed together: those of networks."""
+    together = held.set is SetName.ALLOWED or (held.set is SetName.BLOCKED and not is_host(held.network))
+    return held.set if together else None

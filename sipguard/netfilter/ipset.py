@@ -14,7 +14,7 @@ from sipguard.address import Address
 from sipguard.netfilter import nfnetlink
 
 _SUBSYSTEM = 6 << 8
-_CREATE, _DESTROY, _LIST, _ADD, _DELETE = (_SUBSYSTEM | number for number in (2, 3, 7, 9, 10))
+_CREATE, _DESTROY, _FLUSH, _SWAP, _LIST, _ADD, _DELETE = (_SUBSYSTEM | number for number in (2, 3, 4, 6, 7, 9, 10))
 _PROTOCOL, _NAME, _TYPE, _REVISION, _FAMILY, _DATA, _ELEMENTS, _LINE = 1, 2, 3, 4, 5, 7, 8, 9
 _IP, _CIDR, _TIMEOUT, _FLAGS, _MOST, _NETMASK, _OCTETS, _PACKETS = 1, 3, 6, 8, 19, 20, 24, 25
 _EXCLUSIVE = 0x200  # NLM_F_EXCL
@@ -58,6 +58,16 @@ def create(name: str, version: int, sequence: int, *, nets: bool, timeout: bool,
 def destroy(name: str, sequence: int) -> bytes:
     """Ask for the end of a set; it must be in no rule."""
     return nfnetlink.message(_DESTROY, _SENT, sequence, _head(name))
+
+
+def flush(name: str, sequence: int) -> bytes:
+    """Ask for a set to be emptied."""
+    return nfnetlink.message(_FLUSH, _SENT, sequence, _head(name))
+
+
+def swap(name: str, other: str, sequence: int) -> bytes:
+    """Ask for two sets of one type to change names, at once: rules go on with the other's elements."""
+    return nfnetlink.message(_SWAP, _SENT, sequence, _head(name) + nfnetlink.text(_TYPE, other))
 
 
 def add(name: str, elements: Sequence[bytes], sequence: int) -> bytes:

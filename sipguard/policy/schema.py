@@ -138,7 +138,11 @@ class Enforcement:
         int, Between(100, 1_000_000), Described("Packets a second that all strangers together may send there.")
     ] = 5000
     known_rate: Annotated[
-        int, Between(100, 1_000_000), Described("Packets a second of one address with registered devices.")
+        int,
+        Between(100, 1_000_000),
+        Described(
+            "Packets a second of one registered or allowed address that are read, or held; more pass, none is dropped."
+        ),
     ] = 2000
     throttle_rate: Annotated[
         int, Between(1, 1000), Described("Messages a second that a throttled source may still send.")

@@ -120,6 +120,17 @@ def gate(size: Size) -> Iterator[Section]:
     yield gate_section(*size.gated)
 
 
+def restart(size: Size) -> Iterator[Section]:
+    """Measure what a start costs beside many bans."""
+    why = _lack()
+    if why:
+        yield skipped("restart", "A start beside many bans", why)
+        return
+    from tests.bench.restart import restart_section  # noqa: PLC0415 - only where there is a kernel for it
+
+    yield restart_section(size.bans)
+
+
 PARTS: Mapping[str, Callable[[Size], Iterator[Section]]] = {
     "speed": speed,
     "memory": memory,
@@ -127,6 +138,7 @@ PARTS: Mapping[str, Callable[[Size], Iterator[Section]]] = {
     "ban": ban,
     "million": million,
     "gate": gate,
+    "restart": restart,
 }
 
 

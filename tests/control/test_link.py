@@ -166,6 +166,9 @@ def test_what_the_kernel_holds_is_adopted_only_as_far_as_nobody_knows_it() -> No
         state = link.take_state(held)
     assert (len(state.decisions), len(state.offences), len(state.trust)) == (2, 1, 1)
     assert [str(each.network) for each in state.adopted] == ["192.0.0.0/16", "203.0.113.9"]
+    assert len(link.take_state(()).decisions) == 2, "the rest is to come: what came already is no less part of it"
+    link.restored = True
+    assert len(link.take_state(()).decisions) == 2
     assert link.take_state(()).decisions == []
 
 

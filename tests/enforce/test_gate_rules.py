@@ -130,6 +130,30 @@ def test_datagrams_wait_where_they_should(gate: Gated, place: int, pbx: tuple[st
         assert server.recv(65_535) == payload  # once, and as it was
 
 
+@pytest.mark.parametrize("who_queues", WHO_QUEUES)
+@pytest.mark.parametrize("name", [SetName.TRUSTED, SetName.ALLOWED])
+def test_who_is_known_and_comes_too_fast_is_held_up_to_his_measure_and_loses_nothing(
+    name: SetName, who_queues: Queueing
+) -> None:
+    with cable() as made, inside(made.pbx):
+        gate = gated(made, Layout(gate=who_queues, known_rate=10))
+        gate.hold(name, "192.0.2.2")
+        server, sender = made.open(made.pbx, *PBX), made.open(made.stranger, "192.0.2.2")
+        payloads = [b"INVITE %d" % number + REST for number in range(100)]
+        for payload in payloads:
+            sender.sendto(payload, PBX)
+        seen: list[str] = []
+        while found := gate.whither(1.0):
+            seen += [where for where, _frame in found]
+        assert 20 <= seen.count(CALLS) <= 40
+        assert sorted(server.recv(65_535) for _each in payloads) == sorted(payloads)
+        hold_watched = Held(SetName.WATCHED, parse_network("192.0.2.2"), now() + 60 * SECOND)
+        assert gate.nft.hold(hold_watched).ok
+        sender.sendto(payloads[0], PBX)
+        assert [where for where, _frame in gate.whither()] == [STRANGERS], "who is watched has no such measure"
+        closed(gate)
+
+
 @pytest.mark.parametrize(("name", "wanted"), [(None, CALLS), (SetName.TRUSTED, TAP), (SetName.ALLOWED, CALLS)])
 def test_calls_that_leave_wait_but_for_those_to_registered_devices(
     gate: Gated, name: SetName | None, wanted: str

@@ -1,78 +1,233 @@
-"""While sets are replaced, the allowed always pass, and who is banned before and after never does. On the kernel."""
+"""While lists are replaced, the allowed always pass, and who is banned before and after never does. On the kernel.
+
+The lists go the whole way: through the engine's steps, the switch, and the mending between packets.
+"""
 
 from __future__ import annotations
 
-import contextlib
 import socket
-import threading
-import time
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 import pytest
 
 from sipguard.address import Network, parse_network
 from sipguard.enforce.base import Layout
+from sipguard.enforce.sides import FEW
 from sipguard.enforce.switch import Stance, Switch
-from sipguard.model import SECOND, Held, SetName
-from tests.enforce.spaces import cable, inside, now
+from sipguard.engine import Engine
+from sipguard.model import SECOND, Action, Feed, Held, Hold, Names, Release, Role, SetName, State
+from sipguard.netset import cover
+from sipguard.policy.schema import Policy
+from tests.enforce.spaces import Cable, cable, inside, now, run, wait_for
 
 pytestmark = pytest.mark.root
 
-ALLOWED, BANNED = "192.0.2.3", "192.0.2.2"
-ROUNDS = 40
+ALLOWED, BANNED, FREE = "192.0.2.9", "192.0.2.2", "192.0.2.8"
+ROUNDS = 10
+LARGE = 4_000
+MANY = 1_000
+SENDER = """
+import select, socket, sys, time
+sockets = []
+for address in sys.argv[1:]:
+    sockets.append(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+    sockets[-1].bind((address, 0))
+count = 0
+while not select.select([sys.stdin], [], [], 0.0005)[0]:
+    for each in sockets:
+        each.sendto(b"OPTIONS", ("192.0.2.1", 5060))
+    count += 1
+print(count)
+"""
 
 
-def around(number: int) -> list[Network]:
-    """Give networks that all hold the banned address and the allowed one, cut otherwise each time."""
-    bits = number % 5 + 3
-    whole = int.from_bytes(parse_network("192.0.2.0").address, "big")
-    beside = [Network((0x0A000000 + (number * 512 + each * 2 << 8)).to_bytes(4, "big"), 24) for each in range(200)]
-    return [Network((whole >> bits << bits).to_bytes(4, "big"), 32 - bits), *beside]
+def around(number: int, size: int) -> tuple[Network, ...]:
+    """Give a list with the banned address in it, cut otherwise each time; half of it is on the list before, too."""
+    own = parse_network(("192.0.2.0/29", f"{BANNED}/32", "192.0.2.0/30", "192.0.2.2/31")[number % 4])
+    first = number * size // 2
+    return own, *(Network((0x14000000 + (first + each) * 512).to_bytes(4, "big"), 24) for each in range(size))
 
 
-def test_networks_are_swapped_at_once_and_the_allowlist_holds_throughout() -> None:
+def passing(number: int) -> tuple[Network, ...]:
+    """Give an allowlist with the allowed address in it, cut otherwise each time, and nothing else of the last one."""
+    first = number * MANY
+    others = (Network((0xAC000000 + (first + each) * 16).to_bytes(4, "big"), 29) for each in range(MANY))
+    return parse_network(("192.0.2.8/31", f"{ALLOWED}/32")[number % 2]), *others
+
+
+@dataclass
+class Stand:
+    """A guard without capture: an engine, whose actions the kernel is told, and which is mended as in the loop."""
+
+    switch: Switch
+    listener: socket.socket
+    layout: Layout
+    engine: Engine = field(default_factory=lambda: Engine(Policy(), State()))
+    at: int = field(default_factory=now)
+    got: Counter[str] = field(default_factory=Counter)
+
+    def say(self, what: Feed | Names) -> None:
+        """Say a list, and do all that comes of it: engine time runs ahead, so that steps follow each other."""
+        self.at = max(self.at, now())
+        self.do(self.engine.feed(self.at, what))
+        while (due := self.engine.next_deadline()) is not None and due < self.at + SECOND:
+            self.at = max(due, self.at)
+            self.do(self.engine.advance(self.at))
+        assert wait_for(self.settled, 60)
+
+    def do(self, actions: list[Action] | tuple[Action, ...] | object) -> None:
+        assert isinstance(actions, list | tuple)
+        wishes = [(isinstance(action, Hold), action.held) for action in actions if isinstance(action, Hold | Release)]
+        answers = self.switch.enact(wishes, self.engine.in_force())
+        assert all(answer.ok for answer in answers), [answer for answer in answers if not answer.ok][:3]
+        self.settled()
+
+    def settled(self) -> bool:
+        """Do one turn; tell whether nothing is left to be done."""
+        self.switch.mend(now(), self.engine.in_force())
+        self.drain()
+        kernel = self.switch._kernel
+        return not self.switch.busy and not getattr(kernel, "sides", kernel).overdue  # type: ignore[union-attr]
+
+    def drain(self) -> None:
+        try:
+            while True:
+                self.got[self.listener.recvfrom(100)[1][0]] += 1
+        except BlockingIOError:
+            return
+
+
+@pytest.fixture(params=["nftables", "iptables"])
+def stand(request: pytest.FixtureRequest) -> Iterator[tuple[Cable, Stand]]:
     with cable() as wire:
         listener = wire.open(wire.pbx, "192.0.2.1", 5060)
-        listener.settimeout(1)
-        listener.setsockopt(socket.SOL_SOCKET, 33, 16 << 20)  # SO_RCVBUFFORCE: it is read when all is over
-        senders = {name: wire.open(wire.stranger, name) for name in (ALLOWED, BANNED)}
-        ended = threading.Event()
-        sent = 0
-
-        def send() -> None:
-            nonlocal sent
-            while not ended.is_set():
-                for sender in senders.values():
-                    sender.sendto(b"OPTIONS", ("192.0.2.1", 5060))
-                sent += 1
-                time.sleep(0.0005)
-
+        listener.setblocking(False)
+        listener.setsockopt(socket.SOL_SOCKET, 33, 16 << 20)  # SO_RCVBUFFORCE
         with inside(wire.pbx):
-            switch = Switch(Layout(), now)
-            end = now() + 600 * SECOND
-            first = [Held(SetName.BLOCKED, net, end) for net in around(0)]
-            held = Held(SetName.ALLOWED, parse_network(f"{ALLOWED}/32"))
-            switch.take(Stance.ENFORCE, Layout(), [held, *first], [])
-            sending = threading.Thread(target=send)
-            sending.start()
-            try:
-                for number in range(1, ROUNDS):
-                    wanted = [Held(SetName.BLOCKED, net, end) for net in around(number)]
-                    # New ones first, as the ledger does with a list: the wider or narrower ban takes over in one step.
-                    answers = switch.enact([(True, ban) for ban in wanted])
-                    assert all(answer.ok for answer in answers)
-                    others = [(False, Held(SetName.BLOCKED, net)) for net in around(number - 1)[1:]]
-                    assert all(answer.ok for answer in switch.enact(others))
-                    listed = Held(SetName.ALLOWED, parse_network(f"198.51.{number}.0/24"))
-                    assert switch.hold(listed).ok
-                    assert switch.release(listed).ok
-            finally:
-                ended.set()
-                sending.join()
-            switch.close()
-        arrived: list[str] = []
-        with contextlib.suppress(TimeoutError):
-            while len(arrived) < sent:
-                arrived.append(listener.recvfrom(100)[1][0])
-        assert BANNED not in arrived
-        assert arrived.count(ALLOWED) == sent, "not one packet of an allowed address was lost"
-        assert sent > 20
+            layout = Layout(backend=request.param, stranger_rate=100_000, strangers_rate=100_000)
+            made = Stand(Switch(layout, now), listener, layout)
+            made.switch.take(Stance.ENFORCE, layout, [], [])
+            yield wire, made
+            made.switch.close()
+
+
+def test_whoever_is_on_the_old_list_and_the_new_never_gets_through_and_the_allowed_always(
+    stand: tuple[Cable, Stand],
+) -> None:
+    wire, made = stand
+    made.say(Names(Role.ALLOWED, "places", passing(0)))
+    made.say(Feed("list", around(0, LARGE), block=True))
+    command = ["ip", "netns", "exec", wire.stranger, sys.executable, "-c", SENDER, ALLOWED, BANNED]
+    sender = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert wait_for(lambda: bool(made.settled() and made.got[ALLOWED]))
+    for number in range(1, ROUNDS + 1):
+        made.say(Feed("list", around(number, LARGE), block=True))
+        made.say(Names(Role.ALLOWED, "places", passing(number)))
+    sent = int(sender.communicate("end\n", timeout=30)[0])
+    assert wait_for(lambda: bool(made.settled() and made.got[ALLOWED] >= sent))
+    assert made.got == Counter({ALLOWED: sent}), "none of the banned, all of the allowed"
+    held = made.switch.held()
+    assert {one.network for one in held if one.set is SetName.BLOCKED} == set(around(ROUNDS, LARGE))
+    assert {one.network for one in held if one.set is SetName.ALLOWED} == set(passing(ROUNDS))
+    assert made.switch.agreement()["renewed"] >= ROUNDS
+    assert not made.switch.agreement()["restored"], "our own change of a set is no foreign change of rules"
+
+
+def test_who_is_only_on_the_old_list_is_free_and_only_on_the_new_banned(stand: tuple[Cable, Stand]) -> None:
+    wire, made = stand
+    old, new = (around(0, 100)[1:] for _ in range(2))
+    made.say(Feed("list", (*old, parse_network("192.0.2.8/31")), block=True))
+    freed, banned = wire.open(wire.stranger, FREE), wire.open(wire.stranger, BANNED)
+
+    def passes(sender: socket.socket) -> bool:
+        made.got.clear()
+        sender.sendto(b"OPTIONS", ("192.0.2.1", 5060))
+        return wait_for(lambda: bool(made.settled() and made.got), 0.5)
+
+    assert not passes(freed)
+    assert passes(banned)
+    made.say(Feed("list", (*new, parse_network("192.0.2.2/31")), block=True))
+    assert passes(freed)
+    assert not passes(banned)
+
+
+def banned(stand: Stand) -> set[str]:
+    """Tell what is banned, in the fewest words: pieces that make up a network are that network."""
+    return {str(network) for network in cover(one.network for one in stand.switch.held())}
+
+
+def test_a_network_that_goes_leaves_what_else_is_banned_inside_and_around_it(stand: tuple[Cable, Stand]) -> None:
+    _wire, made = stand
+    made.say(Feed("wide", tuple(map(parse_network, ("10.0.0.0/8", "20.1.2.0/24"))), block=True))
+    made.say(Feed("other", tuple(map(parse_network, ("10.1.0.0/16", "20.1.0.0/16", "2001:db8::/32"))), block=True))
+    made.say(Feed("wide", (), block=True))
+    assert banned(made) == {"10.1.0.0/16", "20.1.0.0/16", "2001:db8::/32"}
+    made.say(Feed("wide", tuple(map(parse_network, ("10.1.2.0/24", "20.0.0.0/8"))), block=True))
+    made.say(Feed("other", (), block=True))
+    assert banned(made) == {"10.1.2.0/24", "20.0.0.0/8"}
+
+
+def test_a_ban_and_an_unban_in_the_midst_of_a_renewal_are_in_force_at_once_and_after_it(
+    stand: tuple[Cable, Stand],
+) -> None:
+    _wire, made = stand
+    ledger = made.engine.in_force()
+    made.say(Feed("list", around(0, MANY), block=True))
+    made.engine.feed(made.at, Feed("list", around(1, MANY), block=True))
+    while (due := made.engine.next_deadline()) is not None and due < made.at + SECOND:
+        made.at = due
+        wishes = [
+            (isinstance(each, Hold), each.held) for each in made.engine.advance(due) if isinstance(each, Hold | Release)
+        ]
+        made.switch.enact(wishes, ledger)
+    assert wait_for(lambda: made.settled() or made.switch.busy)
+    assert made.switch.busy, "it is being filled"
+    new = Held(SetName.BLOCKED, parse_network("10.0.0.0/16"), now() + 600 * SECOND)
+    gone = Held(SetName.BLOCKED, around(1, MANY)[5], now())
+    ledger.hold(new)
+    ledger.release(*gone[:2])
+    assert all(answer.ok for answer in made.switch.enact([(True, new), (False, gone)], ledger))
+    for _ in range(2):
+        held = {one.network for one in made.switch.held()}
+        assert new.network in held
+        assert gone.network not in held
+        assert wait_for(made.settled, 60)
+    assert held == {*around(1, MANY), new.network} - {gone.network}
+
+
+def test_a_renewal_that_was_broken_off_frees_nobody_and_the_next_guard_goes_on(stand: tuple[Cable, Stand]) -> None:
+    """As after a kill -9: both sides have elements, and nobody remembers which was which."""
+    _wire, made = stand
+    made.say(Feed("list", around(0, MANY), block=True))
+    made.do(made.engine.feed(made.at, Feed("list", around(1, MANY), block=True)))
+    while (due := made.engine.next_deadline()) is not None and due < made.at + SECOND:
+        made.at = due
+        made.do(made.engine.advance(due))
+    assert wait_for(lambda: made.settled() or made.switch.busy)
+    made.switch.close()
+    layout = made.layout
+    made.switch = Switch(layout, now)
+    ledger = made.engine.in_force()
+    assert {one.network for one in made.switch.held()} >= set(around(0, MANY)) & set(around(1, MANY))
+    made.switch.take(Stance.ENFORCE, layout, ledger.wanted(), [])
+    assert wait_for(made.settled, 60)
+    assert {one.network for one in made.switch.held()} == set(around(1, MANY))
+    more = [Held(SetName.BLOCKED, parse_network(f"10.{each}.0.0/16"), now() + 600 * SECOND) for each in range(FEW)]
+    assert all(answer.ok for answer in made.switch.enact([(True, held) for held in more], ledger))
+
+
+def test_elements_that_somebody_puts_into_the_side_that_is_not_home_are_taken_out() -> None:
+    with cable() as wire, inside(wire.pbx):
+        layout = Layout(backend="nftables")
+        made = Stand(Switch(layout, now), wire.open(wire.pbx, "192.0.2.1", 5060), layout)
+        made.listener.setblocking(False)
+        made.switch.take(Stance.ENFORCE, layout, [], [])
+        made.say(Feed("list", around(0, 50), block=True))
+        run("nft", "add element inet sipguard blocked_next4 { 203.0.113.0/24 . ipv4 timeout 1h }")
+        assert wait_for(made.settled)
+        assert {one.network for one in made.switch.held()} == set(around(0, 50))
+        made.switch.close()

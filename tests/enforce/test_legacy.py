@@ -1,0 +1,135 @@
+"""A host with iptables-legacy: rules by root before the start, then sets only, by a user without root's lock."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sipguard.address import parse_network
+from sipguard.enforce import chains
+from sipguard.enforce.base import Layout
+from sipguard.enforce.ipsets import Ipsets
+from sipguard.enforce.programs import Programs
+from sipguard.errors import AdapterError
+from sipguard.model import SECOND, Held, SetName
+from tests.enforce.spaces import Cable, arrives, cable, inside, now, passes, run
+
+pytestmark = pytest.mark.root
+
+NAMES = ("iptables", "iptables-save", "iptables-restore")
+LAYOUT = Layout(
+    backend="iptables", scope="except", closed=True, pbx=tuple(map(parse_network, ("10.9.0.0/24", "2001:db8:9::/64")))
+)
+
+
+class Servant(Programs):
+    """As the unit's user: the lock is not his."""
+
+    @staticmethod
+    def may_write() -> bool:
+        return False
+
+    def restore(self, version: int, text: str) -> None:
+        raise AssertionError("he tried")
+
+    def hook(self, version: int, table: str, hook: str, chain: str) -> None:
+        raise AssertionError("he tried")
+
+
+@pytest.fixture
+def legacy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cable]:
+    """Make iptables the legacy one, as an operator's `update-alternatives` does, and a cable to try it on."""
+    for name in NAMES:
+        for family in ("", "6"):
+            program = name.replace("ip", f"ip{family}", 1)
+            there = Path("/usr/sbin") / program.replace("tables", "tables-legacy")
+            if not there.exists():
+                pytest.skip("no iptables-legacy here")
+            (tmp_path / program).symlink_to(there)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    with cable() as made, inside(made.pbx):
+        yield made
+
+
+def saved() -> list[str]:
+    """Give our rules of both families, in order, with the words of each in an order of our own."""
+    text = run("iptables-save") + run("ip6tables-save")
+    return [" ".join(sorted(line.split())) for line in text.splitlines() if "SIPGUARD" in line and line[0] == "-"]
+
+
+def held(seconds: int = 60) -> Held:
+    return Held(SetName.BLOCKED, parse_network("192.0.2.2"), now() + seconds * SECOND)
+
+
+def test_rules_are_put_in_place_once_by_root_and_then_bans_come_and_go_without_him(legacy: Cable) -> None:
+    stranger, pbx = legacy.open(legacy.stranger, "192.0.2.2"), legacy.open(legacy.pbx, "192.0.2.1", 5060)
+    guard = Ipsets(Layout(backend="iptables"), now, Servant())
+    with pytest.raises(AdapterError, match="sipguard rules"):
+        guard.install()
+    root = Ipsets(Layout(backend="iptables"), now)
+    root.lay()
+    before = saved()
+    assert guard.legacy()
+    guard.install()
+    assert passes(stranger, pbx, ("192.0.2.1", 5060))
+    assert guard.hold(held()).ok
+    assert not arrives(stranger, pbx, ("192.0.2.1", 5060))
+    root.lay()
+    assert not arrives(stranger, pbx, ("192.0.2.1", 5060)), "another start of the helper frees nobody"
+    guard.uninstall()
+    assert passes(stranger, pbx, ("192.0.2.1", 5060))
+    assert saved() == before
+    root.uninstall()
+    assert not saved()
+    assert "sipguard" not in run("ipset", "list")
+    for each in (guard, root):
+        each.close()
+
+
+def test_observing_stops_nobody_though_the_rules_stand(legacy: Cable) -> None:
+    stranger, pbx = legacy.open(legacy.stranger, "192.0.2.2"), legacy.open(legacy.pbx, "192.0.2.1", 5060)
+    root = Ipsets(Layout(backend="iptables", closed=True, stranger_rate=10), now)
+    root.lay()
+    for observe in (True, False, True):
+        guard = Ipsets(Layout(backend="iptables", closed=True, stranger_rate=10, observe=observe), now, Servant())
+        guard.install()
+        assert arrives(stranger, pbx, ("192.0.2.1", 5060), seconds=1.0) is observe
+        guard.close()
+    root.close()
+
+
+def test_the_library_writes_the_rules_that_the_program_writes(legacy: Cable) -> None:
+    pytest.importorskip("iptc", reason="the extra `legacy` is not installed")
+    root = Ipsets(LAYOUT, now)
+    root.lay()
+    by_program = saved()
+    root.uninstall()
+    root.close()
+    run("iptables", "-t", "raw", "-A", "PREROUTING", "-s", "192.0.2.99", "-j", "DROP")
+    # In a process of its own: the library keeps hold of the namespace that it was loaded in.
+    lay = (
+        "import time; from tests.enforce.test_legacy import LAYOUT, Ipsets, now; "
+        "from sipguard.enforce.legacy import Legacy; made = Ipsets(LAYOUT, now, Legacy()); {}"
+    )
+    for _twice in range(2):
+        subprocess.run([sys.executable, "-c", lay.format("made.lay()")], check=True, timeout=60)
+        assert saved() == by_program
+    servant = Ipsets(LAYOUT, now, Servant())
+    assert servant.hung()
+    servant.close()
+    subprocess.run([sys.executable, "-c", lay.format("made.uninstall()")], check=True, timeout=60)
+    assert not saved()
+    assert "192.0.2.99" in run("iptables-save", "-t", "raw"), "other rules stay"
+
+
+def test_static_rules_heed_the_set_that_says_whether_they_act() -> None:
+    for version in (4, 6):
+        text = chains.render(Layout(static=True, closed=True), version)
+        for chain in ("SIPGUARD-BANS", "SIPGUARD-CLOSED"):
+            first = next(line for line in text.splitlines() if line.startswith(f"-A {chain} "))
+            assert "acting" in first
