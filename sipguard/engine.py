@@ -56,6 +56,7 @@ from sipguard.model import (
 )
 from sipguard.policy.schema import Policy, Strangers
 from sipguard.policy.wants import names_of
+from sipguard.report import HOLDING
 from sipguard.track.journal import Journal
 from sipguard.track.sides import Sides
 from sipguard.track.tracker import Tracker
@@ -357,10 +358,13 @@ class Engine:
         self._feeds.restore(state.feeds)
         ledger = self._force.ledger
         for decision in state.decisions:
+            if isinstance(decision, Held):
+                ledger.hold(decision)
+                continue
             subject = decision.subject
             if isinstance(subject, Network):
-                if decision.verdict in _HOLDING:
-                    ledger.hold(Held(_HOLDING[decision.verdict], subject, decision.until))
+                if decision.verdict in HOLDING:
+                    ledger.hold(Held(HOLDING[decision.verdict], subject, decision.until))
                     if decision.rule == FORCED:
                         self._judge.let_force(subject)
             elif decision.verdict is DecisionVerdict.QUARANTINE:
@@ -393,6 +397,3 @@ def _at(now: Instant, action: Action) -> Action:
 
 def _force_of(policy: Policy) -> ForceConfig:
     return ForceConfig(policy.ban, policy.ward, policy.neighbours)
-
-
-_HOLDING = {DecisionVerdict.BLOCK: SetName.BLOCKED, DecisionVerdict.THROTTLE: SetName.THROTTLED}

@@ -378,7 +378,7 @@ Action: TypeAlias = Verdict | Hold | Release | Alert | Record
 class State:
     """What survives: the fold of earlier deltas, and what the kernel was found to hold."""
 
-    decisions: Sequence[Decision] = ()
+    decisions: Sequence[Decision | Held] = ()  # of a ban that is like most nothing is needed but what it holds
     offences: Sequence[Offence] = ()
     trust: Sequence[Trust] = ()
     adopted: Sequence[Held] = ()

@@ -40,6 +40,10 @@ _HELD_AS = {SetName.BLOCKED: "block", SetName.THROTTLED: "throttle"}
 """The sets whose elements are news. That a phone is trusted, or a network allowed, is not: it would drown the rest."""
 
 
+HOLDING = {DecisionVerdict.BLOCK: SetName.BLOCKED, DecisionVerdict.THROTTLE: SetName.THROTTLED}
+"""The sets that decisions on networks are held in."""
+
+
 def seconds(at: Instant, base: Instant) -> float:
     """Give the time from `base` in seconds, to the microsecond."""
     return round((at - base) / SECOND, 6)
@@ -246,3 +250,14 @@ def unpack(value: Json) -> Decision | Offence | Trust | Held | Order | Names:
     except (KeyError, TypeError, IndexError) as error:
         raise ValueError(f"not a packed noun: {error!r}") from None
     return noun
+
+
+def lean(noun: Decision | Offence | Trust | Held | Order | Names) -> Decision | Offence | Trust | Held | Order | Names:
+    """Give what is needed of a noun after a restart: of a ban, of which there may be a million, what it holds.
+
+    What the operator ordered is kept whole.
+    """
+    if type(noun) is not Decision or not isinstance(noun.subject, Network) or noun.rule.startswith("order"):
+        return noun
+    name = HOLDING.get(noun.verdict)
+    return noun if name is None else Held(name, noun.subject, noun.until)

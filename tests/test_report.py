@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -96,3 +97,17 @@ def test_whom_the_guard_trusts_watches_or_allows_is_no_news(name: SetName) -> No
 def test_verdicts_and_the_stores_own_state_are_not_reported() -> None:
     assert report.line(Verdict(VerdictKind.ACCEPT), 0) is None
     assert report.line(Record(1, Offence(Network(b"\1\2\3\4", 32), 1, 2)), 0) is None
+
+
+def test_of_a_ban_what_it_holds_is_kept_and_of_an_order_everything() -> None:
+    network = parse_network("203.0.113.9")
+    ban = Decision(1, DecisionVerdict.BLOCK, network, 7, ("credentials",), "detect.credentials.then", "", 3)
+    assert report.lean(ban) == Held(SetName.BLOCKED, network, 7)
+    assert report.lean(replace(ban, verdict=DecisionVerdict.THROTTLE)) == Held(SetName.THROTTLED, network, 7)
+    for whole in (
+        replace(ban, rule="order.force"),
+        replace(ban, verdict=DecisionVerdict.RELEASE),
+        replace(ban, subject=Account("1001", "pbx"), verdict=DecisionVerdict.QUARANTINE),
+        Offence(network, 2, 9),
+    ):
+        assert report.lean(whole) is whole

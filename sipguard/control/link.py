@@ -145,7 +145,7 @@ class Link:
             message = self._inbox.popleft()
             if message["t"] != "state":
                 return message
-            self._kept += [report.unpack(item) for item in message.get("items", ())]
+            self._kept += [report.lean(report.unpack(item)) for item in message.get("items", ())]
         return None
 
     def named(self, message: Message) -> Names | Feed | None:
@@ -181,10 +181,11 @@ class Link:
         if self.restored:
             self._kept = []
         self._taken = True
-        decisions = [noun for noun in kept if isinstance(noun, Decision)]
-        exact = {noun.subject for noun in decisions}
+        decisions = [noun for noun in kept if isinstance(noun, Decision | Held)]
+        held = list(held)
+        exact = {_subject(noun) for noun in decisions} if held else set()
         held = [each for each in held if each.network not in exact]
-        known = NetSet(noun.subject for noun in decisions if held and isinstance(noun.subject, Network))
+        known = NetSet(subject for subject in exact if held and isinstance(subject, Network))
         return State(
             decisions,
             [noun for noun in kept if isinstance(noun, Offence)],
@@ -218,3 +219,7 @@ class Link:
     def reload(self) -> None:
         """Ask for the policy to be read again."""
         self.pair.send({"t": "reload"})
+
+
+def _subject(noun: Decision | Held) -> Any:
+    return noun.network if isinstance(noun, Held) else noun.subject
