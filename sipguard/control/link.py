@@ -16,6 +16,7 @@ from sipguard import report
 from sipguard.address import Network
 from sipguard.control.child import Child
 from sipguard.control.lists import Gathering
+from sipguard.control.meanwhile import Meanwhile
 from sipguard.control.orders import names_of
 from sipguard.control.pair import Message, Pair
 from sipguard.errors import AdapterError
@@ -80,6 +81,7 @@ class Link:
         self._hello = hello
         self._inbox: deque[Message] = deque()
         self._kept: list[Any] = []
+        self._meanwhile = Meanwhile()
         self._fluent: Instant = 0
         self._unsaid: deque[tuple[str, str, str]] = deque(maxlen=ALERTS_KEPT)
 
@@ -129,7 +131,8 @@ class Link:
         """Give what was lost between the two, and how often a keeper was started."""
         pair = self.pair
         lost = {"lost_reports": pair.lost_reports, "lost_deltas": pair.lost_deltas, "lost_others": pair.lost_others}
-        return {**lost, "pair_faults": pair.faults, "pair_bytes": pair.held, "keeper_starts": self._child.starts}
+        return {**lost, "pair_faults": pair.faults, "pair_bytes": pair.held, "keeper_starts": self._child.starts,
+            "meanwhile_evicted": self._meanwhile.evicted}
 
     # --- What it says -------------------------------------------------------------------------------------------------
 
@@ -175,11 +178,13 @@ class Link:
     def take_state(self, held: Iterable[Held]) -> State:
         """Give the state that was gathered, and with it what the kernel was found to hold that is no part of it.
 
-        Where more of it is to come, it is all given again then: the engine is made anew.
+        Where more of it is to come, it is all given again then, as it is after what was told meanwhile: the engine is
+        made anew.
         """
-        kept = self._kept
+        kept = self._meanwhile.over(self._kept)
         if self.restored:
             self._kept = []
+            self._meanwhile.clear()
         self._taken = True
         decisions = [noun for noun in kept if isinstance(noun, Decision | Held)]
         held = list(held)
@@ -204,6 +209,8 @@ class Link:
         if isinstance(action, Hold | Release) and action.because[:1] == ("feed",):
             return  # a hundred thousand lines would drown the rest; an alert tells how many there were
         if isinstance(action, Record) and not isinstance(action.what, Finding):
+            if self._taken and not self.restored:
+                self._meanwhile.note(action.what)
             self.pair.send({"t": "delta", "what": report.pack(action.what), "offset": self.offset})
         line = report.line(action, -self.offset)
         if line is not None:
