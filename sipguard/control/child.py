@@ -1,7 +1,8 @@
 """The keeper as a child process: started with one end of the socket pair, started anew when it dies, ended when we do.
 
 Promises: nothing here waits for the keeper, except `stop`, for as long as it is told; a keeper that dies at once is
-started at ever longer intervals, and none while an earlier one, though killed, has not ended. What the two say to each other is said in `pair.py`. No clock in here.
+started at ever longer intervals, and none while an earlier one, though killed, has not ended. What the two say to each
+other is said in `pair.py`. No clock in here.
 """
 
 from __future__ import annotations

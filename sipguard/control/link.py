@@ -131,8 +131,13 @@ class Link:
         """Give what was lost between the two, and how often a keeper was started."""
         pair = self.pair
         lost = {"lost_reports": pair.lost_reports, "lost_deltas": pair.lost_deltas, "lost_others": pair.lost_others}
-        return {**lost, "pair_faults": pair.faults, "pair_bytes": pair.held, "keeper_starts": self._child.starts,
-            "meanwhile_evicted": self._meanwhile.evicted}
+        return {
+            **lost,
+            "pair_faults": pair.faults,
+            "pair_bytes": pair.held,
+            "keeper_starts": self._child.starts,
+            "meanwhile_evicted": self._meanwhile.evicted,
+        }
 
     # --- What it says -------------------------------------------------------------------------------------------------
 
