@@ -242,7 +242,7 @@ class Store:
 
 
 def _no_longer(noun: Decision, now: Instant) -> Decision:
-    """Give a decision that lasts no longer than it was decided for: one from the future, before a clock was set back."""
+    """Give a decision that lasts no longer than it was decided for: it may be from the future, by a clock set back."""
     if noun.at <= now + SECOND or not noun.until:
         return noun
     return replace(noun, until=now + max(0, noun.until - noun.at))

@@ -101,8 +101,9 @@ def test_a_keeper_that_takes_nothing_for_a_minute_is_ended_and_replaced() -> Non
         link.mind(0)
         first = link._child._process
         assert first is not None
+        numbers = itertools.count()
         while link.pair.flush():
-            link.alert("kind", "subject", "text" * 200)
+            link.alert("kind", str(next(numbers)), "text" * 200)
         link.mind(STUCK)
         assert link._child.alive
         link.mind(STUCK + 1)
@@ -141,6 +142,18 @@ def test_what_was_decided_without_a_keeper_is_told_to_the_next_one() -> None:
         link.mind(0)
         told = [heard(link)["t"] for _ in range(3)]
     assert told == ["hello", "delta", "report"]
+
+
+def test_what_fails_each_second_is_told_of_once_a_minute() -> None:
+    """As rules that cannot be put back: a line for each try would push all other events out of what is kept."""
+    with linked(ECHOES) as link:
+        for second in range(61):
+            link.mind(second * SECOND)
+            link.alert("not-restored", "", "no memory")
+        link.alert("not-restored", "", "something else")
+        assert [heard(link)["t"] for _ in range(4)] == ["hello", *["alert"] * 3]
+        link.pair.send({"t": "reload"})
+        assert heard(link)["t"] == "reload", "no more than three"
 
 
 def test_alerts_are_cut_to_a_length() -> None:
