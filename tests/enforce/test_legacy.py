@@ -12,11 +12,14 @@ from pathlib import Path
 import pytest
 
 from sipguard.address import parse_network
+from sipguard.decide.ledger import Ledger
 from sipguard.enforce import chains
 from sipguard.enforce.base import Layout
 from sipguard.enforce.ipsets import Ipsets
 from sipguard.enforce.legacy import locked
+from sipguard.enforce.monitor import Monitor
 from sipguard.enforce.programs import Programs
+from sipguard.enforce.rehanger import GLANCE_LEGACY, Rehanger
 from sipguard.errors import AdapterError
 from sipguard.model import SECOND, Held, SetName
 from tests.enforce.spaces import Cable, arrives, cable, inside, now, passes, run
@@ -164,6 +167,31 @@ def test_a_lock_that_another_never_lets_go_is_not_waited_for_without_end(tmp_pat
         fcntl.flock(other, fcntl.LOCK_UN)
         with locked(lock, 0.1):
             pass
+
+
+def test_rules_that_somebody_flushes_are_looked_for_every_ten_seconds_and_not_each_second(legacy: Cable) -> None:
+    root = Ipsets(Layout(backend="iptables"), now)
+    root.lay()
+    guard, monitor, none = Ipsets(Layout(backend="iptables"), now, Servant()), Monitor(), Ledger(1)
+    guard.install()
+    mending = Rehanger(guard, monitor, now(), enforce=True, removing=True)
+    at = now() + GLANCE_LEGACY
+    assert mending.step(at, none) is None
+    run("iptables", "-t", "raw", "-F")
+    assert mending.step(at + GLANCE_LEGACY, none)
+    tries = 0
+    for second in range(30):
+        try:
+            mending.step(at + GLANCE_LEGACY + second * SECOND, none)
+        except AdapterError:
+            tries += 1
+    assert tries == 3
+    root.lay()
+    mending.step(at + 5 * GLANCE_LEGACY, none)
+    assert mending.restored == 1
+    for each in (guard, root, monitor):
+        each.close()
+    assert legacy
 
 
 def test_static_rules_heed_the_set_that_says_whether_they_act() -> None:
