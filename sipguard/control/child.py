@@ -1,7 +1,8 @@
 """The keeper as a child process: started with one end of the socket pair, started anew when it dies, ended when we do.
 
 Promises: nothing here waits for the keeper, except `stop`, for as long as it is told; a keeper that dies at once is
-started at ever longer intervals. What the two say to each other is said in `pair.py`. No clock in here.
+started at ever longer intervals, and none while an earlier one, though killed, has not ended. What the two say to each
+other is said in `pair.py`. No clock in here.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ FIRST_PAUSE: Span = 200 * MILLISECOND
 LONGEST_PAUSE: Span = 30 * SECOND
 LONG_LIFE: Span = MINUTE
 """Who lived so long is started again without waiting longer than the first time."""
+ENDING = 0.2
+"""Seconds that the end of a killed one is waited for; one that waits for a dead disk ends when the disk lets it."""
 
 
 class Child:
@@ -29,6 +32,7 @@ class Child:
         self._environment = dict(environment)
         self._pair = pair
         self._process: subprocess.Popen[bytes] | None = None
+        self._dying: subprocess.Popen[bytes] | None = None
         self._started: Instant = 0
         self._next: Instant = 0
         self._pause = FIRST_PAUSE
@@ -71,7 +75,9 @@ class Child:
 
     def due(self, now: Instant) -> bool:
         """Tell whether it is time to start one again."""
-        return self._process is None and now >= self._next
+        if self._dying is not None and self._dying.poll() is not None:
+            self._dying = None
+        return self._process is None and self._dying is None and now >= self._next
 
     def failed(self, now: Instant) -> None:
         """Take note that `start` raised: the next try comes later."""
@@ -92,5 +98,7 @@ class Child:
         """Kill it, and close the pair: `lost` will tell."""
         if self._process is not None:
             self._process.kill()
-            self._process.wait()
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(ENDING)
+            self._dying = self._process
         self._pair.close()

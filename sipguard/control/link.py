@@ -16,6 +16,7 @@ from sipguard import report
 from sipguard.address import Network
 from sipguard.control.child import Child
 from sipguard.control.lists import Gathering
+from sipguard.control.meanwhile import Meanwhile
 from sipguard.control.orders import names_of
 from sipguard.control.pair import Message, Pair
 from sipguard.errors import AdapterError
@@ -48,7 +49,9 @@ DRIFT: Span = 10 * MILLISECOND
 STUCK: Span = MINUTE
 
 ALERTS_KEPT = 100
-"""The most alerts that wait for a keeper; the oldest go first."""
+"""The most alerts that wait for a keeper, and that are known when they come again; the oldest go first."""
+AGAIN: Span = MINUTE
+"""What is tried again and fails each second is told of once in so long: it would drown all other events."""
 
 _LEAVE_SECONDS = 2.0
 _END_SECONDS = 5.0
@@ -80,13 +83,17 @@ class Link:
         self._hello = hello
         self._inbox: deque[Message] = deque()
         self._kept: list[Any] = []
+        self._meanwhile = Meanwhile()
         self._fluent: Instant = 0
         self._unsaid: deque[tuple[str, str, str]] = deque(maxlen=ALERTS_KEPT)
+        self._now: Instant = 0
+        self._told: dict[tuple[str, str, str], Instant] = {}
 
     # --- That there is one --------------------------------------------------------------------------------------------
 
     def mind(self, now: Instant) -> None:
         """See that there is a keeper, or that there will be one."""
+        self._now = now
         if not self.pair.wanting:
             self._fluent = now
         elif now - self._fluent > STUCK:
@@ -105,7 +112,7 @@ class Link:
         self._fluent = now
         self.pair.send({"t": "hello", "offset": self.offset, "state": not self.restored, **self._hello()})
         while self._unsaid:
-            self.alert(*self._unsaid.popleft())
+            self._alert(self._unsaid.popleft())
         self.pair.flush()
 
     def stepped(self, offset: Span) -> bool:
@@ -129,7 +136,13 @@ class Link:
         """Give what was lost between the two, and how often a keeper was started."""
         pair = self.pair
         lost = {"lost_reports": pair.lost_reports, "lost_deltas": pair.lost_deltas, "lost_others": pair.lost_others}
-        return {**lost, "pair_faults": pair.faults, "pair_bytes": pair.held, "keeper_starts": self._child.starts}
+        return {
+            **lost,
+            "pair_faults": pair.faults,
+            "pair_bytes": pair.held,
+            "keeper_starts": self._child.starts,
+            "meanwhile_evicted": self._meanwhile.evicted,
+        }
 
     # --- What it says -------------------------------------------------------------------------------------------------
 
@@ -175,11 +188,13 @@ class Link:
     def take_state(self, held: Iterable[Held]) -> State:
         """Give the state that was gathered, and with it what the kernel was found to hold that is no part of it.
 
-        Where more of it is to come, it is all given again then: the engine is made anew.
+        Where more of it is to come, it is all given again then, as it is after what was told meanwhile: the engine is
+        made anew.
         """
-        kept = self._kept
+        kept = self._meanwhile.over(self._kept)
         if self.restored:
             self._kept = []
+            self._meanwhile.clear()
         self._taken = True
         decisions = [noun for noun in kept if isinstance(noun, Decision | Held)]
         held = list(held)
@@ -199,21 +214,37 @@ class Link:
     def tell(self, action: Action) -> None:
         """Pass on what there is to keep and to show of one action; nothing is said of a verdict."""
         if isinstance(action, Alert):
-            self.alert(action.kind, action.subject, action.text)
+            self._alert((action.kind, action.subject, action.text))
             return
         if isinstance(action, Hold | Release) and action.because[:1] == ("feed",):
             return  # a hundred thousand lines would drown the rest; an alert tells how many there were
         if isinstance(action, Record) and not isinstance(action.what, Finding):
+            if self._taken and not self.restored:
+                self._meanwhile.note(action.what)
             self.pair.send({"t": "delta", "what": report.pack(action.what), "offset": self.offset})
         line = report.line(action, -self.offset)
         if line is not None:
             self.pair.send({"t": "report", "line": line})
 
     def alert(self, kind: str, subject: str, text: str) -> None:
-        """Tell the operator of something; `kind` is a stable name, the text holds nothing secret."""
-        if not self.pair.open:  # there is nobody to tell now; the next keeper will be told
-            self._unsaid.append((kind, subject, text))
+        """Tell the operator of something, but not the same twice in a minute.
+
+        `kind` is a stable name, the text holds nothing secret.
+        """
+        said = kind, subject, text
+        if self._now < self._told.get(said, -AGAIN) + AGAIN:
             return
+        self._told.pop(said, None)
+        self._told[said] = self._now
+        if len(self._told) > ALERTS_KEPT:
+            del self._told[next(iter(self._told))]
+        self._alert(said)
+
+    def _alert(self, said: tuple[str, str, str]) -> None:
+        if not self.pair.open:  # there is nobody to tell now; the next keeper will be told
+            self._unsaid.append(said)
+            return
+        kind, subject, text = said
         self.pair.send({"t": "alert", "kind": kind, "subject": subject, "text": text[:ALERT_MOST]})
 
     def reload(self) -> None:

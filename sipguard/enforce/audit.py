@@ -14,6 +14,7 @@ from sipguard.enforce.netlink import Netlink
 from sipguard.enforce.nft import LARGE, Nft
 from sipguard.enforce.reconcile import is_host
 from sipguard.enforce.ruletext import TABLE
+from sipguard.enforce.sides import FEW
 from sipguard.model import MILLISECOND, SECOND, Held, Instant, SetName, Span
 from sipguard.netfilter import sets
 from sipguard.netset import NetSet
@@ -30,6 +31,7 @@ class Auditor:
         self.now = now
         self.wanted = self.held = 0
         self.suspicious = False  # changes were missed: what is there must be read, whatever it takes
+        self.doubting = False  # what was written may not be what is decided: networks are compared with that
         self._netlink = Netlink()
         self._summing = [0, 0]
 
@@ -44,7 +46,7 @@ class Auditor:
     def done(self) -> None:
         """All sets have been compared: the sums stand."""
         self.wanted, self.held = self._summing
-        self.suspicious = False
+        self.suspicious = self.doubting = False
 
     def mended(self, count: int) -> None:
         """So many that were missing in the comparison under way are there now."""
@@ -125,7 +127,7 @@ class Auditor:
     ) -> Generator[None, None, int]:
         """Compare a set of networks with what we wrote there; where that is not known, with what is decided."""
         present: list[tuple[Instant, sets.Element]] = []
-        known = kernel.known(kernel_name)
+        known = None if self.doubting else kernel.known(kernel_name)
         expected = None if known is None else dict(known)
         for part in self._slices(kernel_name):
             now = self.now()
@@ -145,6 +147,8 @@ class Auditor:
             lacking = sum(1 for net, until in expected.items() if until > soon and net not in pieces and net in current)
         if extra or lacking:
             kernel.forget()
-        if extra and removing:
-            kernel.cut(kernel_name, extra[:SURPLUS_MOST])
+        if len(extra) > FEW and removing:
+            kernel.sides.overdue = self.now()
+        elif extra and removing:
+            kernel.cut(kernel_name, extra)
         return lacking or len(extra)

@@ -39,7 +39,7 @@ class Rules:
                 self.programs.hook(version, table, hook, chain)
 
     def hung(self) -> bool:
-        """Tell whether the kernel's chains begin with ours, and ours have their rules. Raises AdapterError."""
+        """Tell whether the kernel's chains lead to ours, and ours have all their rules. Raises AdapterError."""
         return all(self.programs.complete(version, chains.HOOKS, self._text(version)) for version in (4, 6))
 
     def take_out(self) -> bool:

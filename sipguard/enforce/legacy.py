@@ -10,6 +10,7 @@ import ctypes
 import fcntl
 import importlib
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +22,25 @@ from sipguard.errors import AdapterError
 LOCK = Path(os.sep, "run", "xtables.lock")
 """Held by iptables-legacy while it reads, changes and writes a table (iptables(8), -w)."""
 
+PATIENCE = 5.0
+"""Seconds that the lock is waited for: whoever keeps it for ever does not keep the guard from its start."""
+
+
+@contextmanager
+def locked(lock: Path, patience: float = PATIENCE) -> Iterator[None]:
+    """Hold the lock of xtables. Raises AdapterError where somebody else has it for too long, OSError without it."""
+    with lock.open("a") as held:
+        deadline = time.monotonic() + patience
+        while True:
+            try:
+                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise AdapterError("iptables-legacy", f"another program holds {lock}") from None
+            time.sleep(0.05)
+        yield
+
 
 class Legacy(Programs):
     """Writes where `Programs` runs a program; reads as that does."""
@@ -31,7 +51,7 @@ class Legacy(Programs):
         self._buffers: list[Any] = []
         try:
             self._iptc: Any = importlib.import_module("iptc")
-        except ImportError as error:
+        except (ImportError, AttributeError, OSError, RuntimeError) as error:  # its native parts are looked for, too
             raise AdapterError("iptables-legacy", f"python-iptables is needed (extra legacy): {error}") from error
 
     def restore(self, version: int, text: str) -> None:
@@ -59,8 +79,7 @@ class Legacy(Programs):
         """Give a table as it is; what is done to it is written at the end, all or nothing."""
         kind = self._iptc.Table if version == 4 else self._iptc.Table6
         try:
-            with self._lock.open("a") as lock:
-                fcntl.flock(lock, fcntl.LOCK_EX)
+            with locked(self._lock):
                 table = kind(name)
                 table.refresh()
                 table.autocommit = False

@@ -14,7 +14,7 @@ from sipguard.enforce.audit import Auditor
 from sipguard.enforce.monitor import Monitor
 from sipguard.enforce.nft import Nft
 from sipguard.enforce.reconcile import plan
-from sipguard.enforce.sides import QUIET, InForce
+from sipguard.enforce.sides import FEW, QUIET, InForce
 from sipguard.errors import AdapterError
 from sipguard.model import MILLISECOND, MINUTE, SECOND, Held, Instant, SetName, Span
 from sipguard.netfilter.notices import Change, News
@@ -100,7 +100,8 @@ class Mender:
     def _renews(self, now: Instant, wanted: InForce) -> bool:
         """Do a slice of filling the banned networks anew, where that is due; tell whether it was. Raises AdapterError.
 
-        One that failed is tried again when networks have changed again: till then they stay as they were.
+        One that failed is tried again after a minute, or when networks have changed again: till then they stay as they
+        were.
         """
         due = self._enforce and self._kernel.sides.overdue
         if self._renewal is None and due and now >= due + QUIET and self.knowing:
@@ -114,7 +115,7 @@ class Mender:
             self.renewed += 1
             self._own()
         except AdapterError:
-            self._renewal = None
+            self._renewal, self._kernel.sides.overdue = None, now + LOOK
             raise
         return True
 
@@ -135,6 +136,7 @@ class Mender:
     def begin(self) -> None:
         """Compare everything at the next step: what is wanted is more than can be put in at once."""
         self._look, self.knowing = 0, False
+        self._auditor.doubting = True
 
     def counters(self) -> dict[str, int]:
         """Give desired against actual as it was last looked at, and what was done about it."""
@@ -153,13 +155,15 @@ class Mender:
             self._kernel.forget()
             self._work, self._renewal = self._restore(wanted), None
             return "somebody removed or changed our rules"
-        if news.lost:
+        networks = sum(change[0] in elements.INTERVALS for change in news.changes)
+        if news.lost or networks > FEW:  # for each network its set would be read, and packets wait
             self._kernel.forget()
-            self._auditor.suspicious = True
+            self._auditor.suspicious = self._auditor.suspicious or news.lost
+            self._auditor.doubting = True
             self._work = self._work or self._audit(wanted)
             self._look = now
-        elif self._enforce:
-            for change in news.changes:
+        for change in news.changes if self._enforce else ():
+            if networks <= FEW or change[0] not in elements.INTERVALS:
                 self._put_right(change, wanted)
         return None
 
@@ -233,11 +237,20 @@ class Mender:
         self.behind = 0
         return refused
 
+    def _sweep(self) -> None:
+        """Empty what is beside the home of the networks: left by a renewal that failed, or by somebody. Raises."""
+        if self._removing:
+            self._kernel.sides.strayed()
+            if self._kernel.reshaped:
+                self._monitor.forget()
+                self._own()
+
     def _audit(self, wanted: InForce) -> Iterator[None]:
         """Compare everything; mend what differs."""
         if not self._enforce or self._kernel.shape() != self._shape:
             return
         self.righted += self.allow(wanted)
+        self._sweep()
         self._auditor.begin()
         for name in (*_FIRST, SetName.BLOCKED):
             self.knowing = self.knowing or name is SetName.BLOCKED

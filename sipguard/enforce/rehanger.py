@@ -31,6 +31,7 @@ class Rehanger:
         self._enforce = enforce
         self._removing = removing
         self._each = GLANCE_LEGACY if kernel.legacy() else GLANCE
+        self._pause = GLANCE_LEGACY if kernel.legacy() else RETRY  # a try costs as much, and without root it is in vain
         self._glance, self._look, self._retry = now + self._each, now + SECOND, now
         self._torn = self._failed = False
         self._renewal: Iterator[None] | None = None
@@ -51,7 +52,7 @@ class Rehanger:
     def step(self, now: Instant, wanted: InForce) -> str | None:
         """Look, and mend. Gives a word before anything is done where our rules are gone. Raises AdapterError."""
         if self._torn and now >= self._retry:
-            self._retry, self._failed = now + RETRY, True
+            self._retry, self._failed = now + self._pause, True
             self._kernel.install()
             self._torn, self._failed, self._look = False, False, now
             self.restored += 1

@@ -173,6 +173,7 @@ class Sides:
             if code not in {0, errno.ENOENT}:
                 raise AdapterError(ADAPTER, f"networks cannot be brought together: {words(code)}")
             self._empty([second])
+            self.overdue = 1  # what was to go with that filling is still there
             return first
         return second
 

@@ -10,13 +10,14 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
 from sipguard.address import Network, parse_network
 from sipguard.errors import AdapterError
-from sipguard.model import Decision, DecisionVerdict, Delta, Instant, Names, Offence, Role, Span, State, Trust
+from sipguard.model import SECOND, Decision, DecisionVerdict, Delta, Instant, Names, Offence, Role, Span, State, Trust
 from sipguard.store import rows, schema
 
 T = TypeVar("T")
@@ -32,10 +33,11 @@ _SUBJECT = "address, prefix, username, realm"
 _DECISION = f"{_SUBJECT}, verdict, at, until, because, rule, reason, offence"
 _INSERT_DECISION = f"INSERT OR IGNORE INTO decisions ({_DECISION}) VALUES (?,?,?,?,?,?,?,?,?,?,?)"  # noqa: S608 - ours
 _UPSERT_BAN = (
-    # A delta that comes a second time, after a younger one, must not bring the older back.
+    # A delta that comes a second time, after a younger one, must not bring the older back. But a row from the future
+    # was written before the clock was set back: what comes now is younger.
     f"INSERT INTO bans ({_DECISION}) VALUES (?,?,?,?,?,?,?,?,?,?,?)"  # noqa: S608 - our own names
     " ON CONFLICT DO UPDATE SET at=excluded.at, until=excluded.until, because=excluded.because, rule=excluded.rule,"
-    " reason=excluded.reason, offence=excluded.offence WHERE excluded.at >= bans.at"
+    " reason=excluded.reason, offence=excluded.offence WHERE excluded.at >= bans.at OR bans.at > ?"
 )
 _BOUNDED = ("bans", "offences", "trust")
 """Tables of what is in force; past `in_force` rows, those that end first go first."""
@@ -87,15 +89,18 @@ class Store:
         """Fold deltas in, all or nothing. Raises AdapterError (disk full, read-only, ...); nothing is then changed."""
         self.write([(delta, offset) for delta in deltas], ())
 
-    def write(self, deltas: Sequence[Stamped], lines: Sequence[str]) -> None:
-        """Fold deltas in, each with its own wall-clock offset, and add report lines; one transaction."""
-        self._run(partial(self._write, deltas, lines))
+    def write(self, deltas: Sequence[Stamped], lines: Sequence[str], now_wall: int = rows.FAR) -> None:
+        """Fold deltas in, each with its own wall-clock offset, and add report lines; one transaction.
 
-    def _write(self, deltas: Sequence[Stamped], lines: Sequence[str]) -> None:
+        What was decided after `now_wall` (ns since 1970) was decided before the clock was set back.
+        """
+        self._run(partial(self._write, deltas, lines, now_wall))
+
+    def _write(self, deltas: Sequence[Stamped], lines: Sequence[str], now_wall: int) -> None:
         self._db.execute("BEGIN IMMEDIATE")
         for delta, offset in deltas:
             if isinstance(delta, Decision):
-                self._fold_decision(delta, offset)
+                self._fold_decision(delta, offset, now_wall)
             elif isinstance(delta, Offence):
                 self._fold_offence(delta, offset)
             else:
@@ -104,15 +109,15 @@ class Store:
         self._trim()
         self._db.execute("COMMIT")
 
-    def _fold_decision(self, noun: Decision, offset: Span) -> None:
+    def _fold_decision(self, noun: Decision, offset: Span, now_wall: int) -> None:
         row = rows.decision_row(noun, offset)
         self._db.execute(_INSERT_DECISION, row)
         if noun.verdict in _IN_FORCE:
-            self._db.execute(_UPSERT_BAN, row)
+            self._db.execute(_UPSERT_BAN, (*row, now_wall))
         elif noun.verdict is DecisionVerdict.RELEASE:
             self._db.execute(
-                "DELETE FROM bans WHERE address=? AND prefix=? AND username=? AND realm=? AND at<=?",
-                (*row[:4], row[5]),
+                "DELETE FROM bans WHERE address=? AND prefix=? AND username=? AND realm=? AND (at<=? OR at>?)",
+                (*row[:4], row[5], now_wall),
             )
 
     def _fold_offence(self, noun: Offence, offset: Span) -> None:
@@ -180,7 +185,7 @@ class Store:
                 "bans",
                 f"{_SUBJECT}, verdict",
                 "at, until, because, rule, reason, offence",
-                lambda row: rows.decision_of_row(row, offset),
+                lambda row: _no_longer(rows.decision_of_row(row, offset), now),
             ),
         )
         for table, key, rest, make in makers:
@@ -234,6 +239,13 @@ class Store:
         """Keep an answer, so that a start without a name server still knows the trunks."""
         networks = json.dumps([str(network) for network in noun.networks])
         self.ask("INSERT OR REPLACE INTO names VALUES (?,?,?,?)", (str(noun.role), noun.name, networks, now_wall))
+
+
+def _no_longer(noun: Decision, now: Instant) -> Decision:
+    """Give a decision that lasts no longer than it was decided for: it may be from the future, by a clock set back."""
+    if noun.at <= now + SECOND or not noun.until:
+        return noun
+    return replace(noun, until=now + max(0, noun.until - noun.at))
 
 
 def _all(make: Callable[[Any], T], found: Sequence[Any]) -> list[T]:

@@ -12,13 +12,13 @@ from sipguard.model import Account, Decision, DecisionVerdict, Instant, Offence,
 Row: TypeAlias = tuple[Any, ...]
 SubjectRow: TypeAlias = tuple[bytes, int, bytes, bytes]
 
-_FAR = 2**62
+FAR = 2**62
 """Nothing on disk lies further off than this (the year 2116): SQLite's integers end at 2^63."""
 
 
 def wall(at: Instant, offset: Span) -> int:
     """Give nanoseconds since 1970. 0 ("at once, or for ever") stays 0."""
-    return max(-_FAR, min(_FAR, at + offset)) if at else 0
+    return max(-FAR, min(FAR, at + offset)) if at else 0
 
 
 def instant(on_disk: int, offset: Span) -> Instant:
@@ -65,7 +65,7 @@ def decision_row(noun: Decision, offset: Span) -> Row:
         json.dumps(noun.because),
         _plain(noun.rule),
         _plain(noun.reason),
-        max(-_FAR, min(_FAR, noun.offence)),
+        max(-FAR, min(FAR, noun.offence)),
     )
 
 
@@ -91,7 +91,7 @@ def _because(text: str) -> tuple[str, ...]:
 
 def offence_row(noun: Offence, offset: Span) -> Row:
     """Give `address, prefix, count, until`."""
-    return (*noun.network, max(0, min(_FAR, noun.count)), wall(noun.until, offset))
+    return (*noun.network, max(0, min(FAR, noun.count)), wall(noun.until, offset))
 
 
 def trust_row(noun: Trust, offset: Span) -> Row:

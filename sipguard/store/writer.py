@@ -8,6 +8,7 @@ told once when the store fails and once when it works again. No clock but the lo
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -177,7 +178,7 @@ class Writer:
         if not deltas and not lines:
             return
         try:
-            store.write([(noun, offset) for _, noun, offset in deltas], lines)
+            store.write([(noun, offset) for _, noun, offset in deltas], lines, time.time_ns())
         except AdapterError:
             self._shut()  # opened anew at the next try: that also finds and sets aside a file damaged meanwhile
             raise

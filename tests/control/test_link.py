@@ -11,9 +11,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+import pytest
+
 from sipguard.address import parse_network
+from sipguard.control import meanwhile
 from sipguard.control.child import LONGEST_PAUSE
-from sipguard.control.link import ALERTS_KEPT, DRIFT, STUCK, Link
+from sipguard.control.link import ALERTS_KEPT, DRIFT, STUCK, Link, _subject
 from sipguard.control.pair import Message
 from sipguard.model import (
     SECOND,
@@ -98,8 +101,9 @@ def test_a_keeper_that_takes_nothing_for_a_minute_is_ended_and_replaced() -> Non
         link.mind(0)
         first = link._child._process
         assert first is not None
+        numbers = itertools.count()
         while link.pair.flush():
-            link.alert("kind", "subject", "text" * 200)
+            link.alert("kind", str(next(numbers)), "text" * 200)
         link.mind(STUCK)
         assert link._child.alive
         link.mind(STUCK + 1)
@@ -140,6 +144,18 @@ def test_what_was_decided_without_a_keeper_is_told_to_the_next_one() -> None:
     assert told == ["hello", "delta", "report"]
 
 
+def test_what_fails_each_second_is_told_of_once_a_minute() -> None:
+    """As rules that cannot be put back: a line for each try would push all other events out of what is kept."""
+    with linked(ECHOES) as link:
+        for second in range(61):
+            link.mind(second * SECOND)
+            link.alert("not-restored", "", "no memory")
+        link.alert("not-restored", "", "something else")
+        assert [heard(link)["t"] for _ in range(4)] == ["hello", *["alert"] * 3]
+        link.pair.send({"t": "reload"})
+        assert heard(link)["t"] == "reload", "no more than three"
+
+
 def test_alerts_are_cut_to_a_length() -> None:
     with linked(ECHOES) as link:
         link.mind(0)
@@ -170,6 +186,54 @@ def test_what_the_kernel_holds_is_adopted_only_as_far_as_nobody_knows_it() -> No
     link.restored = True
     assert len(link.take_state(()).decisions) == 2
     assert link.take_state(()).decisions == []
+
+
+def test_what_was_decided_on_a_part_of_the_state_is_not_undone_by_all_of_it() -> None:
+    account = Account("1001", "pbx")
+    kept: list[Decision | Offence | Trust] = [
+        *(ban(text) for text in ("192.0.2.1", "192.0.2.2", "192.0.2.3")),
+        Offence(parse_network("192.0.2.1"), 3, 9),
+        Trust(parse_network("198.51.100.1"), account, 9),
+    ]
+    release = DecisionVerdict.RELEASE
+    told: list[Decision | Offence | Trust] = [
+        ban("192.0.2.1", release),
+        Offence(parse_network("192.0.2.1"), 0, 0),
+        Decision(1, DecisionVerdict.BLOCK, parse_network("192.0.2.2"), 77, ("order",), "order"),
+        Trust(parse_network("198.51.100.1"), account, 0),
+        Trust(parse_network("198.51.100.2"), account, 9),
+        ban("203.0.113.1", release),
+        ban("203.0.113.1"),
+        ban("203.0.113.2"),
+        ban("203.0.113.2", release),
+        Decision(1, DecisionVerdict.BLOCK, parse_network("192.0.2.3"), 2, ("adopted",), "adopted"),
+    ]
+    with linked(f"say(t='state', items={[pack(noun) for noun in kept]!r}); time.sleep(60)") as link:
+        link.mind(0)
+        assert link.take_state(()).decisions == []
+        for noun in told:
+            link.tell(Record(1, noun))
+        select.select([link.pair], [], [], 10)
+        assert link.next() is None
+        link.restored = True
+        state = link.take_state(())
+    assert {(str(_subject(each)), each.until) for each in state.decisions} == {
+        ("192.0.2.2", 77),
+        ("192.0.2.3", 2),
+        ("203.0.113.1", 2),
+    }
+    assert not state.offences, "it is forgiven"
+    assert [str(each.network) for each in state.trust] == ["198.51.100.2"]
+
+
+def test_what_is_decided_meanwhile_has_a_most_and_the_oldest_goes_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(meanwhile, "MOST", 2)
+    noted = meanwhile.Meanwhile()
+    for text in ("192.0.2.1", "192.0.2.2", "192.0.2.3"):
+        noted.note(ban(text, DecisionVerdict.RELEASE))
+    kept = [ban("192.0.2.1"), ban("192.0.2.2")]
+    assert noted.over(kept) == kept[:1]
+    assert noted.evicted == 1
 
 
 def test_drift_of_the_clock_is_no_step() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 import sys
@@ -11,10 +12,14 @@ from pathlib import Path
 import pytest
 
 from sipguard.address import parse_network
+from sipguard.decide.ledger import Ledger
 from sipguard.enforce import chains
 from sipguard.enforce.base import Layout
 from sipguard.enforce.ipsets import Ipsets
+from sipguard.enforce.legacy import locked
+from sipguard.enforce.monitor import Monitor
 from sipguard.enforce.programs import Programs
+from sipguard.enforce.rehanger import GLANCE_LEGACY, Rehanger
 from sipguard.errors import AdapterError
 from sipguard.model import SECOND, Held, SetName
 from tests.enforce.spaces import Cable, arrives, cable, inside, now, passes, run
@@ -125,6 +130,68 @@ def test_the_library_writes_the_rules_that_the_program_writes(legacy: Cable) -> 
     subprocess.run([sys.executable, "-c", lay.format("made.uninstall()")], check=True, timeout=60)
     assert not saved()
     assert "192.0.2.99" in run("iptables-save", "-t", "raw"), "other rules stay"
+
+
+COMMAND = "from sipguard.cli.main import main; main()"
+
+
+def test_the_command_puts_the_rules_in_place_and_does_nothing_where_they_are_not_legacy(
+    legacy: Cable, tmp_path: Path
+) -> None:
+    pytest.importorskip("iptc", reason="the extra `legacy` is not installed")
+    (old := tmp_path / "old.toml").write_text('[enforcement]\nbackend = "iptables"\n')
+    (new := tmp_path / "new.toml").write_text('[enforcement]\nbackend = "nftables"\n')
+    assert legacy
+    for policy, there in ((new, False), (old, True), (old, True)):
+        subprocess.run([sys.executable, "-c", COMMAND, "rules", str(policy)], check=True, timeout=60)
+        assert bool(saved()) is there
+    guard = Ipsets(Layout(backend="iptables"), now, Servant())
+    guard.install()
+    assert guard.hung()
+    guard.close()
+    new.write_text("nonsense = 1\n")
+    command = [sys.executable, "-c", COMMAND, "rules", str(new)]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 78
+    assert "Traceback" not in done.stderr
+
+
+def test_a_lock_that_another_never_lets_go_is_not_waited_for_without_end(tmp_path: Path) -> None:
+    lock = tmp_path / "xtables.lock"
+    with locked(lock):
+        pass
+    with lock.open("a") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        with pytest.raises(AdapterError, match="holds"), locked(lock, 0.1):
+            raise AssertionError("two at once")
+        fcntl.flock(other, fcntl.LOCK_UN)
+        with locked(lock, 0.1):
+            pass
+
+
+def test_rules_that_somebody_flushes_are_looked_for_every_ten_seconds_and_not_each_second(legacy: Cable) -> None:
+    root = Ipsets(Layout(backend="iptables"), now)
+    root.lay()
+    guard, monitor, none = Ipsets(Layout(backend="iptables"), now, Servant()), Monitor(), Ledger(1)
+    guard.install()
+    mending = Rehanger(guard, monitor, now(), enforce=True, removing=True)
+    at = now() + GLANCE_LEGACY
+    assert mending.step(at, none) is None
+    run("iptables", "-t", "raw", "-F")
+    assert mending.step(at + GLANCE_LEGACY, none)
+    tries = 0
+    for second in range(30):
+        try:
+            mending.step(at + GLANCE_LEGACY + second * SECOND, none)
+        except AdapterError:
+            tries += 1
+    assert tries == 3
+    root.lay()
+    mending.step(at + 5 * GLANCE_LEGACY, none)
+    assert mending.restored == 1
+    for each in (guard, root, monitor):
+        each.close()
+    assert legacy
 
 
 def test_static_rules_heed_the_set_that_says_whether_they_act() -> None:

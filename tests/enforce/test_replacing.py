@@ -15,11 +15,16 @@ from dataclasses import dataclass, field
 import pytest
 
 from sipguard.address import Network, parse_network
+from sipguard.enforce import switch
 from sipguard.enforce.base import Layout
+from sipguard.enforce.intervals import Intervals
+from sipguard.enforce.nft import Nft
 from sipguard.enforce.sides import FEW
-from sipguard.enforce.switch import Stance, Switch
+from sipguard.enforce.switch import AT_ONCE, Stance, Switch
 from sipguard.engine import Engine
-from sipguard.model import SECOND, Action, Feed, Held, Hold, Names, Release, Role, SetName, State
+from sipguard.errors import AdapterError
+from sipguard.model import MINUTE, SECOND, Action, Feed, Held, Hold, Names, Release, Role, SetName, State
+from sipguard.netfilter.sets import Element
 from sipguard.netset import cover
 from sipguard.policy.schema import Policy
 from tests.enforce.spaces import Cable, cable, inside, now, run, wait_for
@@ -199,8 +204,12 @@ def test_a_ban_and_an_unban_in_the_midst_of_a_renewal_are_in_force_at_once_and_a
     assert held == {*around(1, MANY), new.network} - {gone.network}
 
 
-def test_a_renewal_that_was_broken_off_frees_nobody_and_the_next_guard_goes_on(stand: tuple[Cable, Stand]) -> None:
+@pytest.mark.parametrize("at_once", [AT_ONCE, 10], ids=["at once", "slice by slice"])
+def test_a_renewal_that_was_broken_off_frees_nobody_and_the_next_guard_goes_on(
+    stand: tuple[Cable, Stand], at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """As after a kill -9: both sides have elements, and nobody remembers which was which."""
+    monkeypatch.setattr(switch, "AT_ONCE", at_once)
     _wire, made = stand
     made.say(Feed("list", around(0, MANY), block=True))
     made.do(made.engine.feed(made.at, Feed("list", around(1, MANY), block=True)))
@@ -220,14 +229,78 @@ def test_a_renewal_that_was_broken_off_frees_nobody_and_the_next_guard_goes_on(s
     assert all(answer.ok for answer in made.switch.enact([(True, held) for held in more], ledger))
 
 
-def test_elements_that_somebody_puts_into_the_side_that_is_not_home_are_taken_out() -> None:
+@pytest.fixture
+def alone() -> Iterator[Stand]:
+    """With nftables, and nobody at the other end."""
     with cable() as wire, inside(wire.pbx):
         layout = Layout(backend="nftables")
         made = Stand(Switch(layout, now), wire.open(wire.pbx, "192.0.2.1", 5060), layout)
         made.listener.setblocking(False)
         made.switch.take(Stance.ENFORCE, layout, [], [])
-        made.say(Feed("list", around(0, 50), block=True))
-        run("nft", "add element inet sipguard blocked_next4 { 203.0.113.0/24 . ipv4 timeout 1h }")
-        assert wait_for(made.settled)
-        assert {one.network for one in made.switch.held()} == set(around(0, 50))
+        yield made
         made.switch.close()
+
+
+def test_a_renewal_that_the_kernel_refused_is_tried_again(alone: Stand) -> None:
+    kernel, refused = alone.switch._kernel, []
+    assert isinstance(kernel, Nft)
+
+    def refuses(text: str) -> None:
+        refused.append(text)
+        raise AdapterError("nft", "no memory")
+
+    alone.say(Feed("list", around(0, MANY), block=True))
+    alone.do(alone.engine.feed(alone.at, Feed("list", (), block=True)))
+    while (due := alone.engine.next_deadline()) is not None and due < alone.at + SECOND:
+        alone.at = due
+        alone.do(alone.engine.advance(due))
+    run_nft, kernel._run = kernel._run, refuses
+    with pytest.raises(AdapterError, match="no memory"):
+        wait_for(lambda: bool(refused or alone.settled()))
+    kernel._run = run_nft
+    later = now() + MINUTE + SECOND
+    assert wait_for(lambda: not alone.switch.mend(later, alone.engine.in_force()) and not alone.switch.held(), 30)
+
+
+def test_what_got_into_the_other_side_unheard_is_found_by_looking(alone: Stand) -> None:
+    """As by a ruleset that was saved when the other side was home."""
+    alone.say(Feed("list", around(0, MANY), block=True))
+    run("nft", "add element inet sipguard blocked_next4 { 203.0.113.0/24 . ipv4 timeout 1h }")
+    alone.switch._monitor.forget()
+    assert parse_network("203.0.113.0/24") in {one.network for one in alone.switch.held()}
+    later = now() + 2 * MINUTE
+    stray = parse_network("203.0.113.0/24")
+
+    def gone() -> bool:
+        alone.switch.mend(later, alone.engine.in_force())
+        return stray not in {one.network for one in alone.switch.held()}
+
+    assert wait_for(gone, 30)
+    assert not alone.switch.agreement()["restored"]
+    assert {one.network for one in alone.switch.held()} == set(around(0, MANY))
+
+
+def test_networks_that_somebody_takes_out_one_by_one_come_back_in_one_comparison(alone: Stand) -> None:
+    alone.say(Feed("list", around(0, MANY), block=True))
+    asked: list[str] = []
+    dump = Intervals.dump
+
+    def counted(reader: Intervals, name: str, *, counted: bool = False) -> list[tuple[int, Element]]:
+        asked.append(name)
+        return dump(reader, name, counted=counted)
+
+    for network in around(0, MANY)[1:201]:
+        run("nft", f"delete element inet sipguard blocked_nets4 {{ {network} . ipv4 }}")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Intervals, "dump", counted)
+        assert wait_for(
+            lambda: alone.settled() and {one.network for one in alone.switch.held()} == set(around(0, MANY))
+        )
+    assert len(asked) < 100, "the set is not read for each of them"
+
+
+def test_elements_that_somebody_puts_into_the_side_that_is_not_home_are_taken_out(alone: Stand) -> None:
+    alone.say(Feed("list", around(0, 50), block=True))
+    run("nft", "add element inet sipguard blocked_next4 { 203.0.113.0/24 . ipv4 timeout 1h }")
+    assert wait_for(alone.settled)
+    assert {one.network for one in alone.switch.held()} == set(around(0, 50))

@@ -93,6 +93,26 @@ def test_release_takes_a_ban_back_and_a_late_copy_does_not_bring_it_again(tmp_pa
     assert {found.until for found in store.state(OFFSET, 4 * SECOND).decisions} == {2 * HOUR, HOUR}
 
 
+def test_a_clock_that_is_set_back_undoes_no_later_decision(tmp_path: Path, opened: Open) -> None:
+    """As where the hardware clock shows local time, and is put right a minute after the start."""
+    store = opened(tmp_path / "a.db")
+    ahead, right = OFFSET + 2 * HOUR, OFFSET
+    store.write([(ban(), ahead), (ban(SIX), ahead)], (), ahead + SECOND)
+    release = ban(at=60 * SECOND, until=0, verdict=DecisionVerdict.RELEASE)
+    longer = ban(SIX, at=60 * SECOND, until=5 * HOUR)
+    store.write([(release, right), (longer, right)], (), right + 60 * SECOND)
+    assert [(getattr(one, "subject", 0), one.until) for one in store.state(right, 61 * SECOND).decisions] == [
+        (SIX, 5 * HOUR)
+    ]
+
+
+def test_a_ban_lasts_no_longer_than_decided_though_the_clock_was_set_back_since(tmp_path: Path, opened: Open) -> None:
+    store = opened(tmp_path / "a.db")
+    store.apply([ban(at=SECOND, until=HOUR + SECOND)], OFFSET)
+    (found,) = store.state(OFFSET - 1000 * HOUR, 5 * SECOND).decisions  # it began with a clock of years ago
+    assert found.until == 5 * SECOND + HOUR
+
+
 def test_release_of_an_account_ends_its_quarantine_and_its_shield_and_nobody_elses(
     tmp_path: Path, opened: Open
 ) -> None:
