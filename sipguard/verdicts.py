@@ -3,8 +3,9 @@
 What is asked before a message is heard, in this order: was its copy judged already; is it the ACK to a refusal of ours;
 is the caller, or the number, one for whom no call is made; is the account shielded from this place; is there a place
 for one more guess. What is turned away here is no evidence against anybody: it is not heard at all. Then it is heard,
-and when a detector objects to it, it is dropped, alone. ACK, BYE, CANCEL, PRACK, answers, what belongs to a known
-dialog, and a call for help from where devices are registered, always pass; a REGISTER is never refused.
+and when a detector objects to it, it is dropped, alone. ACK, answers, what belongs to a known dialog, a call for help
+from where devices are registered, and BYE, CANCEL and PRACK always pass, the last but for guesses: PBXs judge the
+credential in a BYE to a call that never was. A REGISTER is never refused.
 
 Where nothing may be touched, the same is asked of copies of what the kernel would have held, and told; then they are
 heard whatever was said of them, for the PBX has them.
@@ -64,7 +65,7 @@ _DEFERRED = Verdict(VerdictKind.DEFER)
 _NOTHING: tuple[Finding, ...] = ()
 _FAR, _NOBODY = Side.FAR, Side.NOBODY  # bound once: look-ups of members are slow in Python 3.11
 _CALLING = frozenset({"INVITE", "REFER"})
-_ALWAYS = frozenset({"BYE", "CANCEL", "PRACK"})
+_ENDING = frozenset({"BYE", "CANCEL", "PRACK"})
 
 
 class Verdicts:
@@ -206,13 +207,13 @@ class Verdicts:
             return self._acknowledged(at, heard, request)
         if method not in _CALLING and not request.credentials:
             return None  # the common request: nothing can speak against it yet
-        if method in _ALWAYS or (request.to_tag and self._tracker.in_dialog(heard, request)):
+        if request.to_tag and self._tracker.in_dialog(heard, request):
             return None
         place = subject_of(heard.source)
         devices = self._trusts.accounts(place)
         passes = self._exempt.passes(heard.source)
         helping = method == "INVITE" and self._dialled.is_emergency(request.uri)
-        if helping and (devices or passes):
+        if (helping and (devices or passes)) or ((helping or method in _ENDING) and self._at_home(heard, request)):
             return None
         if method in _CALLING and not helping:
             who = self._unwanted(heard, request, place, devices)
@@ -233,6 +234,11 @@ class Verdicts:
                 return _DROPPED
         attempt = Attempt(heard.source, key_of(heard.source, request), fingerprint(request), account, proven)
         return None if self._guesses.may_go(at, attempt, devices) else _DEFERRED
+
+    def _at_home(self, heard: Heard, request: SipRequest) -> bool:
+        """Tell whether whoever sends a credential is registered from there, trusted or not."""
+        tried = [account_of(each) for each in request.credentials]
+        return bool(tried) and all(self._tracker.stands(heard.source, account) for account in tried)
 
     def _shown(self, at: Instant, heard: Heard, request: SipRequest) -> bool:
         return bool(request.credentials) and self._tracker.credential(at, heard, request)[1]
