@@ -53,6 +53,7 @@ from sipguard.track.sides import Side, Sides
 from sipguard.track.tracker import Tracker
 from sipguard.track.transaction import account_of, fingerprint, key_of
 from sipguard.track.trust import Trusts
+from sipguard.wire.ip import is_extended
 from sipguard.wire.l4 import Datagram, Segment
 
 COPIES: Span = 32 * SECOND
@@ -131,14 +132,17 @@ class Verdicts:
         """Judge a held packet; the verdict is the last of what is given."""
         actions: list[Action] = []
         self._held = True
-        shut_out = self._intake.shut_out
+        shut_out, other_ports = self._intake.shut_out, self._intake.other_ports
         packet = self._intake.unpack(at, frame)
         if type(packet) is Datagram:
             verdict = self._message(at, self._intake.datagram(packet, frame.hook), actions)
         elif type(packet) is Segment:
             verdict = self._segment(at, Holding(at, frame, packet, self._intake), actions)
-        else:
-            verdict = _DROPPED if self._intake.shut_out > shut_out else ACCEPTED
+        elif self._intake.shut_out > shut_out:
+            verdict = _DROPPED
+        else:  # hundreds of headers before SIP are there to hide it, and the PBX's kernel steps over all of them
+            hidden = self._intake.other_ports == other_ports and is_extended(frame.packet)
+            verdict = _DROPPED if hidden else ACCEPTED
         self._counts["gate_accept" if verdict is ACCEPTED else f"gate_{verdict.kind}"] += 1
         actions.append(verdict)
         return actions

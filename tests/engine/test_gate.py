@@ -339,18 +339,6 @@ def test_a_phone_that_earned_no_trust_reaches_help_while_others_guess_from_its_a
     assert call(story, 52, user="1002", uri="112", nonce=nonce) is DEFER
 
 
-@pytest.mark.parametrize("method", ["BYE", "CANCEL", "PRACK"])
-def test_what_ends_a_call_that_never_was_is_no_way_to_guess_passwords(method: str) -> None:
-    story = Story()
-    story.register(OFFICE)
-    strange, home = bound(story, STRANGER), bound(story, OFFICE)
-    kinds = [asked(story, STRANGER, text(method, number, nonce=strange)) for number in range(8)]
-    assert kinds == [ACCEPT] * 5 + [DEFER] * 3
-    for number in range(8):
-        assert asked(story, STRANGER, text(method, 50 + number)) is ACCEPT  # the PBX judges nothing of these
-        assert asked(story, OFFICE, text(method, 80 + number, nonce=home)) is ACCEPT
-
-
 def test_what_belongs_to_a_known_dialog_passes_under_quarantine() -> None:
     story = Story()
     story.register(OFFICE)
