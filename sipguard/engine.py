@@ -237,10 +237,11 @@ class Engine:
 
     def _trust(self, event: Event, actions: list[Action]) -> None:
         at, place = event.at, subject_of(event.source)
+        if isinstance(event, Registered):
+            self._next = min(self._next, event.until)  # it ends also where nothing else comes of it
         if isinstance(event, AuthFailed) and blames(event):
             self._watch(event, place, actions)
-        change = self._trusts.hear(event)
-        if change is None:
+        if (change := self._trusts.hear(event)) is None:
             return
         actions.append(Record(at, change))
         until = self._trusts.until(place)

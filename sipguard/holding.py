@@ -11,15 +11,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sipguard.intake import Heard, Intake, Passage
-from sipguard.model import Frame, Instant, VerdictKind
+from sipguard.model import Frame, Hook, Instant, VerdictKind
 from sipguard.sip.framing import Framer
-from sipguard.wire.flow import MASK, Flow, ahead
+from sipguard.wire.flow import MASK, Flow, Half, ahead
 from sipguard.wire.flowtable import Entry
 from sipguard.wire.l4 import Segment
 from sipguard.wire.rewrite import blanked, with_payload
 from sipguard.wire.stream import Streams
 
 _MASKED_MOST = 8
+_PREROUTING = Hook.PREROUTING
 
 
 class Holding:
@@ -41,9 +42,17 @@ class Holding:
     def _take(self, at: Instant, segment: Segment, intake: Intake) -> None:
         entry = self._streams.find(segment)
         conflicts = 0
+        if entry is None and segment.payload and self.frame.hook is _PREROUTING and intake.torn(segment.src):
+            self.ready = VerdictKind.DROP
+            return
         if entry is not None:
             flow, half, _, _ = entry
             if flow.stalled:
+                self.ready = VerdictKind.DROP
+                return
+            if _comes_late(half, segment):
+                self._entry = entry
+                self.stall()
                 self.ready = VerdictKind.DROP
                 return
             if self._too_early(entry, segment):
@@ -60,6 +69,9 @@ class Holding:
             return
         if entry[0].conflicts > conflicts:  # other bytes in the place of some that the PBX may have, or have not
             self.stall()
+        state = entry[0].client_state if entry[1].to_server else entry[0].server_state
+        if isinstance(state, Framer) and state.doubts > (0 if self._before is None else self._before.doubts):
+            self.stall()  # the PBX may find a message where we saw none
         self.heard = heard
 
     def _too_early(self, entry: Entry, segment: Segment) -> bool:
@@ -183,3 +195,15 @@ class Holding:
             else:
                 low = middle + 1
         return low
+
+
+def _comes_late(half: Half, segment: Segment) -> bool:
+    """Tell whether a segment fills a hole that was given up: what stands behind it was read without it.
+
+    The PBX reads both in one, so what it makes of them is not known here. What it has acknowledged is no hole of its.
+    """
+    if half.skipped < 0 or not segment.payload or ahead(segment.seq, half.skipped) >= 0:
+        return False
+    if half.acked < 0:
+        return True
+    return ahead(half.acked, half.skipped) < 0 < ahead((segment.seq + len(segment.payload)) & MASK, half.acked)

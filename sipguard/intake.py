@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from sipguard.address import Address
+from sipguard.address import Address, sender_key
 from sipguard.model import Frame, Hook, Instant, Transport
 from sipguard.sip.framing import Framer
 from sipguard.sip.message import SipRequest, SipResponse, Unparsable
 from sipguard.sip.parser import parse
+from sipguard.table import Table
 from sipguard.wire import tls
 from sipguard.wire.flow import Delivery, Flow
 from sipguard.wire.fragments import Fragments
@@ -22,6 +23,7 @@ from sipguard.wire.stream import Streams
 
 _NOTHING: tuple[Heard | Passage, ...] = ()
 _UNKNOWN = Hook.UNKNOWN
+_TORN_MOST = 10_000
 _OTHER_WAY = {Hook.OUTPUT: Hook.PREROUTING, Hook.PREROUTING: Hook.OUTPUT, Hook.INPUT: Hook.OUTPUT}
 
 
@@ -75,7 +77,7 @@ class Intake:
     unread, as the kernel drops them before anybody could read them.
     """
 
-    __slots__ = ("_ended", "_fragments", "_ports", "_shut", "_streams", "messages", "other_ports", "shut_out")
+    __slots__ = ("_ended", "_fragments", "_ports", "_shut", "_streams", "_torn", "messages", "other_ports", "shut_out")
 
     def __init__(self, ports: Sequence[int], shut: Callable[[Address, Hook, bytes], bool]) -> None:
         self._ports = frozenset(ports)
@@ -83,6 +85,7 @@ class Intake:
         self._streams = Streams(server_ports=self._ports)
         self._ended = self._streams.ended
         self._shut = shut
+        self._torn: Table[bytes, None] = Table(_TORN_MOST, _TORN_MOST // 8)
         self.messages = 0
         self.other_ports = 0
         self.shut_out = 0
@@ -121,6 +124,13 @@ class Intake:
             return None
         return packet
 
+    def torn(self, source: Address) -> bool:
+        """Tell whether a connection of this sender was forgotten in the midst of a message, whose rest may still come.
+
+        Nobody could read that rest. Whoever opens connections enough has his own forgotten when he likes.
+        """
+        return sender_key(source) in self._torn
+
     def take(self, at: Instant, packet: Datagram | Segment, hook: Hook) -> Sequence[Heard | Passage]:
         """Read what was unpacked."""
         if isinstance(packet, Segment):
@@ -141,6 +151,8 @@ class Intake:
                 self._from_server(delivery, hook, found)
         while self._ended:
             flow = self._ended.popleft()
+            if _is_amid(flow):
+                self._torn.put(sender_key(flow.client[0]), None, flow.client[0])
             if flow.spoken:
                 flow.spoken = False
                 found.append(Passage(flow, opened=False, tls=type(flow.client_state) is tls.Sealed))
@@ -195,4 +207,17 @@ class Intake:
 
     def counters(self) -> dict[str, int]:
         """Give what was counted, by name."""
-        return {"messages": self.messages, "other_ports": self.other_ports, "shut_out": self.shut_out}
+        return {
+            "messages": self.messages,
+            "other_ports": self.other_ports,
+            "shut_out": self.shut_out,
+            "torn": len(self._torn),
+            "torn_evicted": self._torn.evicted,
+        }
+
+
+def _is_amid(flow: Flow) -> bool:
+    """Tell whether the client has said a part of something."""
+    state = flow.client_state
+    begun = state.pending > 0 if isinstance(state, Framer) else isinstance(state, tls.Sealed) and not state.sure
+    return begun or bool(flow.inward.pending)

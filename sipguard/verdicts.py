@@ -3,8 +3,9 @@
 What is asked before a message is heard, in this order: was its copy judged already; is it the ACK to a refusal of ours;
 is the caller, or the number, one for whom no call is made; is the account shielded from this place; is there a place
 for one more guess. What is turned away here is no evidence against anybody: it is not heard at all. Then it is heard,
-and when a detector objects to it, it is dropped, alone. ACK, BYE, CANCEL, PRACK, answers, what belongs to a known
-dialog, and a call for help from where devices are registered, always pass; a REGISTER is never refused.
+and when a detector objects to it, it is dropped, alone. ACK, answers, what belongs to a known dialog, a call for help
+from where devices are registered, and BYE, CANCEL and PRACK always pass, the last but for guesses: PBXs judge the
+credential in a BYE to a call that never was. A REGISTER is never refused.
 
 Where nothing may be touched, the same is asked of copies of what the kernel would have held, and told; then they are
 heard whatever was said of them, for the PBX has them.
@@ -52,6 +53,7 @@ from sipguard.track.sides import Side, Sides
 from sipguard.track.tracker import Tracker
 from sipguard.track.transaction import account_of, fingerprint, key_of
 from sipguard.track.trust import Trusts
+from sipguard.wire.ip import is_extended
 from sipguard.wire.l4 import Datagram, Segment
 
 COPIES: Span = 32 * SECOND
@@ -64,7 +66,7 @@ _DEFERRED = Verdict(VerdictKind.DEFER)
 _NOTHING: tuple[Finding, ...] = ()
 _FAR, _NOBODY = Side.FAR, Side.NOBODY  # bound once: look-ups of members are slow in Python 3.11
 _CALLING = frozenset({"INVITE", "REFER"})
-_ALWAYS = frozenset({"BYE", "CANCEL", "PRACK"})
+_ENDING = frozenset({"BYE", "CANCEL", "PRACK"})
 
 
 class Verdicts:
@@ -130,14 +132,17 @@ class Verdicts:
         """Judge a held packet; the verdict is the last of what is given."""
         actions: list[Action] = []
         self._held = True
-        shut_out = self._intake.shut_out
+        shut_out, other_ports = self._intake.shut_out, self._intake.other_ports
         packet = self._intake.unpack(at, frame)
         if type(packet) is Datagram:
             verdict = self._message(at, self._intake.datagram(packet, frame.hook), actions)
         elif type(packet) is Segment:
             verdict = self._segment(at, Holding(at, frame, packet, self._intake), actions)
-        else:
-            verdict = _DROPPED if self._intake.shut_out > shut_out else ACCEPTED
+        elif self._intake.shut_out > shut_out:
+            verdict = _DROPPED
+        else:  # hundreds of headers before SIP are there to hide it, and the PBX's kernel steps over all of them
+            hidden = self._intake.other_ports == other_ports and is_extended(frame.packet)
+            verdict = _DROPPED if hidden else ACCEPTED
         self._counts["gate_accept" if verdict is ACCEPTED else f"gate_{verdict.kind}"] += 1
         actions.append(verdict)
         return actions
@@ -206,13 +211,13 @@ class Verdicts:
             return self._acknowledged(at, heard, request)
         if method not in _CALLING and not request.credentials:
             return None  # the common request: nothing can speak against it yet
-        if method in _ALWAYS or (request.to_tag and self._tracker.in_dialog(heard, request)):
+        if request.to_tag and self._tracker.in_dialog(heard, request):
             return None
         place = subject_of(heard.source)
         devices = self._trusts.accounts(place)
         passes = self._exempt.passes(heard.source)
         helping = method == "INVITE" and self._dialled.is_emergency(request.uri)
-        if helping and (devices or passes):
+        if (helping and (devices or passes)) or ((helping or method in _ENDING) and self._at_home(heard, request)):
             return None
         if method in _CALLING and not helping:
             who = self._unwanted(heard, request, place, devices)
@@ -233,6 +238,11 @@ class Verdicts:
                 return _DROPPED
         attempt = Attempt(heard.source, key_of(heard.source, request), fingerprint(request), account, proven)
         return None if self._guesses.may_go(at, attempt, devices) else _DEFERRED
+
+    def _at_home(self, heard: Heard, request: SipRequest) -> bool:
+        """Tell whether whoever sends a credential is registered from there, trusted or not."""
+        tried = [account_of(each) for each in request.credentials]
+        return bool(tried) and all(self._tracker.stands(heard.source, account) for account in tried)
 
     def _shown(self, at: Instant, heard: Heard, request: SipRequest) -> bool:
         return bool(request.credentials) and self._tracker.credential(at, heard, request)[1]

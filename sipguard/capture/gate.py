@@ -95,13 +95,13 @@ class Gate:
     def read(self, limit: int) -> list[Frame]:
         """Give at most `limit` frames that are held, in the kernel's order, and return at once. Never raises for them.
 
-        A packet that came cut off is let pass here: nobody could judge it.
+        A packet of more than 65,531 bytes comes without its last four, and is judged by the rest.
         """
         packets, self._pending = self._pending, []
         for _attempt in range(limit - len(packets)):
             if not self._read_once(packets):
                 break
-        return [frame for packet in packets if (frame := self._frame(packet)) is not None]
+        return [self._frame(packet) for packet in packets]
 
     def _read_once(self, packets: list[nfqueue.Packet]) -> bool:
         """Read one message; False when none waits."""
@@ -117,14 +117,11 @@ class Gate:
         self.malformed += nfqueue.packets(bytes(self._buffer[:size]), packets)
         return True
 
-    def _frame(self, packet: nfqueue.Packet) -> Frame | None:
+    def _frame(self, packet: nfqueue.Packet) -> Frame:
         self.seen += 1
         ticket = self.queue << _QUEUE_SHIFT | packet.number
         self._marks[ticket] = packet.mark
-        if packet.cut:
-            self.cut += 1
-            self.answer(ticket, nfqueue.ACCEPT)
-            return None
+        self.cut += packet.cut
         return Frame(packet.payload, _HOOKS.get(packet.hook, _UNKNOWN), _GATE, ticket)
 
     def owns(self, ticket: int) -> bool:

@@ -14,6 +14,7 @@ Number = Annotated[str, Matching(r"\+?[0-9*#]{1,20}", "digits, with a plus befor
 
 _SEPARATORS = re.compile(rb"[-.() ]")  # RFC 3966 section 5.1.1
 _SOS = b"urn:service:sos"  # RFC 5031
+_ESCAPED_END = b"%3b"  # a semicolon that ends no number: what follows it is dialled, too
 _OUTSIDE = (b"", b"0", b"9")
 _ABROAD = (b"+", b"00", b"011")
 
@@ -46,10 +47,10 @@ class Dialled:
 
     def is_emergency(self, uri: bytes) -> bool:
         """Tell whether a call to this URI is for help: the very number, never one that only begins with it."""
-        lowered = uri[:64].lower()
+        lowered = uri.lower()
         if lowered.startswith(_SOS):
             return lowered[len(_SOS) : len(_SOS) + 1] in {b"", b"."}
-        return _number(uri) in self._emergency
+        return _number(uri) in self._emergency and _ESCAPED_END not in lowered
 
     def is_closed(self, uri: bytes) -> bool:
         """Tell whether the policy lets no call go there."""
@@ -58,7 +59,7 @@ class Dialled:
 
 def _number(uri: bytes) -> bytes:
     read = parse_uri(uri)
-    return b"" if read is None else _SEPARATORS.sub(b"", read.user.partition(b";")[0][:64])
+    return b"" if read is None else _SEPARATORS.sub(b"", read.user.partition(b";")[0])
 
 
 def _heads(number: str) -> Sequence[bytes]:

@@ -50,7 +50,7 @@ _BIG = struct.Struct(">I")
 class Packet:
     """One held IP packet. `number` is the kernel's name for it within its queue, `mark` the one it bears.
 
-    `cut`: the payload is shorter than the packet is, so that it must not be judged by what is there.
+    `cut`: the payload is shorter than the packet is: the kernel gives 65,531 bytes at most (NFQNL_MAX_COPY_RANGE).
     """
 
     __slots__ = ("cut", "hook", "mark", "number", "payload")
@@ -72,7 +72,7 @@ def command(queue: int, value: int, sequence: int) -> bytes:
 
 
 def copy_whole(queue: int, sequence: int) -> bytes:
-    """Ask for whole packets (65,535 bytes); the kernel acknowledges."""
+    """Ask for whole packets (up to 65,531 bytes); the kernel acknowledges."""
     return _config(queue, sequence, nfnetlink.attribute(_PARAMETERS, _PARAMETER.pack(0xFFFF, COPY_PACKET)))
 
 

@@ -25,6 +25,11 @@ _LINE_ENDS = re.compile(rb"[\r\n]*+")
 # As `grammar.BLANK_LINE`, but a CR at the end of what has come yet may still become a CRLF.
 _BLANK_LINE = re.compile(rb"(?:\r\n|\n|\r(?!\n))(?:\r\n|\n|\r(?=[^\n]))")
 
+# A length where none belongs: on a line that goes on with the one before, or in garbage. Kamailio takes the first for
+# one all the same; and PBXs read garbage up to an empty line, and pass over as many bytes as the length in it says.
+_FOLDED_LENGTH = re.compile(rb"[\r\n][ \t]++(?:content-length|l)[ \t]*+:", re.IGNORECASE)
+_STRAY_LENGTH = re.compile(rb"[ \t]*+(?:content-length|l)[ \t]*+:[ \t]*+(?!0*+[ \t]*+$)", re.IGNORECASE)
+
 # Content-Length, in full or compact, folded or not; the first one counts, as in `SipMessage.content_length`.
 _CONTENT_LENGTH = re.compile(
     rb"[\r\n](?:[cC][oO][nN][tT][eE][nN][tT]-[lL][eE][nN][gG][tT][hH]|[lL])[ \t]*+:"
@@ -37,10 +42,22 @@ class Framer:
 
     `faults` counts the places where a PBX may cut otherwise than we do: runs of garbage, lines and heads that are too
     long, an end of head that is not CRLF CRLF, a Content-Length that is missing, doubled, unreadable or too large, and
-    gaps. A flow with faults is not to be trusted to have been read to the end.
+    gaps. A flow with faults is not to be trusted to have been read to the end. `doubts` counts those of them after
+    which some PBX finds messages where we find none: all but what is merely garbage, a missing length and gaps.
     """
 
-    __slots__ = ("_at", "_in_garbage", "_in_head", "_in_long_line", "_need", "_scanned", "_text", "faults")
+    __slots__ = (
+        "_at",
+        "_in_garbage",
+        "_in_head",
+        "_in_long_line",
+        "_lost",
+        "_need",
+        "_scanned",
+        "_text",
+        "doubts",
+        "faults",
+    )
 
     def __init__(self) -> None:
         self._text: bytes | bytearray = b""
@@ -50,7 +67,9 @@ class Framer:
         self._need = 0  # length of the message at `_at` once its head is read, else 0
         self._in_garbage = False
         self._in_long_line = False  # its beginning is dropped already
+        self._lost = False  # after a gap, up to the next start line
         self.faults = 0
+        self.doubts = 0
 
     @property
     def pending(self) -> int:
@@ -78,8 +97,8 @@ class Framer:
         other._text = bytes(self._text)
         other._at, other._scanned, other._need = self._at, self._scanned, self._need
         other._in_head, other._in_garbage = self._in_head, self._in_garbage
-        other._in_long_line = self._in_long_line
-        other.faults = self.faults
+        other._in_long_line, other._lost = self._in_long_line, self._lost
+        other.faults, other.doubts = self.faults, self.doubts
         return other
 
     def gap(self) -> None:
@@ -87,6 +106,7 @@ class Framer:
         self._text = b""
         self._at = self._scanned = self._need = 0
         self._in_head = self._in_garbage = self._in_long_line = False
+        self._lost = True
         self.faults += 1
 
     def _drop(self, count: int) -> None:
@@ -116,6 +136,7 @@ class Framer:
         length = (len(text) if end is None else end.start()) - self._at
         if length > MAX_LINE:
             self._garbage()
+            self.doubts += not (self._in_long_line or self._lost)
             self._in_long_line = True
         if end is None:
             if self._in_long_line:
@@ -126,11 +147,12 @@ class Framer:
             self._in_long_line = False
         elif _START_LINE.match(text, self._at, end.start()) is not None:
             self._in_head = True
-            self._in_garbage = False
+            self._lost = self._in_garbage = False
             self._scanned = end.start()
             return True
         else:
             self._garbage()
+            self.doubts += not self._lost and _STRAY_LENGTH.match(text, self._at, end.start()) is not None
         self._at = self._scanned = end.start()
         return True
 
@@ -153,9 +175,11 @@ class Framer:
                     return False
                 self._need = MAX_HEAD
                 self.faults += 1
+                self.doubts += 1
                 return True
             if match[0] != b"\r\n\r\n":
                 self.faults += 1
+                self.doubts += 1
             end = match.end() - 4
         self._need = end + 4 - at + self._body_length(end + 4)
         return True
@@ -163,12 +187,20 @@ class Framer:
     def _body_length(self, end: int) -> int:
         values = _CONTENT_LENGTH.findall(self._text, self._at, end)
         length = bytes(values[0]).strip() if values else b""
+        folded = _FOLDED_LENGTH.search(self._text, self._at, end) is not None
+        if (
+            folded
+            or len(length) > 10
+            or any(not value.strip().isdigit() or value.strip() != length for value in values)
+        ):
+            self.doubts += 1
         if len(values) != 1 or not length.isdigit() or len(length) > 10:
             self.faults += 1
         if not length.isdigit() or len(length) > 10:
             return 0
         if int(length) > MAX_BODY:
             self.faults += 1
+            self.doubts += 1
             return 0
         return int(length)
 

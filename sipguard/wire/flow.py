@@ -46,6 +46,7 @@ class Half:
         "next",
         "pending",
         "recent",
+        "skipped",
         "smooth",
         "stray",
         "to_server",
@@ -62,6 +63,7 @@ class Half:
         self.held = 0
         self.hole_at: Instant = 0
         self.stray = UNKNOWN  # where the last segment far outside the window ended
+        self.skipped = UNKNOWN  # where reading went on behind a hole that the other side had not acknowledged
         self.urgent = UNKNOWN  # the byte that the receiver takes out of the stream
         self.fin = False
         self.lost = False  # the next delivery does not follow the last one

@@ -79,6 +79,11 @@ def read_ipv6(at: Instant, packet: bytes, fragments: Fragments) -> Content | Non
     return _extended(at, (protocol, source, destination, payload, short), fragments)
 
 
+def is_extended(packet: bytes) -> bool:
+    """Tell whether a packet is IPv6 with extension headers, be they readable or not."""
+    return len(packet) >= 40 and packet[0] >> 4 == 6 and packet[6] in _EXTENSIONS
+
+
 def _extended(at: Instant, content: Content, fragments: Fragments) -> Content | None:
     """Walk the extension headers (RFC 8200 section 4), once through a fragment header at most."""
     protocol, source, destination, payload, short = content

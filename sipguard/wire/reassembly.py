@@ -220,6 +220,8 @@ class Reassembly:
         half.next = seq
         half.lost = lost
         self.gaps += lost
+        if lost and (half.acked < 0 or ahead(half.acked, seq) < 0):
+            half.skipped = seq
         self._advance(flow, half, piece, found)
         half.settle()
 

@@ -11,6 +11,7 @@ PATIENCE = 4096
 
 _HANDSHAKE, _ALERT = 0x16, 0x15  # RFC 8446 section 5.1
 _MAJOR = b"\x03"
+_SIP = b"sip/2.0"  # in no ClientHello, where a protocol is named "sip/2"; a PBX that bears garbage reads on to it
 
 
 def begins(data: bytes) -> bool:
@@ -37,7 +38,7 @@ class Sealed:
         if self.sure:
             return True
         self.held += data
-        return len(self.held) <= PATIENCE and begins(self.held)
+        return len(self.held) <= PATIENCE and begins(self.held) and _SIP not in self.held.lower()
 
     def answered(self, data: bytes) -> bool:
         """Take the server's first bytes; False when they are no TLS: what the client said is in `held`, to be read."""

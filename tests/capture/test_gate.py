@@ -207,3 +207,18 @@ def test_a_door_that_somebody_else_has_says_so_until_nobody_wants_it_any_more(jo
         door.open((QUEUE + 1, QUEUE), 0)
         assert door.held
         door.close()
+
+
+def test_the_longest_datagram_there_is_waits_for_its_verdict_too(joined: Cable) -> None:
+    with inside(joined.pbx):  # whoever asks for connections has the kernel put fragments together first
+        run("iptables-nft", "-t", "mangle", "-A", "INPUT", "-m", "conntrack", "--ctstate", "INVALID")
+    gate = Gate(QUEUE)
+    sender, pbx = joined.open(joined.stranger, "192.0.2.2"), joined.open(joined.pbx, *PBX)
+    sender.sendto(b"INVITE " + b"x" * 65_500, PBX)
+    frame = next_frame(gate)
+    assert frame.packet[28:35] == b"INVITE "
+    assert len(frame.packet) == 65_531
+    assert not select.select([pbx], [], [], 0.2)[0]
+    gate.answer(frame.ticket, nfqueue.ACCEPT)
+    assert len(pbx.recv(70_000)) == 65_507
+    gate.close()

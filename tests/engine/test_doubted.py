@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sipguard.detect import catalogue, credentials, fingerprint
-from sipguard.model import Consequence, DecisionVerdict, Lookups, Record, SetName, State, Trust
+from sipguard.model import SECOND, Consequence, DecisionVerdict, Lookups, Record, SetName, State, Trust
 from sipguard.policy.load import load
 from sipguard.policy.schema import Policy
 from tests.engine.story import Story
@@ -126,3 +126,14 @@ def test_a_phone_that_only_had_an_old_password_is_trusted_once_it_has_the_right_
     story.wait(3601)
     story.register(HOME, user="2000")
     assert "2000" in {each.account.username for each in trusts(story)}
+
+
+def test_a_registration_that_earned_no_trust_ends_with_the_first_packet_after_it() -> None:
+    story = Story()
+    for _ in range(2):
+        story.guess(HOME)
+    story.register(HOME, expires=60)
+    assert story.held(SetName.TRUSTED) == []
+    story.now += 61 * SECOND
+    story.ask(ELSEWHERE, method="OPTIONS")  # a packet, and no timer: as where a recording is replayed
+    assert story.engine.counters()["registrations"] == 0

@@ -303,7 +303,7 @@ def test_calls_for_help_are_never_refused_where_devices_are() -> None:
     nonce = bound(story, OFFICE)
     for number, uri in enumerate(("112", "0112", "9911")):
         assert call(story, number, uri=uri, nonce=nonce) is ACCEPT
-    for number, uri in enumerate(("1121", "00112", "112252"), start=10):
+    for number, uri in enumerate(("1121", "00112", "112252", f"112{'-' * 61}252", "112%3B252"), 10):
         assert call(story, number, uri=uri, nonce=nonce) is REFUSE
     sos = text("INVITE", 30, nonce=nonce).replace(f"sip:2000@{PBX}".encode(), b"urn:service:sos.fire")
     assert asked(story, OFFICE, sos) is ACCEPT
@@ -323,6 +323,20 @@ def test_a_call_for_help_is_no_way_to_guess_passwords() -> None:
     nonce = bound(story, STRANGER)
     kinds = [call(story, number, source=STRANGER, uri="112", nonce=nonce) for number in range(8)]
     assert kinds == [ACCEPT] * 5 + [DEFER] * 3
+
+
+def test_a_phone_that_earned_no_trust_reaches_help_while_others_guess_from_its_address() -> None:
+    story = Story()
+    for _ in range(2):
+        story.guess(OFFICE)
+    story.register(OFFICE)  # its owner's own mistakes: registered, and not trusted
+    assert story.held(SetName.TRUSTED) == []
+    nonce = bound(story, OFFICE)
+    for number in range(6):
+        guess(story, number, source=OFFICE, user=f"2{number:03}", nonce=nonce)
+    assert call(story, 50, nonce=nonce) is DEFER
+    assert call(story, 51, uri="112", nonce=nonce) is ACCEPT
+    assert call(story, 52, user="1002", uri="112", nonce=nonce) is DEFER
 
 
 def test_what_belongs_to_a_known_dialog_passes_under_quarantine() -> None:

@@ -21,7 +21,9 @@ def leaves(story: Story, uri: str, number: int = 1, method: str = "INVITE", to_t
 
 def test_no_call_leaves_for_a_closed_destination_however_it_is_dialled() -> None:
     story = Story(Policy(refuse=Refuse(destinations=("+252", "0900"))))
-    for number, uri in enumerate(("+25261", "0025261", "000.252-61", "901125261", "+252;x=y", "0900123", "90900123")):
+    for number, uri in enumerate(
+        ("+25261", "0025261", "000.252-61", "901125261", "+252;x=y", "0900123", "90900123", "-" * 64 + "00252")
+    ):
         assert leaves(story, uri, number) is REFUSE, uri
     for number, uri in enumerate(("252", "+2526", "1252", "112", "", "+49252"), start=50):
         assert leaves(story, uri, number) is (REFUSE if uri == "+2526" else ACCEPT), uri

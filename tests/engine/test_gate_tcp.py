@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -135,3 +136,77 @@ def test_bytes_that_passed_unjudged_do_not_end_a_connection() -> None:
     wire.send(2 * quarter, 3 * quarter)
     wire.send(3 * quarter, 4 * quarter)
     assert wire.taken == wire.stream
+
+
+# --- Reading what the PBX reads ---------------------------------------------------------------------------------------
+
+CALL = text("INVITE", 0, nonce="n")
+
+
+def test_what_fills_a_hole_that_was_given_up_never_arrives() -> None:
+    wire = Wire(quarantined())
+    wire.stream = CALL + b"\r\n" * 600  # each byte of it in a segment: a budget's worth of them
+    for begin, end in ((60, len(CALL)), *itertools.pairwise(range(len(CALL), len(wire.stream)))):
+        for _ in range(2):  # what comes before its turn is kept back once
+            wire.send(begin, end)
+    assert wire.send(0, 60).kind is VerdictKind.DROP
+    assert wire.read == []
+    assert wire.send(0, len(CALL)).kind is VerdictKind.DROP
+
+
+def test_a_connection_forgotten_in_the_midst_of_a_message_does_not_go_on_with_it() -> None:
+    story = quarantined()
+    wires = [Wire(story, port=20_000 + number) for number in range(1_100)]  # more than one network has a place for
+    for wire in wires:
+        wire.stream = CALL
+        wire.send(0, 60)
+    for wire in wires:
+        wire.send(60, len(CALL))
+    assert not any(wire.read for wire in wires)
+    assert story.engine.counters()["torn"] == 1
+    fresh = Wire(story, port=50_000)  # a new connection from there is read as any other
+    fresh.stream = text("OPTIONS", 1)
+    assert fresh.send(0, len(fresh.stream)).kind is VerdictKind.ACCEPT
+    other = Wire(Story(), source="198.51.100.9")
+    other.story, other.stream = story, text("OPTIONS", 1)  # one from before the guard, of somebody else
+    assert other.send(0, len(other.stream)).kind is VerdictKind.ACCEPT
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        text("OPTIONS", 1).replace(
+            b"\r\nContent-Length: 0", b"\r\n Content-Length: 0\r\nContent-Length: %d" % len(CALL)
+        ),
+        text("OPTIONS", 1).replace(b"Content-Length: 0", b"Content-Length: %d\r\nl: 0" % len(CALL)),
+        text("OPTIONS", 1).replace(b"Content-Length: 0", b"l: %d\r\n\nA: b" % (len(CALL) + 8)),
+        b"junk\r\nl: 999\r\n\r\n" + text("OPTIONS", 1).replace(b"Length: 0", b"Length: %d" % len(CALL)),
+        text("OPTIONS", 1).replace(b"Content-Length: 0", b"Content-Length: 99999"),
+        b"OPTIONS sip:%b SIP/2.0\r\n" % (b"x" * 9_000),
+    ],
+    ids=["folded", "two", "line-feeds", "garbage", "too-long", "long-line"],
+)
+def test_where_pbxs_may_cut_a_stream_otherwise_nothing_of_it_goes_on(before: bytes) -> None:
+    wire = Wire(quarantined())
+    wire.stream = text("OPTIONS", 5) + before + CALL
+    first = len(text("OPTIONS", 5))
+    assert wire.send(0, first).kind is VerdictKind.ACCEPT
+    assert wire.send(first, len(wire.stream)).kind is VerdictKind.DROP
+    assert wire.send(first, len(wire.stream)).kind is VerdictKind.DROP
+
+
+@pytest.mark.parametrize(
+    "before",
+    [b"\r\n\r\n", b"\0\0\0\0", b"junk\r\n", b"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n"],
+)
+def test_what_is_merely_no_message_ends_no_connection(before: bytes) -> None:
+    wire = Wire(Story())
+    wire.stream = before + text("OPTIONS", 1)
+    assert wire.send(0, len(wire.stream)).kind is VerdictKind.ACCEPT
+
+
+def test_a_connection_that_begins_as_tls_hides_no_call() -> None:
+    wire = Wire(quarantined())
+    wire.stream = b"\x16\x03\x01\r\n\r\n" + CALL
+    assert wire.send(0, 7).kind is VerdictKind.ACCEPT
+    assert wire.send(7, len(wire.stream)).kind is not VerdictKind.ACCEPT
