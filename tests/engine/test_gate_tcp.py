@@ -8,8 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sipguard.model import MINUTE, Account, VerdictKind
-from tests.engine.gated import Wire, text
+from sipguard.address import parse_address
+from sipguard.intake import Intake
+from sipguard.model import MINUTE, Account, Hook, VerdictKind
+from sipguard.wire.l4 import RST, Segment
+from tests.engine.gated import ACK, SYN, Wire, text
 from tests.engine.story import Story
 
 CUTS = st.lists(st.integers(0, 100_000), max_size=12)
@@ -170,6 +173,32 @@ def test_a_connection_forgotten_in_the_midst_of_a_message_does_not_go_on_with_it
     other = Wire(Story(), source="198.51.100.9")
     other.story, other.stream = story, text("OPTIONS", 1)  # one from before the guard, of somebody else
     assert other.send(0, len(other.stream)).kind is VerdictKind.ACCEPT
+
+
+def test_so_many_senders_of_half_messages_are_remembered_and_of_one_network_a_part_of_that() -> None:
+    intake = Intake((5060,), lambda _source, _hook, _payload: False)
+    pbx = parse_address("192.0.2.10")
+
+    def half(source: bytes) -> None:
+        for segment in (
+            Segment(pbx, 5060, source, 40_000, 8_999, 1_000, SYN | ACK, b""),
+            Segment(source, 40_000, pbx, 5060, 1_000, 9_000, ACK, CALL[:60]),
+            Segment(source, 40_000, pbx, 5060, 1_060, 9_000, RST, b""),
+        ):
+            intake.take(0, segment, Hook.PREROUTING)
+
+    first = parse_address("198.51.100.9")
+    half(first)
+    for number in range(2_000):
+        half(b"\x20\x01\x0d\xb8\0\x66" + number.to_bytes(2, "big") + bytes(8))  # of one /48
+    assert intake.torn(first)
+    assert intake.counters()["torn"] == 10_000 // 8 + 1
+    for number in range(10_000):
+        half((0x0B000000 + 256 * number).to_bytes(4, "big"))
+    counters = intake.counters()
+    assert 9_900 < counters["torn"] <= 10_000
+    assert counters["torn_evicted"] > 1_000
+    assert not intake.torn(first)
 
 
 @pytest.mark.parametrize(
