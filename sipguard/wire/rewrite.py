@@ -39,12 +39,12 @@ def with_payload(packet: bytes, old: int, payload: bytes) -> bytes | None:
 
 
 def blanked(payload: bytes, start: int, end: int) -> bytes:
-    """Give the payload with CRLF in the place of some bytes: nothing, to whoever reads SIP (RFC 3261 section 7.5)."""
+    """Give the payload with LF in the place of some bytes: nothing, to whoever reads SIP (RFC 3261 section 7.5).
+
+    Not CRLF: two of them are a ping (RFC 5626 section 4.4.1), and a PBX would answer every four bytes in a segment.
+    """
     start, end = max(start, 0), min(end, len(payload))
-    if start >= end:
-        return payload
-    blank = b"\r\n" * ((end - start + 1) // 2)
-    return payload[:start] + blank[len(blank) - (end - start) :] + payload[end:]
+    return payload if start >= end else payload[:start] + b"\n" * (end - start) + payload[end:]
 
 
 def checksum(data: bytes) -> int:

@@ -45,8 +45,7 @@ def test_blanking_keeps_length_and_whatever_lies_outside(payload: bytes, start: 
     assert found[:low] == payload[:low]
     if low < high:
         assert found[high:] == payload[high:]
-        assert set(found[low:high]) <= {13, 10}
-        assert found[low:high].endswith(b"\n")
+        assert set(found[low:high]) == {10}, "a pair of CRLF is a ping, which a PBX answers"
 
 
 @given(st.binary(max_size=99))
