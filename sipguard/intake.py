@@ -149,6 +149,15 @@ class Intake:
                 self._from_client(delivery, hook, found)
             else:
                 self._from_server(delivery, hook, found)
+            waiting = _waiting(delivery.flow)
+            if waiting != delivery.flow.amid:
+                self._streams.amid(delivery.flow, waiting)
+                while self._streams.relieve(delivery.flow):
+                    self._take_ended(found)
+        self._take_ended(found)
+        return found
+
+    def _take_ended(self, found: list[Heard | Passage]) -> None:
         while self._ended:
             flow = self._ended.popleft()
             if _is_amid(flow):
@@ -156,7 +165,6 @@ class Intake:
             if flow.spoken:
                 flow.spoken = False
                 found.append(Passage(flow, opened=False, tls=type(flow.client_state) is tls.Sealed))
-        return found
 
     def _from_client(self, delivery: Delivery, hook: Hook, found: list[Heard | Passage]) -> None:
         flow, data = delivery.flow, delivery.data
@@ -211,9 +219,22 @@ class Intake:
             "messages": self.messages,
             "other_ports": self.other_ports,
             "shut_out": self.shut_out,
+            "half_bytes": self._streams.half_bytes,
+            "flows_evicted": self._streams.evicted,
             "torn": len(self._torn),
             "torn_evicted": self._torn.evicted,
         }
+
+
+def _waiting(flow: Flow) -> int:
+    """Count the bytes of messages that wait for their rest, in both directions."""
+    count = 0
+    for state in (flow.client_state, flow.server_state):
+        if isinstance(state, Framer):
+            count += state.pending
+        elif type(state) is tls.Sealed:
+            count += len(state.held)
+    return count
 
 
 def _is_amid(flow: Flow) -> bool:

@@ -88,6 +88,7 @@ class Flow:
     """
 
     __slots__ = (
+        "amid",
         "awaited",
         "client",
         "client_state",
@@ -134,6 +135,7 @@ class Flow:
         self.outward = Half(to_server=False)
         self.syn_length = 0  # bytes that the SYN carried; that they are acknowledged proves nothing
         self.fresh: Segment | None = None  # a SYN for a new connection between the same ports, not yet answered
+        self.amid = 0  # bytes of half messages that the caller keeps of it, as he last said
         self.waits = False  # stands in the queue of those whose bytes can be given up
         self.client_state: object | None = None
         self.server_state: object | None = None

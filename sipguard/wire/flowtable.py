@@ -3,6 +3,9 @@
 Eviction, of a network over its share (/24, /48) or of all: closed flows first, then those that a blind spoofer could
 have made, then those whose client is real, then the proven; among equals the one longest without traffic. Flows without
 traffic are forgotten when new ones come, so that a quiet table shrinks. What is done with a flow's bytes is not here.
+
+Half messages, which the caller keeps, have a budget of their own: past it, or past a network's share of it, flows are
+forgotten with what they hold, and first the one whose message has been half for the longest.
 """
 
 from __future__ import annotations
@@ -26,13 +29,15 @@ Key: TypeAlias = tuple[Address, int, Address, int]
 class Share:
     """The flows of one network, or of all: by rank, each with the longest silent first, and the bytes they hold."""
 
-    __slots__ = ("count", "held", "ranks", "waiting")
+    __slots__ = ("amid", "count", "half", "held", "ranks", "waiting")
 
     def __init__(self, make: type[dict[Flow, None]] = dict) -> None:
         self.count = 0
         self.held = 0
         self.ranks: tuple[dict[Flow, None], ...] = (make(), make(), make(), make())
         self.waiting: dict[Flow, None] = make()  # who may hold bytes, in the order in which they began to
+        self.half = 0
+        self.amid: dict[Flow, None] = make()  # who is in the midst of a message, in the order in which they began to be
 
     def oldest(self) -> Flow:
         """Give the flow that goes next; there must be one."""
@@ -88,6 +93,8 @@ class FlowTable:
             kept.held -= held
             del kept.ranks[flow.rank][flow]
             kept.waiting.pop(flow, None)
+            kept.half -= flow.amid
+            kept.amid.pop(flow, None)
         from_client, from_server = flow.keys()
         del self.entries[from_client], self.entries[from_server]
         if not share.count:
@@ -110,6 +117,33 @@ class FlowTable:
         self.everything.held += cost
         if not flow.waits:
             self.queue(flow, share)
+
+    def keep(self, flow: Flow, count: int) -> None:
+        """Book that `count` bytes of a flow's half messages are kept; nothing for one that is forgotten already."""
+        share = self._shares.get(flow.network)
+        if share is None or flow not in share.ranks[flow.rank]:
+            return
+        for kept in (share, self.everything):
+            kept.half += count - flow.amid
+            if not count:
+                kept.amid.pop(flow, None)
+            elif flow not in kept.amid:
+                kept.amid[flow] = None
+        flow.amid = count
+
+    def relieve(self, flow: Flow, most: int, most_each: int) -> bool:
+        """Forget one flow where there are more half messages than that, of this flow's network or of all; else False.
+
+        Never this flow itself: what it brings is being read, and would pass unjudged.
+        """
+        share = self._shares.get(flow.network)
+        for kept, limit in ((share, most_each), (self.everything, most)):
+            if kept is not None and kept.half > limit:
+                oldest = next((each for each in kept.amid if each is not flow), None)
+                if oldest is not None:
+                    self._evict(oldest)
+                    return True
+        return False
 
     def queue(self, flow: Flow, share: Share) -> None:
         """Let a flow stand among those whose bytes can be given up."""

@@ -32,6 +32,8 @@ _PLAIN = FIN | SYN | RST | ACK | URG
 class StreamsConfig:
     """The budget. Bytes are those beyond a hole and those not yet acknowledged, each piece with 128 more.
 
+    As many again may be half messages, which the caller keeps and tells of (`Streams.amid`, `Streams.relieve`).
+
     One network (/24, /48) may hold one in `share` of flows and of bytes. A hole is given up when the other side
     acknowledges what lies beyond, at a budget's end, and after `patience` where no acknowledgement is ever seen. Flows
     are forgotten when silent for `idle`, or for `linger` if closed or never confirmed.
@@ -70,6 +72,11 @@ class Streams:
         return self._everything.held
 
     @property
+    def half_bytes(self) -> int:
+        """Bytes of half messages that the caller keeps, as he told."""
+        return self._everything.half
+
+    @property
     def evicted(self) -> int:
         """Flows that had to go for want of room, since the start."""
         return self._table.evicted
@@ -103,6 +110,17 @@ class Streams:
     def yielded(self) -> int:
         """Pieces that a budget made a flow give up, since the start."""
         return self._bytes.yielded
+
+    def amid(self, flow: Flow, count: int) -> None:
+        """Take note that `count` bytes of a flow's half messages are kept; of a forgotten flow it changes nothing."""
+        self._table.keep(flow, count)
+
+    def relieve(self, flow: Flow) -> bool:
+        """Forget one other flow where half messages are over the budget since this one grew; False when they are not.
+
+        To be asked until it is False, and `ended` emptied each time.
+        """
+        return self._table.relieve(flow, self._max_held, self._max_share)
 
     def listen(self, server_ports: frozenset[int]) -> None:
         """Take these for the server's ports from now on; flows already known keep their sides."""

@@ -239,3 +239,40 @@ def test_a_connection_that_begins_as_tls_hides_no_call() -> None:
     wire.stream = b"\x16\x03\x01\r\n\r\n" + CALL
     assert wire.send(0, 7).kind is VerdictKind.ACCEPT
     assert wire.send(7, len(wire.stream)).kind is not VerdictKind.ACCEPT
+
+
+def test_half_messages_take_a_bounded_memory_and_hide_no_call() -> None:
+    story = quarantined()
+    large = text("OPTIONS", 7).replace(b"Length: 0", b"Length: 60000") + b"x" * 59_000
+    for number in range(200):  # twelve megabytes, of one network
+        wire = Wire(story, port=20_000 + number)
+        wire.stream = large
+        wire.send(0, 30_000)
+        wire.send(30_000, len(large))
+    assert story.engine.counters()["half_bytes"] <= 2 * 1024 * 1024
+    last = Wire(story, port=50_000)
+    last.stream = CALL + large  # the segment that is one too many brings a call
+    last.send(0, len(CALL) + 30_000)
+    assert last.read == []
+    assert b"INVITE" not in b"".join(last.read)
+
+
+def test_many_connections_forgotten_for_one_large_message_are_all_remembered_as_torn() -> None:
+    intake = Intake((5060,), lambda _source, _hook, _payload: False)
+    pbx = parse_address("192.0.2.10")
+
+    def half(source: bytes, size: int) -> None:
+        start = text("OPTIONS", 7).replace(b"Length: 0", b"Length: 65000")
+        for segment in (
+            Segment(pbx, 5060, source, 40_000, 8_999, 1_000, SYN | ACK, b""),
+            Segment(source, 40_000, pbx, 5060, 1_000, 9_000, ACK, (start + b"x" * 65_000)[:size]),
+        ):
+            intake.take(0, segment, Hook.PREROUTING)
+
+    small = [bytes([198, 51, 100, number]) for number in range(200)]
+    for source in small:
+        half(source, 1)
+    for number in range(200, 256):
+        half(bytes([198, 51, 100, number]), 60_000)
+    assert all(intake.torn(source) for source in small)
+    assert intake.counters()["half_bytes"] <= 2 * 1024 * 1024

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tracemalloc
 
 from sipguard.model import HOUR, MINUTE, SECOND
+from sipguard.wire.flow import Flow
 from sipguard.wire.l4 import ACK, SYN, Segment
 from sipguard.wire.stream import Streams, StreamsConfig
 from tests.wire.story import SERVER, Story
@@ -171,3 +172,64 @@ def test_a_flow_takes_two_kilobytes_and_a_flood_no_more_than_the_cap() -> None:
     tracemalloc.stop()
     assert len(streams) == 1000
     assert held < 2_500_000
+
+
+def amid(streams: Streams, flow: Flow, count: int) -> None:
+    """Keep so much of a flow's message, and forget what has to go for it."""
+    streams.amid(flow, count)
+    while streams.relieve(flow):
+        pass
+
+
+def test_half_messages_of_one_network_take_no_more_than_its_share_and_its_own_oldest_go() -> None:
+    streams = Streams(SMALL)
+    other = Story(streams, client=b"\xc6\x33\x64\x01").handshake()
+    amid(streams, other.flow, 1000)
+    stories = [Story(streams, client=bytes([10, 0, 0, number]), port=2000).handshake() for number in range(1, 9)]
+    for story in stories:
+        amid(streams, story.flow, 300)
+    assert [alive(each) for each in stories] == [False, False, True, True, True, True, True, True]  # 2,000 is its share
+    assert alive(other)
+    assert streams.half_bytes == 1000 + 6 * 300
+    assert streams.evicted == 2
+    assert len(streams.ended) == 2
+
+
+def test_half_messages_of_all_together_are_bounded_and_who_waits_longest_goes() -> None:
+    streams = Streams(SMALL)
+    stories = [Story(streams, client=bytes([10, 0, number, 1])).handshake() for number in range(40)]
+    for story in stories:
+        amid(streams, story.flow, 1000)
+    assert [alive(each) for each in stories] == [False] * 24 + [True] * 16
+    amid(streams, stories[30].flow, 0)  # its message is whole
+    amid(streams, stories[30].flow, 1000)  # the next one has only begun
+    for number in range(40, 54):
+        story = Story(streams, client=bytes([10, 0, number, 1])).handshake()
+        amid(streams, story.flow, 1000)
+    assert alive(stories[30])
+    assert not alive(stories[31])
+    assert streams.half_bytes == 16_000
+
+
+def test_whoever_is_just_read_is_not_forgotten_with_what_his_segment_completes() -> None:
+    streams = Streams(SMALL)
+    first, second = (Story(streams, client=bytes([10, 0, 0, number])).handshake() for number in (1, 2))
+    amid(streams, first.flow, 1900)
+    amid(streams, second.flow, 100)
+    amid(streams, first.flow, 1901)
+    assert alive(first)
+    assert not alive(second)
+
+
+def test_what_a_flow_held_is_given_back_when_it_ends() -> None:
+    streams = Streams(SMALL)
+    story = Story(streams).handshake()
+    flow = story.flow
+    amid(streams, flow, 1500)
+    flood(streams, 10_000)
+    stories = [Story(streams, client=bytes([10, 0, number, 1])).handshake() for number in range(64)]
+    assert not alive(story)
+    assert streams.half_bytes == 0
+    amid(streams, flow, 1600)  # its owner has not heard of it yet
+    assert streams.half_bytes == 0
+    assert alive(stories[-1])
