@@ -325,13 +325,7 @@ class SipRequest(SipMessage):
         headers: Sorted | None = None,
         noted: tuple[Fault, ...] = (),
     ) -> None:
-        # As in `SipMessage`, without the call: one in a hundred parts of what a message costs.
-        self.raw = raw
-        self._body_at = body_at
-        self._first, self._more = headers or _UNSORTED
-        self._noted = noted
-        self._call_id = self._cseq = self._branch = self._from_tag = self._to_tag = self._to_user = None
-        self._faults = self._credentials = self._challenges = None
+        SipMessage.__init__(self, raw, body_at, headers, noted)
         self.method = method
         self.uri = uri
         self._uri_user = None
@@ -362,12 +356,6 @@ class SipResponse(SipMessage):
         headers: Sorted | None = None,
         noted: tuple[Fault, ...] = (),
     ) -> None:
-        # As in `SipMessage`, without the call.
-        self.raw = raw
-        self._body_at = body_at
-        self._first, self._more = headers or _UNSORTED
-        self._noted = noted
-        self._call_id = self._cseq = self._branch = self._from_tag = self._to_tag = self._to_user = None
-        self._faults = self._credentials = self._challenges = None
+        SipMessage.__init__(self, raw, body_at, headers, noted)
         self.code = code
         self.reason = reason
