@@ -8,12 +8,11 @@ rules); for a reader that has stopped there is the set `alive` (`enforce/skeleto
 from __future__ import annotations
 
 import errno
-import os
 
 from sipguard.capture import netlink
 from sipguard.errors import AdapterError
 from sipguard.model import Frame, Hook, Origin, Sensor, SensorKind
-from sipguard.netfilter import nfnetlink, nfqueue
+from sipguard.netfilter import nfqueue
 
 ADAPTER = "gate"
 
@@ -57,29 +56,13 @@ class Gate:
 
     def _bind(self) -> None:
         # What it takes to hold packets comes first: from the first one on, a full queue must let others pass.
-        for number, request in enumerate(
-            (
-                nfqueue.command(self.queue, nfqueue.BIND, 1),
-                nfqueue.flags(self.queue, 2, on=nfqueue.FAIL_OPEN, off=nfqueue.GSO | nfqueue.CONNTRACK),
-                nfqueue.limit(self.queue, 3, most=HELD_MOST),
-                nfqueue.copy_whole(self.queue, 4),
-            ),
-            start=1,
-        ):
-            self._socket.send(request)
-            self._await(number)
-
-    def _await(self, number: int) -> None:
-        """Wait for an acknowledgement; packets that come before it are kept."""
-        while True:
-            data = self._socket.recv(_READ_BYTES)
-            nfqueue.packets(data, self._pending)
-            for reply in nfnetlink.messages(data)[0]:
-                if reply.kind == nfnetlink.REPLY and reply.sequence == number:
-                    code = nfnetlink.errno_of(reply)
-                    if code:
-                        raise OSError(code, _refusal(code))
-                    return
+        requests = (
+            nfqueue.command(self.queue, nfqueue.BIND, 1),
+            nfqueue.flags(self.queue, 2, on=nfqueue.FAIL_OPEN, off=nfqueue.GSO | nfqueue.CONNTRACK),
+            nfqueue.limit(self.queue, 3, most=HELD_MOST),
+            nfqueue.copy_whole(self.queue, 4),
+        )
+        netlink.agreed(self._socket, requests, _READ_BYTES, lambda data: nfqueue.packets(data, self._pending))
 
     def fileno(self) -> int:
         """Give the descriptor to poll: readable when packets are held."""
@@ -159,9 +142,3 @@ class Gate:
             "cut": self.cut,
             "unanswered": self.unanswered,
         }
-
-
-def _refusal(code: int) -> str:
-    """Say what a refusal to bind means: the kernel answers EBUSY or EPERM for a queue that is taken."""
-    taken = "taken by another process, or not permitted (CAP_NET_ADMIN)"
-    return taken if code in {errno.EPERM, errno.EBUSY} else os.strerror(code)

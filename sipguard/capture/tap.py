@@ -7,12 +7,11 @@ Reading never ends by what arrives: lost packets, full buffers, truncated and ma
 from __future__ import annotations
 
 import errno
-import os
 
 from sipguard.capture import netlink
 from sipguard.errors import AdapterError
 from sipguard.model import Frame, Hook, Origin, Sensor, SensorKind
-from sipguard.netfilter import nflog, nfnetlink
+from sipguard.netfilter import nflog
 
 ADAPTER = "tap"
 
@@ -60,29 +59,16 @@ class Tap:
             raise AdapterError(ADAPTER, f"log group {group}: {error.strerror}") from error
 
     def _bind(self) -> None:
-        for number, request in enumerate(
-            (
-                nflog.command(self.group, nflog.BIND, 1),
-                nflog.settings(self.group, 2, buffer_bytes=_GATHER_BYTES, flags=nflog.NUMBERED),
-                nflog.copy_whole(self.group, 3),
-            ),
-            start=1,
-        ):
-            self._socket.send(request)
-            self._await(number)
+        requests = (
+            nflog.command(self.group, nflog.BIND, 1),
+            nflog.settings(self.group, 2, buffer_bytes=_GATHER_BYTES, flags=nflog.NUMBERED),
+            nflog.copy_whole(self.group, 3),
+        )
+        netlink.agreed(self._socket, requests, _READ_BYTES, self._heard)
         self._tune(_CALM)
 
-    def _await(self, number: int) -> None:
-        """Wait for an acknowledgement; packets that come before it are kept."""
-        while True:
-            data = self._socket.recv(_READ_BYTES)
-            self.malformed += nflog.packets(data, self._pending)
-            for reply in nfnetlink.messages(data)[0]:
-                if reply.kind == nfnetlink.REPLY and reply.sequence == number:
-                    code = nfnetlink.errno_of(reply)
-                    if code:
-                        raise OSError(code, _refusal(code))
-                    return
+    def _heard(self, data: bytes) -> None:
+        self.malformed += nflog.packets(data, self._pending)
 
     def _tune(self, threshold: int) -> None:
         """Ask for a wake-up every so many packets. Not waited for: a refusal is read, and counted, with the packets."""
@@ -162,9 +148,3 @@ class Tap:
         told, self._told = self._told, (lost, unreadable)
         news = ((SensorKind.TAP_LOST, lost - told[0]), (SensorKind.TAP_MALFORMED, unreadable - told[1]))
         return [Sensor(kind, count) for kind, count in news if count]
-
-
-def _refusal(code: int) -> str:
-    """Say what a refusal to bind means: the kernel answers EPERM for a group that is taken, too."""
-    taken = "taken by another process, or not permitted (CAP_NET_ADMIN)"
-    return taken if code in {errno.EPERM, errno.EBUSY} else os.strerror(code)

@@ -85,23 +85,7 @@ def packets(data: bytes, found: list[Packet]) -> int:
 
     A refused request counts as one piece; acknowledgements and other kinds are passed over.
     """
-    faults = 0
-    offset, total = 0, len(data)
-    read_header = nfnetlink.HEADER.unpack_from
-    while total - offset >= 16:
-        length, kind, _flags, _sequence, _port = read_header(data, offset)
-        if length < 16 or length > total - offset:
-            return faults + 1
-        if kind == PACKET:
-            packet = _packet(data, offset + 20, offset + length)
-            if packet is None:
-                faults += 1
-            else:
-                found.append(packet)
-        elif kind == nfnetlink.REPLY and data[offset + 16 : offset + 20] != b"\0\0\0\0":
-            faults += 1
-        offset += (length + 3) & ~3
-    return faults + (offset < total)
+    return nfnetlink.gathered(data, PACKET, _packet, found)
 
 
 def _packet(data: bytes, start: int, end: int) -> Packet | None:

@@ -7,7 +7,9 @@ linux/netfilter/nfnetlink.h; netlink is in host byte order but for what netfilte
 from __future__ import annotations
 
 import struct
-from typing import NamedTuple
+from collections.abc import Callable
+from collections.abc import Set as AbstractSet
+from typing import NamedTuple, TypeVar
 
 HEADER = struct.Struct("=IHHII")  # length, kind, flags, sequence, port
 GENERIC = struct.Struct("=BBH")  # struct nfgenmsg: family, version 0, resource id (big-endian, swapped by us)
@@ -35,6 +37,9 @@ SUBSYSTEM_TABLES = 10
 BATCH_BEGIN = 16
 BATCH_END = 17
 BATCH_GENERATION = 1  # NFNL_BATCH_GENID: the batch holds only for this generation of the ruleset
+
+
+T = TypeVar("T")
 
 
 class Message(NamedTuple):
@@ -82,6 +87,38 @@ def messages(data: bytes) -> tuple[list[Message], int]:
         found.append(Message(kind, flags, sequence, data[offset + 16 : offset + length]))
         offset += (length + 3) & ~3
     return found, int(offset < end)
+
+
+def gathered(
+    data: bytes,
+    wanted: int,
+    read: Callable[[bytes, int, int], T | None],
+    found: list[T],
+    fine: AbstractSet[int] = frozenset({0}),
+) -> int:
+    """Append what `read` makes of each message of one kind, and give how many pieces were unreadable. Never raises.
+
+    `read` gets the buffer and where a message begins, past the header of netfilter, and ends. A refused request counts
+    as one piece, but for errors that are `fine`; other kinds are passed over. On the path of each packet, so no message
+    is copied.
+    """
+    faults = 0
+    offset, total = 0, len(data)
+    read_header = HEADER.unpack_from
+    while total - offset >= 16:
+        length, kind, _flags, _sequence, _port = read_header(data, offset)
+        if length < 16 or length > total - offset:
+            return faults + 1
+        if kind == wanted:
+            one = read(data, offset + 20, offset + length)
+            if one is None:
+                faults += 1
+            else:
+                found.append(one)
+        elif kind == REPLY:
+            faults += errno_of(Message(kind, 0, 0, data[offset + 16 : offset + 20])) not in fine
+        offset += (length + 3) & ~3
+    return faults + (offset < total)
 
 
 def attribute_list(data: bytes, offset: int = 0) -> tuple[list[tuple[int, bytes]], int]:

@@ -131,23 +131,7 @@ def packets(data: bytes, found: list[Packet]) -> int:
     A refused request counts as one piece, but for ENOENT: a verdict on a packet that has gone with its device or its
     flow. Acknowledgements and other kinds are passed over.
     """
-    faults = 0
-    offset, total = 0, len(data)
-    read_message = nfnetlink.HEADER.unpack_from
-    while total - offset >= 16:
-        length, kind, _flags, _sequence, _port = read_message(data, offset)
-        if length < 16 or length > total - offset:
-            return faults + 1
-        if kind == PACKET:
-            packet = _packet(data, offset + 20, offset + length)
-            if packet is None:
-                faults += 1
-            else:
-                found.append(packet)
-        elif kind == nfnetlink.REPLY:
-            faults += nfnetlink.errno_of(nfnetlink.Message(kind, 0, 0, data[offset + 16 : offset + 20])) not in _FINE
-        offset += (length + 3) & ~3
-    return faults + (offset < total)
+    return nfnetlink.gathered(data, PACKET, _packet, found, _FINE)
 
 
 _FINE = frozenset({0, 2})
