@@ -14,7 +14,8 @@ from sipguard.enforce.audit import Auditor
 from sipguard.enforce.monitor import Monitor
 from sipguard.enforce.nft import Nft
 from sipguard.enforce.reconcile import plan
-from sipguard.enforce.sides import FEW, QUIET, InForce
+from sipguard.enforce.renewal import Renewal
+from sipguard.enforce.sides import FEW, InForce
 from sipguard.errors import AdapterError
 from sipguard.model import MILLISECOND, MINUTE, SECOND, Held, Instant, SetName, Span
 from sipguard.netfilter.notices import Change, News
@@ -53,12 +54,12 @@ class Mender:
         self._enforce = enforce
         self._removing = removing
         self._work: Iterator[None] | None = None
-        self._renewal: Iterator[None] | None = None
+        self._renewal = Renewal()
         self._wait: Instant = 0
         self._failed = False
         self._look = self._glance = self._auditor.now() + SECOND
         self._began: Instant = 0
-        self.restored = self.righted = self.behind = self.renewed = 0
+        self.restored = self.righted = self.behind = 0
         self.knowing = True
         """Whether rules are in place, and devices known: until then every phone would be taken for a stranger."""
         monitor.ignore({kernel.port, *ours})
@@ -68,7 +69,7 @@ class Mender:
     @property
     def busy(self) -> bool:
         """Tell whether there is work left."""
-        return (self._work is not None or self._renewal is not None) and not self._failed
+        return (self._work is not None or self._renewal.running) and not self._failed
 
     def step(self, now: Instant, wanted: InForce) -> str | None:
         """Heed what was heard, or do one slice of work. Raises AdapterError.
@@ -98,26 +99,14 @@ class Mender:
         return None
 
     def _renews(self, now: Instant, wanted: InForce) -> bool:
-        """Do a slice of filling the banned networks anew, where that is due; tell whether it was. Raises AdapterError.
-
-        One that failed is tried again after a minute, or when networks have changed again: till then they stay as they
-        were.
-        """
-        due = self._enforce and self._kernel.sides.overdue
-        if self._renewal is None and due and now >= due + QUIET and self.knowing:
-            self._renewal = self._kernel.renew(wanted)
-        if self._renewal is None:
+        """Do a slice of filling the banned networks anew, where due; tell whether it was. Raises AdapterError."""
+        renewal, before = self._renewal, self._renewal.done
+        if not renewal.running and not (self._enforce and self.knowing):
             return False
-        try:
-            next(self._renewal)
-        except StopIteration:
-            self._renewal = None
-            self.renewed += 1
+        stepped = renewal.step(now, self._kernel.sides, lambda: self._kernel.renew(wanted))
+        if renewal.done > before:
             self._own()
-        except AdapterError:
-            self._renewal, self._kernel.sides.overdue = None, now + LOOK
-            raise
-        return True
+        return stepped
 
     def _own(self) -> None:
         """Take the shape of the table for right after we have changed it ourselves. Raises AdapterError."""
@@ -141,7 +130,7 @@ class Mender:
     def counters(self) -> dict[str, int]:
         """Give desired against actual as it was last looked at, and what was done about it."""
         found = {"wanted": self._auditor.wanted, "held": self._auditor.held, "behind": self.behind}
-        done = {"restored": self.restored, "put_right": self.righted, "renewed": self.renewed}
+        done = {"restored": self.restored, "put_right": self.righted, "renewed": self._renewal.done}
         return {**found, **done, "unheard": self._monitor.overruns}
 
     # --- What was heard -----------------------------------------------------------------------------------------------
@@ -153,7 +142,8 @@ class Mender:
         if (news.rules or news.lost or glance) and self._shape and self._kernel.shape() != self._shape:
             self._shape, self._began = b"", 0
             self._kernel.forget()
-            self._work, self._renewal = self._restore(wanted), None
+            self._work = self._restore(wanted)
+            self._renewal.drop()
             return "somebody removed or changed our rules"
         networks = sum(change[0] in elements.INTERVALS for change in news.changes)
         if news.lost or networks > FEW:  # for each network its set would be read, and packets wait

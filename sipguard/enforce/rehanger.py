@@ -6,14 +6,12 @@ then unasked (iptables-legacy tells nobody); elements each minute. Decides nothi
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from sipguard.enforce.ipsets import Ipsets
 from sipguard.enforce.mender import LOOK, RETRY
 from sipguard.enforce.monitor import Monitor
 from sipguard.enforce.reconcile import plan
-from sipguard.enforce.sides import QUIET, InForce
-from sipguard.errors import AdapterError
+from sipguard.enforce.renewal import Renewal
+from sipguard.enforce.sides import InForce
 from sipguard.model import MINUTE, SECOND, Held, Instant, SetName, Span
 
 GLANCE: Span = 5 * MINUTE
@@ -34,8 +32,7 @@ class Rehanger:
         self._pause = GLANCE_LEGACY if kernel.legacy() else RETRY  # a try costs as much, and without root it is in vain
         self._glance, self._look, self._retry = now + self._each, now + SECOND, now
         self._torn = self._failed = False
-        self._renewal: Iterator[None] | None = None
-        self.renewed = 0
+        self._renewal = Renewal()
         self.wanted = self.held = self.restored = self.righted = 0
         monitor.ignore(())
         monitor.forget()
@@ -43,7 +40,7 @@ class Rehanger:
     @property
     def busy(self) -> bool:
         """Tell whether there is work left."""
-        return (self._torn or self._renewal is not None) and not self._failed
+        return (self._torn or self._renewal.running) and not self._failed
 
     def begin(self) -> None:
         """Compare everything at the next step."""
@@ -70,21 +67,10 @@ class Rehanger:
         return None
 
     def _renews(self, now: Instant, wanted: InForce) -> bool:
-        """Do a slice of filling the banned networks anew, where that is due; tell whether it was."""
-        due = self._enforce and self._kernel.overdue
-        if self._renewal is None and due and now >= due + QUIET:
-            self._renewal = self._kernel.renew(wanted)
-        if self._renewal is None:
+        """Do a slice of filling the banned networks anew, where due; tell whether it was. Raises AdapterError."""
+        if not self._renewal.running and not self._enforce:
             return False
-        try:
-            next(self._renewal)
-        except StopIteration:
-            self._renewal = None
-            self.renewed += 1
-        except AdapterError:
-            self._renewal = None
-            raise
-        return True
+        return self._renewal.step(now, self._kernel, lambda: self._kernel.renew(wanted))
 
     def allow(self, wanted: InForce) -> None:
         """See that the kernel's allowlist is the decided one. Raises AdapterError."""
@@ -93,7 +79,7 @@ class Rehanger:
     def counters(self) -> dict[str, int]:
         """Give desired against actual as it was last looked at, and what was done about it."""
         found = {"wanted": self.wanted, "held": self.held, "behind": 0, "restored": self.restored}
-        return found | {"put_right": self.righted, "renewed": self.renewed, "unheard": self._monitor.overruns}
+        return found | {"put_right": self.righted, "renewed": self._renewal.done, "unheard": self._monitor.overruns}
 
     def _compare(self, wanted: InForce) -> None:
         listed = [Held(name, net, until) for name in SetName for net, until in wanted.ends(name).items()]
