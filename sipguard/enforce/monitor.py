@@ -10,6 +10,7 @@ import errno
 import socket
 import struct
 from collections.abc import Collection
+from contextlib import ExitStack
 
 from sipguard.enforce.netlink import ADAPTER
 from sipguard.enforce.ruletext import TABLE
@@ -42,11 +43,14 @@ class Monitor:
         self._ours: frozenset[int] = frozenset()
         self.overruns = 0
         try:
-            self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _NETFILTER)
-            self._socket.setblocking(False)
-            self._socket.setsockopt(socket.SOL_SOCKET, _RCVBUFFORCE, _BUFFER_BYTES)
-            self._socket.bind((0, 0))
-            self._socket.setsockopt(_SOL_NETLINK, _ADD_MEMBERSHIP, notices.GROUP)
+            with ExitStack() as on_failure:
+                self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _NETFILTER)
+                on_failure.callback(self._socket.close)
+                self._socket.setblocking(False)
+                self._socket.setsockopt(socket.SOL_SOCKET, _RCVBUFFORCE, _BUFFER_BYTES)
+                self._socket.bind((0, 0))
+                self._socket.setsockopt(_SOL_NETLINK, _ADD_MEMBERSHIP, notices.GROUP)
+                on_failure.pop_all()
         except OSError as error:
             raise AdapterError(ADAPTER, f"nobody tells us of changes: {error.strerror}") from error
 

@@ -16,6 +16,8 @@ from sipguard.packetloop import PacketLoop
 from sipguard.policy.schema import Policy
 from sipguard.policy.shell import Shell, Store
 
+pytestmark = pytest.mark.root  # the loop listens to what becomes of its rules
+
 
 class Stumbling(Engine):
     """An engine with a bug that a frame, or a timer, brings to light."""
