@@ -95,7 +95,7 @@ class CallOrigin(StrEnum):
 class Call:
     """One call as it is known at a moment: tracked by `track/`, looked at by everybody else, written by nobody else.
 
-    `id` is made of the leg that pays (else of the only one): the same after a restart, and in a replay. `account` is
+    `key` is made of the leg that pays (else of the only one): the same after a restart, and in a replay. `account` is
     who authenticated for it, None when nobody is known to have; `caller` what its From or the hints of a forward or
     transfer say, as printable text. `source` is where the phone is, None when there is none. `trunk` names the listed
     trunk, empty for another; `carrier` is the address the paying leg goes to. `rate` is None where the deck knows none,
@@ -114,15 +114,15 @@ class Call:
         "confirmed",
         "direction",
         "ended",
-        "id",
+        "key",
         "origin",
         "rate",
         "source",
         "trunk",
     )
 
-    def __init__(self, name: str, began: Instant, direction: Direction, called: Called) -> None:
-        self.id = name
+    def __init__(self, key: str, began: Instant, direction: Direction, called: Called) -> None:
+        self.key = key
         self.began = began
         self.direction = direction
         self.called = called
@@ -149,13 +149,13 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class CallState:
-    """State: an outbound call as it must survive a restart; a later one with the same `id` takes its place.
+    """State: an outbound call as it must survive a restart; a later one with the same `key` takes its place.
 
     Told when it begins, is answered, ends; `ended` 0: it was still going on. Instants as everywhere; the store turns
     them into the wall's time.
     """
 
-    id: str
+    key: str
     began: Instant
     answered: Instant
     ended: Instant
