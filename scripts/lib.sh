@@ -21,7 +21,7 @@ packages_to_run() { need_packages nftables iproute2; }
 
 packages_to_test() {
     need_packages nftables iproute2 kamailio sip-tester sipsak tcpdump tshark iptables ipset conntrack procps \
-        util-linux systemd systemd-container debootstrap shellcheck
+        util-linux systemd systemd-container debootstrap shellcheck gcc libc6-dev
 }
 
 # Installs what is missing of the named packages; no service that comes with one is started or enabled. Where it cannot,
@@ -131,4 +131,42 @@ need_venv() {
 give_back() {
     if ! is_root || [ "${SUDO_UID:-0}" = 0 ]; then return 0; fi
     find . -path ./.git -prune -o -user root -exec chown -h "$SUDO_UID:${SUDO_GID:-$SUDO_UID}" {} +
+}
+
+# --- The compiled packet path ------------------------------------------------------------------------------------
+
+need_compiler() {
+    need_packages gcc libc6-dev
+    headers='import os, sys, sysconfig; sys.exit(not os.path.exists(sysconfig.get_path("include") + "/Python.h"))'
+    "$1" -c "$headers" || need_packages "$("$1" -c 'import sys; print("python%d.%d-dev" % sys.version_info[:2])')"
+    if ! command -v "${CC:-gcc}" >/dev/null || ! "$1" -c "$headers"; then
+        die "A C compiler or Python's headers are missing; on Debian: apt install gcc libc6-dev python3-dev"
+    fi
+}
+
+# Makes a copy of the project in $2 and compiles it there for the Python $1; what was compiled from the same sources stays.
+compile_into() {
+    mkdir -p "$2"
+    stamp=$("$1" -VV; cat pyproject.toml scripts/mypyc_setup.py; find sipguard -name '*.py' -exec cksum {} + | sort)
+    if [ "$(cat "$2/compiled.stamp" 2>/dev/null)" != "$stamp" ]; then
+        find "$2" -mindepth 1 -delete
+        copy_into "$2"
+        say "Compiling (two or three minutes)"
+        (
+            cd "$2"
+            "$1" scripts/mypyc_setup.py --quiet build_ext --parallel "$(nproc)" bdist_wheel
+            cp -a build/lib.*/. . # beside their sources
+        ) >"$2.log" 2>&1 || {
+            tail -n 20 "$2.log" >&2
+            die "It could not be compiled; all that was said is in $2.log"
+        }
+        printf '%s\n' "$stamp" >"$2/compiled.stamp"
+    else
+        copy_into "$2" --exclude=sipguard
+    fi
+}
+
+copy_into() {
+    tar -cf - --exclude=__pycache__ ${2:+"$2"} pyproject.toml README.md CHANGELOG.md LICENSE sipguard conf geoip pcaps systemd \
+        tests scripts docs | tar -xf - -C "$1"
 }

@@ -119,7 +119,8 @@ class Detector:
         alone, beside = _apart(signs, config.certainty)
         self._agents = _remembering(_groups([sign for sign in alone if sign.where is Where.AGENT]))
         self._orders = _remembering(_groups([sign for sign in alone if sign.where is Where.ORDER]))
-        self._groups = _groups([sign for sign in alone if sign.where not in (Where.AGENT, Where.ORDER, *_IN_BODIES)])
+        elsewhere = {Where.AGENT, Where.ORDER} | _IN_BODIES
+        self._groups = _groups([sign for sign in alone if sign.where not in elsewhere])
         self._sessions = _groups([sign for sign in alone if sign.where in _IN_BODIES])
         self._beside = _groups(beside)
         self._tags = Tool.SIPVICIOUS not in config.ignored
@@ -351,7 +352,7 @@ _READ: Mapping[Where, _Read] = {
 }
 
 
-_IN_BODIES = (Where.ORIGIN, Where.SESSION)
+_IN_BODIES = frozenset({Where.ORIGIN, Where.SESSION})
 _PLACES = {where: place for place, where in enumerate(_READ)}
 
 

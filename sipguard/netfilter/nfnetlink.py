@@ -13,7 +13,7 @@ from typing import NamedTuple, TypeVar
 
 HEADER = struct.Struct("=IHHII")  # length, kind, flags, sequence, port
 GENERIC = struct.Struct("=BBH")  # struct nfgenmsg: family, version 0, resource id (big-endian, swapped by us)
-ATTRIBUTE = struct.Struct("=HH")  # length with this header, kind
+ATTRIBUTE: struct.Struct = struct.Struct("=HH")  # length with this header, kind
 ERROR = struct.Struct("=i")
 
 NOOP = 1
