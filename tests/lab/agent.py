@@ -7,6 +7,7 @@ protocol.
 
 from __future__ import annotations
 
+import contextlib
 import re
 import socket
 import time
@@ -160,12 +161,13 @@ class Agent:
             self._waiting.append(message)
         raise LabError(f"{self.user} at {self.address} waited in vain for {what}; has {[m.start for m in self._waiting]}")
 
-    def silent(self, seconds: float) -> None:
-        """Let time pass, answering nothing but retransmissions; what comes is kept."""
-        try:
-            self.receive(lambda _: False, "nothing", seconds=seconds / PATIENCE)
-        except LabError:
-            return
+    def deaf(self, seconds: float) -> None:
+        """Throw away what comes for so long, as if it had been lost on the way."""
+        deadline = time.monotonic() + seconds
+        while (left := deadline - time.monotonic()) > 0:
+            self._socket.settimeout(left)
+            with contextlib.suppress(TimeoutError):
+                self._next()
 
     def request(self, text: str, seconds: float = _SECONDS) -> Message:
         """Send a request and return its final response."""
@@ -181,13 +183,15 @@ class Agent:
             f"an answer to {asked.start}", seconds=seconds,
         )  # fmt: skip
 
-    def answer(self, asked: Message, code: int, reason: str = "", *, tag: str = "", more: str = "", body: str = "") -> None:
+    def answer(
+        self, asked: Message, code: int, reason: str = "", *, tag: str = "", more: str = "", body: str = "", contact: str = ""
+    ) -> None:
         """Answer a request, and its retransmissions from then on."""
         to = asked.header("To") + (f";tag={tag}" if tag and "tag=" not in asked.header("To") else "")
         kind = "Content-Type: application/sdp\r\n" if body else ""
         text = (
             f"SIP/2.0 {code} {reason or _REASONS.get(code, 'No')}\r\n{asked.lines('Via', 'Record-Route', 'From')}To: {to}\r\n"
-            f"{asked.lines('Call-ID', 'CSeq')}Contact: {self.contact}\r\n{more}{kind}Content-Length: {len(body)}\r\n\r\n{body}"
+            f"{asked.lines('Call-ID', 'CSeq')}Contact: {contact or self.contact}\r\n{more}{kind}Content-Length: {len(body)}\r\n\r\n{body}"
         )
         self._answered[asked.key] = text
         self.send(text)
@@ -240,14 +244,12 @@ class Agent:
         return True
 
     def _of_no_scene(self, message: Message) -> bool:
-        """Say yes to what no scene is about: NOTIFY, OPTIONS, UPDATE, a re-INVITE."""
+        """Say yes to what no scene is about: OPTIONS, UPDATE, a re-INVITE; and to NOTIFY, which a scene may wait for."""
         again = message.method == "INVITE" and "tag=" in message.header("To")
         if not again and message.method not in ("NOTIFY", "OPTIONS", "UPDATE"):
             return False
-        self.answer(message, 200, body=self.sdp(2) if message.body else "")
-        if message.method == "NOTIFY":
-            self._waiting.append(message)
-        return True
+        self.answer(message, 200, body=self.sdp(2) if "m=audio" in message.body else "")
+        return message.method != "NOTIFY"
 
     def _next(self) -> str:
         if self._listening:
@@ -369,9 +371,9 @@ class Leg:
         """Answer the call without waiting for an ACK."""
         self._asked(200, body=self.agent.sdp())
 
-    def refuse(self, code: int, reason: str, more: str = "") -> None:
+    def refuse(self, code: int, reason: str, more: str = "", *, contact: str = "") -> None:
         """Refuse the call, and be acknowledged."""
-        self._asked(code, reason, more=more)
+        self._asked(code, reason, more=more, contact=contact)
         self.agent.receive(
             lambda m: m.method == "ACK" and m.header("Call-ID") == self.call_id, f"an ACK in {self.call_id}"
         )
@@ -398,6 +400,14 @@ class Leg:
         self.agent.answer(asked, 200)
         return asked
 
+    def handed_over(self) -> None:
+        """Be told that a transfer worked (NOTIFY, RFC 3515), and leave the call: that is for who asked for it to do."""
+        self.agent.receive(
+            lambda m: m.method == "NOTIFY" and m.header("Call-ID") == self.call_id and "200 OK" in m.body,
+            f"NOTIFY of a transfer in {self.call_id}",
+        )  # fmt: skip
+        self.hang_up()
+
     def coming(self, method: str, *, seconds: float = _SECONDS) -> Message:
         """Wait for a request of the far side in this dialog."""
         return self.agent.receive(
@@ -420,10 +430,10 @@ class Leg:
             self.text("REFER", more=f"Refer-To: <{uri}>\r\nReferred-By: <sip:{self.agent.user}@{self.agent.server}>\r\n")
         )
 
-    def _asked(self, code: int, reason: str = "", *, more: str = "", body: str = "") -> None:
+    def _asked(self, code: int, reason: str = "", *, more: str = "", body: str = "", contact: str = "") -> None:
         if self.asked is None:
             raise LabError(f"{self.call_id} was not asked")
-        self.agent.answer(self.asked, code, reason, tag=self.tag, more=more, body=body)
+        self.agent.answer(self.asked, code, reason, tag=self.tag, more=more, body=body, contact=contact)
 
 
 def _uri(value: str) -> str:
