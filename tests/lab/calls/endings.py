@@ -69,6 +69,18 @@ def lost_bye(stage: Stage) -> None:
         expect(outside.hang_up().code, 200)
 
 
+def lost_bye_for_good(stage: Stage) -> None:
+    """The carrier is gone in the middle of a call; the phone hangs up, and the PBX's BYE is never answered."""
+    carrier = stage.carrier()
+    with stage.recording():
+        phone = stage.phone("1001")
+        inside, _ = connect(phone, "900252610000003", carrier)
+        talk(1.5)
+        carrier.close()
+        expect(inside.hang_up().code, 200)
+        talk(33.0)  # RFC 3261 timer F: 64 times T1
+
+
 def forged_bye(stage: Stage) -> None:
     """Somebody sends BYEs into a call of 1001; what the PBX does with each stands in the case's README."""
     carrier = stage.carrier()
@@ -108,6 +120,12 @@ CASES = (
         "The carrier misses the first transmissions of a BYE; then a phone vanishes without one, and the call runs on until "
         "the carrier ends it, the PBX's BYE to the phone never answered.",
         "the carrier reads nothing for 1.2 s; the phone's socket is closed", NOTHING,
+    ),
+    CallCase(
+        "calls/lost-bye-for-good", lost_bye_for_good,
+        "The carrier vanishes during a call. The phone hangs up; the PBX's BYE to the trunk is never answered, and it gives up "
+        "after 32 s.",
+        "the carrier's socket is closed, and its host does not say so", "a call that is open for ever; " + NOTHING,
     ),
     CallCase(
         "calls/forged-bye", forged_bye,
