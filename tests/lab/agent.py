@@ -25,7 +25,14 @@ _SDP = (
     "v=0\r\no=- {version} 1 IN IP4 {address}\r\ns=-\r\nc=IN IP4 {address}\r\nt=0 0\r\n"
     "m=audio {port} RTP/AVP 8\r\na=rtpmap:8 PCMA/8000\r\n"
 )
-_REASONS = {100: "Trying", 180: "Ringing", 183: "Session Progress", 200: "OK", 202: "Accepted", 302: "Moved Temporarily"}
+_REASONS = {
+    100: "Trying",
+    180: "Ringing",
+    183: "Session Progress",
+    200: "OK",
+    202: "Accepted",
+    302: "Moved Temporarily",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +166,9 @@ class Agent:
             if wanted(message):
                 return message
             self._waiting.append(message)
-        raise LabError(f"{self.user} at {self.address} waited in vain for {what}; has {[m.start for m in self._waiting]}")
+        raise LabError(
+            f"{self.user} at {self.address} waited in vain for {what}; has {[m.start for m in self._waiting]}"
+        )
 
     def deaf(self, seconds: float) -> None:
         """Throw away what comes for so long, as if it had been lost on the way."""
@@ -184,7 +193,15 @@ class Agent:
         )  # fmt: skip
 
     def answer(
-        self, asked: Message, code: int, reason: str = "", *, tag: str = "", more: str = "", body: str = "", contact: str = ""
+        self,
+        asked: Message,
+        code: int,
+        reason: str = "",
+        *,
+        tag: str = "",
+        more: str = "",
+        body: str = "",
+        contact: str = "",
     ) -> None:
         """Answer a request, and its retransmissions from then on."""
         to = asked.header("To") + (f";tag={tag}" if tag and "tag=" not in asked.header("To") else "")
@@ -427,7 +444,9 @@ class Leg:
             theirs, ours = (_tag(party) for party in (replaces.remote, replaces.local))
             uri += f"?Replaces={replaces.call_id}%3Bto-tag%3D{theirs}%3Bfrom-tag%3D{ours}"
         return self.agent.request(
-            self.text("REFER", more=f"Refer-To: <{uri}>\r\nReferred-By: <sip:{self.agent.user}@{self.agent.server}>\r\n")
+            self.text(
+                "REFER", more=f"Refer-To: <{uri}>\r\nReferred-By: <sip:{self.agent.user}@{self.agent.server}>\r\n"
+            )
         )
 
     def _asked(self, code: int, reason: str = "", *, more: str = "", body: str = "", contact: str = "") -> None:

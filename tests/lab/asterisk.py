@@ -139,7 +139,9 @@ def _pjsip(settings: AsteriskSettings, pbx: Host) -> Iterator[str]:
         )
         yield _section(user, ["type=auth", "auth_type=userpass", f"username={user}", f"password={password}"])
         yield _section(user, ["type=aor", "max_contacts=1", "remove_existing=yes"])
-    yield _section("carrier", ["type=auth", "auth_type=userpass", f"username={TRUNK_USER}", f"password={TRUNK_PASSWORD}"])
+    yield _section(
+        "carrier", ["type=auth", "auth_type=userpass", f"username={TRUNK_USER}", f"password={TRUNK_PASSWORD}"]
+    )
     transport = "\\;transport=tcp" if settings.trunk_tcp else ""
     told = [f"{name}={value}" for name, value in settings.identity.items()]
     for trunk, address in (("trunk1", FIRST_CARRIER), ("trunk2", SECOND_CARRIER)):

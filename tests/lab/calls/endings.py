@@ -99,7 +99,14 @@ def forged_bye(stage: Stage) -> None:
 
 
 def forge(
-    spoofer: Spoofer, stage: Stage, phone: Agent, leg: Leg, *, cseq: int, tag: str = "", source: tuple[str, int] = ("", 0)
+    spoofer: Spoofer,
+    stage: Stage,
+    phone: Agent,
+    leg: Leg,
+    *,
+    cseq: int,
+    tag: str = "",
+    source: tuple[str, int] = ("", 0),
 ) -> None:
     """Send a BYE of the phone's leg from elsewhere, by default under the phone's own address."""
     text = leg.text("BYE", cseq=cseq)
