@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Record the calls that are made through a real Asterisk: `pcaps/calls/record.py [case ...]`.
 
-Without names those that have no capture yet; with names just those, anew. Needs root, and fetches Asterisk the first time
-(`scripts/asterisk-root`). Writes traffic.pcap and README.md; `calls.toml` is written by hand from the capture, and is wrong
-as soon as its capture is recorded anew; `scripts/golden` writes what the guard says.
+Without names those that have no capture yet; with names just those, anew. Needs root, and fetches Asterisk the first
+time (`scripts/asterisk-root`). Writes traffic.pcap and README.md. `calls.toml` is written by hand from the capture, and
+is wrong as soon as that is recorded anew; `scripts/golden` writes what the guard says.
 """
 
 from __future__ import annotations
@@ -68,15 +68,16 @@ def record(case: CallCase) -> int:
 def readme(case: CallCase) -> str:
     """Return the README of a case."""
     asterisk = (asterisk_root() / "version").read_text().split("+")[0]
+    tcpdump = versions()["tcpdump"]
+    name = case.name.removeprefix("calls/")
     lines = [
         f"# {case.name}",
         "",
         case.purpose,
         "",
-        f"- **Made with**: {case.how}; {asterisk} (chan_pjsip) as back-to-back user agent, own user agents "
-        f"(`tests/lab/agent.py`), tcpdump {versions()['tcpdump']}. Scene: `tests/lab/calls/`.",
-        f"- **Recorded** on the PBX's bridge, all legs in one file (`{EXPRESSION}`), by `pcaps/calls/record.py "
-        f"{case.name.removeprefix('calls/')}`; no guard was running.",
+        f"- **Made with**: {case.how}; {asterisk} (chan_pjsip) between the legs; own user agents; tcpdump {tcpdump}.",
+        f"- **Recorded** on the PBX's bridge, all legs in one file (`{EXPRESSION}`),",
+        f"  by `pcaps/calls/record.py {name}`; no guard was running.",
         ADDRESSES,
         "- **Truth**: `calls.toml`, read from the capture by hand; money by `../rates.csv`.",
         "- **Licence**: Apache-2.0, own recording.",

@@ -1,8 +1,8 @@
 """A small SIP user agent for calls through a real PBX: phone or carrier, each step when the test says so.
 
-It is a plain conversation partner: one socket, no timers, no retransmissions of its own; the far side's are recognised and
-answered as before. What a scene does not wait for is kept for later. Standard library only: an independent reading of the
-protocol.
+It is a plain conversation partner: one socket, no timers, no retransmissions of its own; the far side's are recognised
+and answered as before. What a scene does not wait for is kept for later. Standard library only: an independent reading
+of the protocol.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Self
 
-from tests.lab.client import Challenge, Reply, credentials, md5
+from tests.lab.client import credentials, md5
 from tests.lab.errors import LabError
+from tests.lab.heard import Message, parse, tag_in, uri_in
 from tests.lab.wait import PATIENCE
 from tests.lab.world import Host
 
@@ -35,71 +36,12 @@ _REASONS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
-    """What came: a request or a response, its headers as they stand."""
-
-    start: str
-    head: str
-    body: str = ""
-
-    @property
-    def code(self) -> int:
-        """The status, 0 for a request."""
-        return int(self.start.split(" ")[1]) if self.start.startswith("SIP/2.0") else 0
-
-    @property
-    def method(self) -> str:
-        """The method of a request, or of the request that this answers."""
-        return self.header("CSeq").split()[-1] if self.code else self.start.split(" ")[0]
-
-    @property
-    def number(self) -> str:
-        """The user part of a request's URI."""
-        found = re.match(r"\S+ sips?:([^@;\s]+)@", self.start)
-        return found.group(1) if found else ""
-
-    @property
-    def cseq(self) -> int:
-        """The number in CSeq."""
-        return int(self.header("CSeq").split()[0])
-
-    @property
-    def key(self) -> tuple[str, ...]:
-        """What a retransmission has in common with what it repeats."""
-        return self.start, self.header("Via"), self.header("CSeq"), self.header("Call-ID"), self.header("To")
-
-    def header(self, name: str) -> str:
-        """Return the first value of a header by its long name, or nothing."""
-        return next(iter(self.headers(name)), "")
-
-    def headers(self, name: str) -> list[str]:
-        """Return all values of a header by its long name."""
-        return re.findall(rf"^{name}[ \t]*:[ \t]*(.*?)\r?$", self.head, re.IGNORECASE | re.MULTILINE)
-
-    @property
-    def challenge(self) -> Challenge:
-        """The challenge in it. Raises LabError when there is none."""
-        return Reply(self.code, self.head).challenge
-
-    def lines(self, *names: str) -> str:
-        """Return headers as lines, to be sent back."""
-        return "".join(f"{name}: {value}\r\n" for name in names for value in self.headers(name))
-
-
-def parse(text: str) -> Message:
-    """Read one message."""
-    head, _, body = text.partition("\r\n\r\n")
-    start, _, rest = head.partition("\r\n")
-    return Message(start, rest, body)
-
-
 class Agent:
     """One address and port. Over TCP a phone connects to the PBX, a carrier listens for it (`listen`)."""
 
     def __init__(
-        self, host: Host, server: str, user: str, password: str = "", *, address: str, port: int = 5060, tcp: bool = False,
-        listen: bool = False,
+        self, host: Host, server: str, user: str, password: str = "", *, address: str, port: int = 5060,
+        tcp: bool = False, listen: bool = False,
     ) -> None:  # fmt: skip
         self.user = user
         self.password = password
@@ -207,8 +149,9 @@ class Agent:
         to = asked.header("To") + (f";tag={tag}" if tag and "tag=" not in asked.header("To") else "")
         kind = "Content-Type: application/sdp\r\n" if body else ""
         text = (
-            f"SIP/2.0 {code} {reason or _REASONS.get(code, 'No')}\r\n{asked.lines('Via', 'Record-Route', 'From')}To: {to}\r\n"
-            f"{asked.lines('Call-ID', 'CSeq')}Contact: {contact or self.contact}\r\n{more}{kind}Content-Length: {len(body)}\r\n\r\n{body}"
+            f"SIP/2.0 {code} {reason or _REASONS.get(code, 'No')}\r\n{asked.lines('Via', 'Record-Route', 'From')}"
+            f"To: {to}\r\n{asked.lines('Call-ID', 'CSeq')}Contact: {contact or self.contact}\r\n{more}{kind}"
+            f"Content-Length: {len(body)}\r\n\r\n{body}"
         )
         self._answered[asked.key] = text
         self.send(text)
@@ -245,9 +188,9 @@ class Agent:
     def _register(self, call_id: str, cseq: int, expires: int, authorization: str) -> str:
         party = f"<sip:{self.user}@{self.server}>"
         return (
-            f"REGISTER sip:{self.server} SIP/2.0\r\nVia: {self.via()}\r\nMax-Forwards: 70\r\nFrom: {party};tag=r{call_id[:6]}\r\n"
-            f"To: {party}\r\nCall-ID: {call_id}\r\nCSeq: {cseq} REGISTER\r\nContact: {self.contact}\r\nExpires: {expires}\r\n"
-            f"{authorization}Content-Length: 0\r\n\r\n"
+            f"REGISTER sip:{self.server} SIP/2.0\r\nVia: {self.via()}\r\nMax-Forwards: 70\r\n"
+            f"From: {party};tag=r{call_id[:6]}\r\nTo: {party}\r\nCall-ID: {call_id}\r\nCSeq: {cseq} REGISTER\r\n"
+            f"Contact: {self.contact}\r\nExpires: {expires}\r\n{authorization}Content-Length: 0\r\n\r\n"
         )
 
     def _repeated(self, message: Message) -> bool:
@@ -261,7 +204,7 @@ class Agent:
         return True
 
     def _of_no_scene(self, message: Message) -> bool:
-        """Say yes to what no scene is about: OPTIONS, UPDATE, a re-INVITE; and to NOTIFY, which a scene may wait for."""
+        """Say yes to OPTIONS, UPDATE and a re-INVITE, which no scene is about, and to NOTIFY, which one may await."""
         again = message.method == "INVITE" and "tag=" in message.header("To")
         if not again and message.method not in ("NOTIFY", "OPTIONS", "UPDATE"):
             return False
@@ -314,7 +257,7 @@ class Leg:
         else:
             self.local = f"{self.asked.header('To')};tag={self.tag}"
             self.remote = self.asked.header("From")
-            self.target = _uri(self.asked.header("Contact"))
+            self.target = uri_in(self.asked.header("Contact"))
 
     def text(self, method: str, *, cseq: int = 0, via: str = "", uri: str = "", more: str = "", body: str = "") -> str:
         """Return a request of this dialog; by default the next by CSeq, in a new transaction."""
@@ -323,8 +266,9 @@ class Leg:
         kind = "Content-Type: application/sdp\r\n" if body else ""
         return (
             f"{method} {uri or self.target} SIP/2.0\r\nVia: {via or self.agent.via()}\r\nMax-Forwards: 70\r\n"
-            f"From: {self.local}\r\nTo: {self.remote}\r\nCall-ID: {self.call_id}\r\nCSeq: {cseq or self.cseq} {method}\r\n"
-            f"Contact: {self.agent.contact}\r\n{more}{kind}Content-Length: {len(body)}\r\n\r\n{body}"
+            f"From: {self.local}\r\nTo: {self.remote}\r\nCall-ID: {self.call_id}\r\n"
+            f"CSeq: {cseq or self.cseq} {method}\r\nContact: {self.agent.contact}\r\n{more}{kind}"
+            f"Content-Length: {len(body)}\r\n\r\n{body}"
         )
 
     def invite(self, authorization: str = "") -> None:
@@ -358,7 +302,7 @@ class Leg:
         """Send the ACK: of the same transaction for a refusal, else of its own."""
         if answer.code < 300:
             self.remote = answer.header("To")
-            self.target = _uri(answer.header("Contact"))
+            self.target = uri_in(answer.header("Contact"))
             self.agent.send(self.text("ACK", cseq=self.invited.cseq))
             return
         kept, self.remote = self.remote, answer.header("To")
@@ -366,7 +310,7 @@ class Leg:
         self.agent.send(self.text("ACK", cseq=self.invited.cseq, via=via, uri=self.uri))
         self.remote = kept
 
-    def answered(self) -> Self:
+    def answered(self) -> Leg:
         """Be answered. Raises LabError when it is refused."""
         if (answer := self.final()).code != 200:
             raise LabError(f"{self.call_id} is refused: {answer.start}")
@@ -376,7 +320,7 @@ class Leg:
         """Tell the caller of ringing (180), or of early media (183)."""
         self._asked(code, body=self.agent.sdp() if code == 183 else "")
 
-    def pick_up(self) -> Self:
+    def pick_up(self) -> Leg:
         """Answer the call, and be acknowledged."""
         self._asked(200, body=self.agent.sdp())
         self.agent.receive(
@@ -395,7 +339,7 @@ class Leg:
             lambda m: m.method == "ACK" and m.header("Call-ID") == self.call_id, f"an ACK in {self.call_id}"
         )
 
-    def challenged(self, realm: str = "carrier.example") -> Self:
+    def challenged(self, realm: str = "carrier.example") -> Leg:
         """Ask the caller for credentials (407), and take the INVITE that has them. Raises LabError when it has none."""
         nonce = self.agent.fresh("nonce")
         self.refuse(
@@ -441,7 +385,7 @@ class Leg:
         """Send the far side elsewhere (RFC 3515); with `replaces`, to the far end of that leg (RFC 3891)."""
         uri = f"sip:{target}@{self.agent.server}"
         if replaces is not None:
-            theirs, ours = (_tag(party) for party in (replaces.remote, replaces.local))
+            theirs, ours = (tag_in(party) for party in (replaces.remote, replaces.local))
             uri += f"?Replaces={replaces.call_id}%3Bto-tag%3D{theirs}%3Bfrom-tag%3D{ours}"
         return self.agent.request(
             self.text(
@@ -453,13 +397,3 @@ class Leg:
         if self.asked is None:
             raise LabError(f"{self.call_id} was not asked")
         self.agent.answer(self.asked, code, reason, tag=self.tag, more=more, body=body, contact=contact)
-
-
-def _uri(value: str) -> str:
-    found = re.search(r"<([^>]*)>", value)
-    return found.group(1) if found else value
-
-
-def _tag(value: str) -> str:
-    found = re.search(r";tag=([^;\s]+)", value)
-    return found.group(1) if found else ""

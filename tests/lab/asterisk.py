@@ -1,8 +1,8 @@
 """Asterisk as a plain process in the PBX's namespace: a back-to-back user agent between phones and two carriers.
 
 It comes from a Debian of its own (`scripts/asterisk-root`), whose root it sees; its files lie in the world's directory.
-Three extensions with passwords; the carriers are listed by address, may challenge the PBX, and may call. What the dial plan
-does with a number stands in `_DIALPLAN`. The manager (AMI) listens on loopback only.
+Three extensions with passwords; the carriers are known by address, may challenge the PBX, and may call. What becomes of
+a number stands in `_DIALPLAN`. The manager (AMI) listens on loopback only.
 """
 
 from __future__ import annotations
@@ -39,12 +39,13 @@ LOCAL_NUMBER = "+44207946000"
 FORWARD_TARGET = "+37120000001"
 
 _MODULES = """
-app_dial app_echo app_stack bridge_builtin_features bridge_holding bridge_native_rtp bridge_simple bridge_softmix chan_pjsip
-codec_alaw codec_ulaw func_callerid func_channel func_logic func_pjsip_endpoint func_strings pbx_config pbx_spool res_musiconhold
-res_pjproject res_pjsip res_pjsip_authenticator_digest res_pjsip_caller_id res_pjsip_diversion res_pjsip_endpoint_identifier_ip
-res_pjsip_endpoint_identifier_user res_pjsip_header_funcs res_pjsip_logger res_pjsip_nat res_pjsip_outbound_authenticator_digest
-res_pjsip_pubsub res_pjsip_refer res_pjsip_registrar res_pjsip_rfc3326 res_pjsip_sdp_rtp res_pjsip_session res_rtp_asterisk
-res_security_log res_sorcery_astdb res_sorcery_config res_sorcery_memory res_timing_timerfd
+app_dial app_echo app_stack bridge_builtin_features bridge_holding bridge_native_rtp bridge_simple bridge_softmix
+chan_pjsip codec_alaw codec_ulaw func_callerid func_channel func_logic func_pjsip_endpoint func_strings pbx_config
+pbx_spool res_musiconhold res_pjproject res_pjsip res_pjsip_authenticator_digest res_pjsip_caller_id
+res_pjsip_diversion res_pjsip_endpoint_identifier_ip res_pjsip_endpoint_identifier_user res_pjsip_header_funcs
+res_pjsip_logger res_pjsip_nat res_pjsip_outbound_authenticator_digest res_pjsip_pubsub res_pjsip_refer
+res_pjsip_registrar res_pjsip_rfc3326 res_pjsip_sdp_rtp res_pjsip_session res_rtp_asterisk res_security_log
+res_sorcery_astdb res_sorcery_config res_sorcery_memory res_timing_timerfd
 """
 
 _DIALPLAN = r"""
@@ -90,7 +91,7 @@ class AsteriskSettings:
 
 
 def asterisk_root() -> Path:
-    """Give the Debian that Asterisk is run from, made now if need be; skips the test, saying why, where that is impossible."""
+    """Give the Debian that Asterisk is run from, made now if need be; skips the test where that is impossible."""
     if os.geteuid() != 0:
         pytest.skip("needs root")
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import functools
 import subprocess
 import tomllib
 from collections.abc import Mapping
@@ -15,8 +16,8 @@ import pytest
 FAMILY = Path(__file__).resolve().parents[2] / "pcaps" / "calls"
 CASES = sorted(path.parent for path in FAMILY.glob("*/traffic.pcap"))
 FIELDS = (
-    "frame.time_relative", "ip.dst", "sip.CSeq.method", "sip.Call-ID", "sip.Method", "sip.Status-Code", "sip.r-uri.user",
-    "sip.auth.username",
+    "frame.time_relative", "ip.dst", "sip.CSeq.method", "sip.Call-ID", "sip.Method", "sip.Status-Code",
+    "sip.r-uri.user", "sip.auth.username",
 )  # fmt: skip
 Row = Mapping[str, object]
 
@@ -36,6 +37,7 @@ class Read:
     codes: list[int] = field(default_factory=list)
 
 
+@functools.cache
 def dialogs(case: Path) -> dict[str, Read]:
     """Read the dialogs of a capture, by Call-ID, without registrations."""
     command = [

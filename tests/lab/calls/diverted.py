@@ -38,7 +38,7 @@ def forwarded(stage: Stage) -> None:
 
 
 def forwarded_by_phone(stage: Stage) -> None:
-    """A call comes in for 1002, whose phone says 302 to a number abroad."""
+    """Let a call come in for 1002, whose phone says 302 to a number abroad."""
     carrier = stage.carrier()
     with stage.recording():
         phone = stage.phone("1002")
@@ -59,7 +59,7 @@ def forwarded_by_phone(stage: Stage) -> None:
 
 
 def transferred_blind(stage: Stage) -> None:
-    """A call comes in, and 1001 hands it on abroad by REFER; then 1001 calls 1002, who hands 1001 on."""
+    """Let a call come in, which 1001 hands it on abroad by REFER; then 1001 call 1002, who hands it on."""
     carrier = stage.carrier()
     with stage.recording():
         first, second = stage.phones("1001", "1002")
@@ -121,7 +121,7 @@ def transferred_attended(stage: Stage) -> None:
 
 
 def orphan(stage: Stage) -> None:
-    """The manager originates a call, then a call file does: no phone has dialled either."""
+    """Let the manager originate a call, then a call file: no phone has dialled either."""
     carrier = stage.carrier()
     with stage.recording():
         stage.phone("1001")
@@ -145,7 +145,7 @@ def orphan(stage: Stage) -> None:
 CASES = (
     CallCase(
         "calls/forwarded", forwarded,
-        "Two inbound calls that the dial plan sends abroad: one with Diversion (by name of 1003), one without any hint.",
+        "Two inbound calls that the dial plan sends abroad: one with Diversion (of 1003), one without any hint.",
         "the carrier calls the site's own numbers; the PBX calls out through the same trunk", NOTHING,
     ),
     CallCase(

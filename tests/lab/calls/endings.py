@@ -52,7 +52,7 @@ def cancel_race(stage: Stage) -> None:
 
 
 def lost_bye(stage: Stage) -> None:
-    """The carrier misses the PBX's BYE twice; then the phone is gone without one, until the carrier ends the call."""
+    """Let the carrier miss a BYE twice; then let the phone vanish without one, until the carrier ends the call."""
     carrier = stage.carrier()
     with stage.recording():
         phone = stage.phone("1001")
@@ -70,7 +70,7 @@ def lost_bye(stage: Stage) -> None:
 
 
 def lost_bye_for_good(stage: Stage) -> None:
-    """The carrier is gone in the middle of a call; the phone hangs up, and the PBX's BYE is never answered."""
+    """Let the carrier vanish during a call; the phone hangs up, and the PBX's BYE is never answered."""
     carrier = stage.carrier()
     with stage.recording():
         phone = stage.phone("1001")
@@ -118,25 +118,25 @@ def forge(
 CASES = (
     CallCase(
         "calls/cancel-race", cancel_race,
-        "1001 gives up three calls: while it rings; when the carrier's 200 crosses the PBX's CANCEL; when its own CANCEL "
-        "crosses the PBX's 200.",
+        "1001 gives up three calls: while it rings; when the carrier's 200 crosses the PBX's CANCEL; when its own "
+        "CANCEL crosses the PBX's 200.",
         "CANCEL and 200 sent within a millisecond of each other", NOTHING,
     ),
     CallCase(
         "calls/lost-bye", lost_bye,
-        "The carrier misses the first transmissions of a BYE; then a phone vanishes without one, and the call runs on until "
-        "the carrier ends it, the PBX's BYE to the phone never answered.",
+        "The carrier misses the first transmissions of a BYE; then a phone vanishes without one, and the call runs on "
+        "until the carrier ends it, the PBX's BYE to the phone never answered.",
         "the carrier reads nothing for 1.2 s; the phone's socket is closed", NOTHING,
     ),
     CallCase(
         "calls/lost-bye-for-good", lost_bye_for_good,
-        "The carrier vanishes during a call. The phone hangs up; the PBX's BYE to the trunk is never answered, and it gives up "
-        "after 32 s.",
+        "The carrier vanishes during a call. The phone hangs up; the PBX's BYE to the trunk is never answered, and "
+        "it gives up after 32 s.",
         "the carrier's socket is closed, and its host does not say so", "a call that is open for ever; " + NOTHING,
     ),
     CallCase(
         "calls/forged-bye", forged_bye,
-        "BYEs that the phone did not send: with a CSeq below and equal to the last, with a To-tag that is guessed, all under "
+        "BYEs that the phone did not send: with a CSeq below and equal to the last, with a guessed To-tag, all under "
         "the phone's address; at last a right one from a third address.",
         "raw packets from the attacker's namespace", "an end before the last BYE; " + NOTHING,
     ),

@@ -35,7 +35,7 @@ def extension(stage: Stage) -> None:
 
 
 def extension_tcp(stage: Stage) -> None:
-    """The same two ways to end a call, phone and trunk over TCP."""
+    """Call and be hung up on by either side, phone and trunk over TCP."""
     carrier = stage.carrier(tcp=True)
     with stage.recording():
         phone = stage.phone("1001", tcp=True)
@@ -51,7 +51,7 @@ def extension_tcp(stage: Stage) -> None:
 
 
 def challenged(stage: Stage) -> None:
-    """The PBX challenges the phone, the carrier the PBX; each repeats its INVITE with credentials."""
+    """Let the PBX challenge the phone, and the carrier the PBX: two INVITEs on each leg, one call."""
     carrier = stage.carrier()
     with stage.recording():
         phone = stage.phone("1002")
@@ -95,7 +95,7 @@ def inbound(stage: Stage) -> None:
 
 
 def failover(stage: Stage) -> None:
-    """The first carrier says 503 and the second takes the call; then both refuse."""
+    """Let the first carrier say 503 and the second take the call; then let both refuse."""
     first, second = stage.carrier(), stage.carrier(SECOND_CARRIER)
     with stage.recording():
         phone = stage.phone("1001")
@@ -145,7 +145,7 @@ IDENTITY = {"from_user": TRUNK_USER, "send_pai": "yes", "trust_id_outbound": "ye
 CASES = (
     CallCase(
         "calls/extension", extension,
-        "1001 calls through the trunk three times: early media and a BYE of its own; a BYE of the carrier; a busy line.",
+        "1001 calls through the trunk thrice: early media and a BYE of its own; a BYE of the carrier; a busy line.",
         "outside digit 9 and plain international form", NOTHING,
     ),
     CallCase(
@@ -156,7 +156,7 @@ CASES = (
     ),
     CallCase(
         "calls/challenged", challenged,
-        "One call whose INVITE is challenged and repeated on both legs; From on the trunk names the trunk's account only.",
+        "One call, its INVITE challenged and repeated on both legs; From on the trunk names the trunk's account only.",
         "`from_user` and `send_pai` set on the trunk", "two calls, or one counted twice; " + NOTHING,
         AsteriskSettings(identity=IDENTITY),
     ),
