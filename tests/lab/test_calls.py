@@ -15,7 +15,8 @@ from tests.lab.capture import recording
 from tests.lab.spoof import Spoofer
 from tests.lab.wait import until
 
-pytestmark = [pytest.mark.root, pytest.mark.lab("tcpdump", "tshark")]
+# the first of them may have to fetch a Debian
+pytestmark = [pytest.mark.root, pytest.mark.lab("tcpdump", "tshark"), pytest.mark.timeout(1500)]
 
 
 @pytest.fixture
