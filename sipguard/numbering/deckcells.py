@@ -36,6 +36,8 @@ _PATTERN = re.compile(r"[xXzZnN\[\]!_{}^$?*#]")
 
 def prefixes(cell: str, country: str = "") -> list[str]:
     """Read "44 7, 44 8", "447400-447409", "+44", "0044"; `country` is put before each. Raises CellError."""
+    if cell.isascii() and cell.isdigit() and cell[0] != "0" and len(cell) <= MOST_DIGITS and not country:
+        return [cell]  # as nearly all are
     text = cell.strip().lstrip("='").strip()
     if text.lower() in EVERYTHING:
         return [""]
@@ -56,11 +58,9 @@ def _item(item: str, code: str) -> Iterator[str]:
     if _SCIENTIFIC.fullmatch(item):
         raise CellError(f"{_quote(item)} was spoilt by a spreadsheet: have it keep the column as text")
     low, dash, high = item.partition("-")
-    if dash and "-" not in high:
-        first, last = _digits(low, code), _digits(high, code)
-        if len(first) == len(last):
-            yield from _covered(first, last)
-            return
+    if dash and "-" not in high and len(low.strip(" +")) == len(high.strip(" +")):  # else as in 1-264
+        yield from _covered(_digits(low, code), _digits(high, code))
+        return
     yield _digits(item, code)
 
 
@@ -87,8 +87,8 @@ def _digits(text: str, code: str = "") -> str:
 def _covered(first: str, last: str) -> Iterator[str]:
     """Give the fewest prefixes that are all the numbers from the first to the last, both of the same length."""
     low, high, size = int(first), int(last), len(first)
-    if low > high:
-        raise CellError(f"{first}-{last} ends before it begins")
+    if low > high or len(last) != size:
+        raise CellError(f"{first}-{last} is no range")
     while low <= high:
         zeros = 0
         while zeros < size - 1 and low % 10 ** (zeros + 1) == 0 and low + 10 ** (zeros + 1) - 1 <= high:
@@ -158,7 +158,8 @@ def _decimal_mark(number: str, text: str) -> str:
 
 def _shifted(value: int, places: int) -> int:
     """Multiply by a power of ten, rounding up."""
-    return value * 10**places if places >= 0 else -(-value // 10**-places)
+    power: int = 10 ** abs(places)
+    return value * power if places >= 0 else -(-value // power)
 
 
 # --- Times ------------------------------------------------------------------------------------------------------------
@@ -189,7 +190,10 @@ def increments(cell: str) -> tuple[int, int]:
 
 _ISO_DAY = re.compile(r"([0-9]{4})[-/.]?([0-9]{2})[-/.]?([0-9]{2})(?:[T ].{0,30})?")
 _WRITTEN = re.compile(r"([0-9]{1,2})[-/. ]([0-9]{1,2})[-/. ]([0-9]{4}|[0-9]{2})(?:[ T,].{0,30})?")
-_NAMED = re.compile(r"(?:([0-9]{1,2})[-/. ]{0,2}([a-z]{3})[a-z]{0,7}|([a-z]{3})[a-z]{0,7}[ .]{1,2}([0-9]{1,2}))[-/., ]{1,3}([0-9]{4}|[0-9]{2})(?:[ T,].{0,30})?")  # fmt: skip
+_NAMED = re.compile(
+    r"(?:([0-9]{1,2})[-/. ]{0,2}([a-z]{3})[a-z]{0,7}|([a-z]{3})[a-z]{0,7}[ .]{1,2}([0-9]{1,2}))"
+    r"[-/., ]{1,3}([0-9]{4}|[0-9]{2})(?:[ t,].{0,30})?"
+)
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 
 

@@ -15,7 +15,7 @@ CurrencyCode: TypeAlias = Annotated[str, Matching(r"(|[A-Z]{3})", 'a currency li
 class Unknown(StrEnum):
     """What becomes of a call to a number without a rate, where a deck is given."""
 
-    PASS = "pass"
+    PASS = "pass"  # noqa: S105 - no password
     REFUSE = "refuse"
 
 
