@@ -1,16 +1,16 @@
 """Destinations that fraud is often paid through: a seed list, as a score from 0 to 10.
 
 Promises: `risk` and `reason` never raise; longest prefix wins; 0 for what the list does not know. It is a score among
-others and never a defence by itself: such lists age badly. Of the numbers advertised for fraud in 2017 the ten countries
-most often named had 45 %, two years later not 20 % (commsrisk.com, "No Low Risk Destinations Any More", 2020), and
-ordinary European ranges have been among them since. A number with the score 0 is not a safe one.
+others and never a defence by itself: such lists age badly. Of the numbers advertised for fraud in 2017 the ten
+countries most often named had 45 %, two years later not 20 % (commsrisk.com, "No Low Risk Destinations Any More",
+2020), and ordinary European ranges have been among them since. A number with the score 0 is not a safe one.
 
 Gathered in November 2026 from, by the letters in `_LIST`:
 
-a  what carriers warn their customers of: Latvia, Lithuania, Serbia, Somalia, both Congos, Pacific and Caribbean islands,
-   Chad, Gambia, Sierra Leone, Guinea
-b  ITU-T E.164 and its list of assigned codes: satellite (+870, +881, +882 13, +882 16), networks without a country (+882,
-   +883), international premium rate (+979), shared cost (+808), personal numbers (+878), disaster relief (+888)
+a  what carriers warn their customers of: Latvia, Lithuania, Serbia, Somalia, both Congos, Pacific and Caribbean
+   islands, Chad, Gambia, Sierra Leone, Guinea
+b  ITU-T E.164 and its list of assigned codes: satellite (+870, +881, +882 13, +882 16), networks without a country
+   (+882, +883), international premium rate (+979), shared cost (+808), personal numbers (+878), disaster relief (+888)
 c  ComReg (Ireland), direct dialling barred to 13 countries after dialler fraud, September 2004
 d  FTC and FCC, one-ring calls from codes that look like domestic ones, 2014 to 2019; FCC on Mauritania, 2019
 e  Commsrisk, "What Is New with IRSF Fraud?" and the article above (Cuba, Latvia, Lithuania, Somalia), 2019 and 2020
@@ -21,6 +21,7 @@ h  reports of victims: Liberia, 6,800 minutes in 12 hours
 i  APT PRF-15/INF-03, number misappropriation in the Pacific, 2015
 j  national numbering plans: premium ranges of the United Kingdom (+44 9, +44 70), Germany (+49 900), NANP (900),
    France (+33 89), Italy (+39 89), Spain (+34 80x), Switzerland (+41 90x), Austria (+43 9), Australia (+61 19)
+k  Binary Networks (Australia), countries classed by their risk of toll fraud
 """
 
 from __future__ import annotations
@@ -65,8 +66,7 @@ _LIST: tuple[tuple[int, str, str, str], ...] = (
     (8, "cd", "222", "Mauritania"),
     (8, "h", "231", "Liberia"),
     (8, "c", "246", "Diego Garcia"),
-    (7, "i", "247 290", "Ascension, Saint Helena"),
-    (6, "i", "245", "Guinea-Bissau"),
+    (6, "k", "247", "Ascension"),
     (5, "f", "234", "Nigeria"),
     (4, "f", "212", "Morocco"),
     # Europe
@@ -77,15 +77,14 @@ _LIST: tuple[tuple[int, str, str, str], ...] = (
     (9, "efg", "53", "Cuba"),
     (6, "a", "297 590 596 599", "Caribbean: Aruba, Guadeloupe, Martinique, Curacao and others"),
     (6, "a", "509", "Caribbean: Haiti"),
-    (7, "i", "500", "Falkland Islands"),
     # The Caribbean that is dialled like a domestic number: +1 and an area code
-    (7, "ad", "1268 1284 1473 1649 1664 1767 1876 1658", "Caribbean, dialled like a domestic number"),
+    (7, "ad", "1268 1284 1473 1649 1664 1767 1876", "Caribbean, dialled like a domestic number"),
     (7, "adf", "1809 1829 1849", "Dominican Republic, dialled like a domestic number"),
-    (6, "a", "1242 1246 1264 1345 1441 1721 1758 1784 1868 1869", "Caribbean, dialled like a domestic number"),
+    (6, "a", "1242 1246 1264 1345 1441 1658 1721 1758 1784 1868 1869", "Caribbean, dialled like a domestic number"),
     # The Pacific
-    (8, "aci", "672 674 677 678 681 682 686 688 689 690", "Pacific islands"),
-    (7, "ai", "675 676 679 680 683 685 687 691 692", "Pacific islands"),
-    (6, "a", "670", "Timor-Leste"),
+    (8, "aci", "672 674 677 681 682 686 688 689 690", "Pacific islands"),
+    (7, "ai", "675 676 678 679 680 683 685 687 691 692", "Pacific islands"),
+    (6, "k", "670", "Timor-Leste"),
     # Elsewhere
     (4, "f", "94", "Sri Lanka"),
     (3, "f", "966 971", "Saudi Arabia, United Arab Emirates"),
