@@ -1,7 +1,7 @@
 """The rate deck that the policy names, from the disk: read as a whole, parsed, packed; read again only when it changed.
 
-Promises: a deck with errors is never handed out; `look` tells once of each version that is no good, and the caller goes
-on with the one before it. Raises nothing: what the disk does is a problem like what the file says. Blocking, seconds for
+Promises: a deck with errors is never handed out; `look` tells once of each version that is no good, and the caller
+goes on with the one before it. Raises nothing: what the disk does is a problem like what the file says. Blocking, seconds for
 a large file: call it in a thread.
 """
 
@@ -39,10 +39,10 @@ class Loaded(NamedTuple):
 
 
 class Refused(NamedTuple):
-    """Why a deck may not be used, in the order of its lines; `count` of them, of which not all may be shown."""
+    """Why a deck may not be used, in the order of its lines; `total` of them, of which not all may be shown."""
 
     problems: tuple[Problem, ...]
-    count: int
+    total: int
 
 
 NO_DECK = Loaded("", b"", 0, ())
@@ -57,7 +57,7 @@ class DeckWatch:
     """The deck of one policy after another; `look` gives it when it, or what the policy says of it, has changed."""
 
     def __init__(self) -> None:
-        self._said: tuple[str, str] | None = None
+        self._said = ("", "")
         self._stamp: Stamp | None = None
         self._why = ""
 
@@ -68,7 +68,7 @@ class DeckWatch:
             return NO_DECK if changed else None
         said = path, currency
         try:
-            if said == self._said and self._stamp is not None and _stamp(os.stat(path), today) == self._stamp:
+            if said == self._said and self._stamp is not None and _stamp(Path(path).stat(), today) == self._stamp:
                 return None
             content, status = _content(Path(path))
         except (AdapterError, OSError, ValueError) as error:

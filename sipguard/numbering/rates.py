@@ -190,7 +190,7 @@ def _inflated(data: bytes, size: int, check: int) -> bytes:
         body = machine.decompress(memoryview(data)[_HEAD.size :], size + 1)
     except zlib.error:
         raise ValueError("the packed rate deck is damaged") from None
-    if len(body) != size or zlib.crc32(body) != check or machine.unconsumed_tail or machine.unused_data:
+    if len(body) != size or zlib.crc32(body) != check or not machine.eof or machine.unused_data:
         raise ValueError("the packed rate deck is damaged")
     return body
 
