@@ -61,7 +61,7 @@ ALIASES: dict[Role, str] = {
     Role.RATE: "rate rates ratecost newrate currentrate perminutecost permincost costperminute costpermin costmin"
     " rateperminute ratepermin ratemin rateminute perminuterate perminute minuterate minuteprice priceperminute"
     " pricepermin pricemin perminuteprice rateinitial sellrate sellingrate retailrate price newprice price1 cost charge"
-    " tariff amountperminute preis minutenpreis preisprominute prix precio tarif prezzo"
+    " tariff amountperminute preis preismin minutenpreis preisprominute prix precio tarif prezzo"
     " buyrate buyingrate internalratecost pvtratecost",
     Role.UNIT: "rateunit billableunit billingunit",
     Role.CONNECT: "connectfee connectionfee connectcost connectioncost connectcharge connectioncharge"
