@@ -1,8 +1,8 @@
-"""The rate deck that the policy names, from the disk: read as a whole, parsed, packed; read again only when it changed.
+"""The rate deck that the policy names, from the disk: read as a whole, parsed, packed; again only when it changed.
 
 Promises: a deck with errors is never handed out; `look` tells once of each version that is no good, and the caller
-goes on with the one before it. Raises nothing: what the disk does is a problem like what the file says. Blocking, seconds for
-a large file: call it in a thread.
+goes on with the one before it. Raises nothing: what the disk does is a problem like what the file says. Blocking,
+seconds for a large file: call it in a thread.
 """
 
 from __future__ import annotations

@@ -51,7 +51,7 @@ ALIASES: dict[Role, str] = {
     Role.PREFIX: "prefix prefixes dialprefix dialcode dialcodes dialingcode dialingcodes diallingcode dialingprefix"
     " destinationprefix destinationcode destprefix destcode matchprefix matchpattern numberprefix networkprefix"
     " rateprefix prefixcode countrycodeareacode fullcode breakoutcode calledprefix e164prefix e164 code codes digits"
-    " vorwahl indicatif préfixe prefijo prefisso",
+    " vorwahl präfix indicatif préfixe prefijo prefisso",
     Role.COUNTRY_CODE: "countrycode countrycodes cc countryprefix",
     Role.AREA: "areacode areacodes citycode citycodes areaprefix ndc area",
     Role.NAME: "destination destinationname destinations description dest destname destinationdescription"

@@ -53,6 +53,7 @@ class Deck:
         "_firsts",
         "_named",
         "_names",
+        "_offers",
         "_parents",
         "_per_minutes",
         "_prefixes",
@@ -84,7 +85,7 @@ class Deck:
         self._connects = array("Q", (each[2] for each in tariffs))
         self._firsts = array("I", (each[3] for each in tariffs))
         self._steps = array("I", (each[4] for each in tariffs))
-        self._buckets = _bucketed(self._starts)
+        self._ready()
 
     def __len__(self) -> int:
         return len(self._prefixes)
@@ -102,13 +103,14 @@ class Deck:
             number = self._prefixes[row - 1]
             prefix = str(number) if number else ""
             if len(prefix) <= size:
-                return self._rate(row - 1, prefix)
+                return Rate(prefix, *self._offers[self._tariffs[row - 1]])
             row = self._parents[row - 1]
         return None
 
     def rates(self) -> Iterator[Rate]:
         """Give all rows, sorted by prefix as by digits (44 before 441, 441 before 45)."""
-        return (self._rate(row, str(number) if number else "") for row, number in enumerate(self._prefixes))
+        for number, tariff in zip(self._prefixes, self._tariffs, strict=True):
+            yield Rate(str(number) if number else "", *self._offers[tariff])
 
     def pack(self) -> bytes:
         """Give the whole deck as bytes; `unpack` reads them on the same machine."""
@@ -132,16 +134,11 @@ class Deck:
             self._steps,
         )
 
-    def _rate(self, row: int, prefix: str) -> Rate:
-        tariff = self._tariffs[row]
-        return Rate(
-            prefix,
-            self._names[self._named[tariff]],
-            self._per_minutes[tariff],
-            self._connects[tariff],
-            self._firsts[tariff],
-            self._steps[tariff],
-        )
+    def _ready(self) -> None:
+        """Make what look-ups need of what is packed."""
+        self._buckets = _bucketed(self._starts)
+        names = map(self._names.__getitem__, self._named)
+        self._offers = list(zip(names, self._per_minutes, self._connects, self._firsts, self._steps, strict=True))
 
 
 def unpack(data: bytes) -> Deck:
@@ -162,7 +159,7 @@ def unpack(data: bytes) -> Deck:
     deck._names = body[at : at + names].decode().split("\n")  # noqa: SLF001 - as above
     deck.currency = body[at + names :].decode()
     _sound(deck)
-    deck._buckets = _bucketed(deck._starts)  # noqa: SLF001 - as above
+    deck._ready()  # noqa: SLF001 - as above
     return deck
 
 

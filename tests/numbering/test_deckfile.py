@@ -89,7 +89,7 @@ def test_many_prefixes_in_a_cell_have_the_same_price() -> None:
     }
 
 
-# --- Twice the same, and dates ------------------------------------------------------------------------------------------
+# --- Twice the same, and dates ----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ def test_a_day_that_may_be_a_month_is_read_as_the_others_show_or_asked_for() -> 
     assert [problem.line for problem in unclear.errors] == [2]
 
 
-# --- What is wrong ------------------------------------------------------------------------------------------------------
+# --- What is wrong ----------------------------------------------------------------------------------------------------
 
 
 def test_every_error_has_its_line_and_the_good_rows_are_read() -> None:
@@ -205,7 +205,7 @@ def test_a_list_of_warnings_alone_is_used() -> None:
     assert found.warning_count == 3  # nothing to pay, too much to pay, no increments
 
 
-# --- Bounds -------------------------------------------------------------------------------------------------------------
+# --- Bounds -----------------------------------------------------------------------------------------------------------
 
 
 def test_a_quotation_mark_that_is_not_closed_costs_its_own_row_only() -> None:
