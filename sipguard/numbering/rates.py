@@ -4,8 +4,8 @@ Promises: `Deck.rate` never raises, and gives None where no row speaks of the nu
 whatever the bytes; the same rates give the same packed bytes, in whatever order they come.
 
 The prefixes are laid out as stretches of the line of all 15-digit numbers (E.164 has no longer ones): a look-up is one
-bisection among the few stretches that begin with the same four digits, whatever the lengths of the prefixes are. That
-costs about a microsecond and 40 to 70 bytes a row, and loads at once; a dictionary would need some 160 bytes a row and
+bisection among the few stretches that begin with the same four digits, whatever the lengths of the prefixes are. It
+needs 40 bytes a row, and some 200 for each different price, and loads at once; a dictionary needs 160 bytes a row and
 a probe for each length. A number with fewer digits than the row found (a forged or cut one) falls back to the next
 shorter prefix.
 """

@@ -49,7 +49,7 @@ def rates_section(rows: int, rounds: int) -> Section:
         ("loading the packed form", f"{loading / 1e6:.0f} ms"),
         ("packing it", f"{packing / 1e6:.0f} ms"),
         ("reading the list (keeper)", f"{reading / 1e9:.1f} s"),
-        ("in memory, names apart", f"{held / len(deck):.0f} bytes a row"),
+        ("in memory, prices and names apart", f"{held / len(deck):.0f} bytes a row"),
         ("packed", f"{len(packed) / len(deck):.0f} bytes a row"),
     ]
     section.data = {
