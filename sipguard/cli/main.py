@@ -29,6 +29,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "rules": ("sipguard.cli.rules", "rules"),
     "replay": ("sipguard.cli.replay", "replay"),
     "geoip": ("sipguard.cli.geoip", "geoip"),
+    "rates": ("sipguard.cli.rates", "rates"),
     "version": ("sipguard.cli.watch", "version"),
 }
 

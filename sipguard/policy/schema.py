@@ -16,6 +16,7 @@ from sipguard.constraint import Between, Count, Described, DurationBetween, Matc
 from sipguard.decide import dialled, force, ladder
 from sipguard.detect import catalogue
 from sipguard.model import DAY, HOUR, MINUTE, Span
+from sipguard.numbering import tariff
 from sipguard.policy.marker import Inlined, Key, NamesOf, NetworksOf
 from sipguard.policy.shell import Shell
 from sipguard.track import limits
@@ -200,5 +201,6 @@ class Policy:
     track: limits.Config = field(default_factory=limits.Config)
     detect: catalogue.Config = field(default_factory=catalogue.Config)
     refuse: dialled.Config = field(default_factory=dialled.Config)
+    rates: tariff.Config = field(default_factory=tariff.Config)
     enforcement: Enforcement = field(default_factory=Enforcement)
     shell: Annotated[Shell, Inlined()] = field(default_factory=Shell)

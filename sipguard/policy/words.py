@@ -29,6 +29,7 @@ WORDS: dict[str, str] = {
     "detect.dialplan": "One number under many prefixes: the search for a way out to the telephone network.",
     "detect.fingerprint": "Attackers' tools, by how they write, whatever they call themselves.",
     "detect.malformed": "Messages that are wrong on purpose.",
+    "rates": "What calls cost: the carrier's price list, for every limit on money.",
     "enforcement": "What a ban and a throttle mean in the kernel.",
     "store": "Where the guard keeps what must survive a restart.",
     "control": "How the commands reach the running guard.",
