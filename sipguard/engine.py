@@ -88,7 +88,7 @@ class Engine:
         self._exempt = Exempt()
         self._sides = Sides(policy.ports)
         self._intake = Intake(policy.ports, self._shut)
-        self._tracker = Tracker(policy.track, self._sides, self._standing)
+        self._tracker = Tracker(policy.track, self._sides, self._standing, self._exempt.trunk, self._wake)
         self._force = Force(force_of(policy), _HELD_MOST)
         self._blocked = self._force.ledger.blocked
         self._trusts = Trusts(policy.track.registrations, self._force.wards.doubts)
@@ -346,6 +346,9 @@ class Engine:
         if self._exempt.passes(address) or self._sides.is_pbx(address):
             return _EXEMPT
         return _TRUSTED if self._force.ledger.trusts(address) else _STRANGER
+
+    def _wake(self, due: Instant) -> None:
+        self._next = min(self._next, due)
 
     def _is_own(self, network: Network) -> bool:
         return self._sides.is_pbx(network.address)

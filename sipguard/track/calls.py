@@ -129,9 +129,9 @@ class Calls:
             if method == "INVITE":
                 return self._leaving(at, heard, request) if by_pbx else self._asked(at, heard, request)
             if method == "CANCEL":
-                for leg in self._legs.begun(request, far, outgoing=by_pbx):
-                    if leg.queued and leg.state < _ANSWERED and leg.knows(request):
-                        self._course.expect(leg, min(leg.due, at + GIVEN_UP))
+                for each in self._legs.begun(request, far, outgoing=by_pbx):
+                    if each.queued and each.state < _ANSWERED and each.knows(request):
+                        self._course.expect(each, min(each.due, at + GIVEN_UP))
             elif method == "REFER" and not by_pbx:
                 self._transfers.asked(at, heard, request, None, self._hands.read, self._hands.credential)
             return _NOTHING
@@ -148,9 +148,9 @@ class Calls:
         far = heard.target if by_pbx else heard.source
         method = response.cseq_method
         if method == "INVITE":
-            for leg in self._legs.begun(response, far, outgoing=not by_pbx):
-                if leg.state < _ANSWERED and leg.awaits(response):
-                    return self._course.progress(at, heard, leg, response)
+            for each in self._legs.begun(response, far, outgoing=not by_pbx):
+                if each.state < _ANSWERED and each.awaits(response):
+                    return self._course.progress(at, heard, each, response)
         if method == "REFER" and by_pbx:
             wish = self._transfers.answered(heard, response)
             return _NOTHING if wish is None else self._course.transferred(at, heard, wish)
