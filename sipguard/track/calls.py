@@ -16,10 +16,10 @@ from sipguard.intake import Heard
 from sipguard.model import Account, Instant, Span
 from sipguard.sip.message import SipRequest, SipResponse
 from sipguard.table import Table
-from sipguard.track.callbook import Book, source_of
+from sipguard.track.callbook import Book, key_of, source_of
 from sipguard.track.course import GIVEN_UP, Course, Hands
 from sipguard.track.hints import digits_of, same_number
-from sipguard.track.leg import Leg, LegState, name_of, short
+from sipguard.track.leg import Leg, LegState, Running, name_of, short
 from sipguard.track.legs import PATIENCE, Legs
 from sipguard.track.limits import Config
 from sipguard.track.origin import Match, Origins
@@ -93,6 +93,9 @@ class Calls:
         for leg in self._legs.begun(request, heard.target, outgoing=True):
             if leg.running is not None and (leg.knows(request) or self._is_repeated(leg, request)):
                 return leg.running.call
+        before = self._from_before(heard, request)
+        if before is not None:
+            return before.call
         called = self._hands.read(request.uri)
         match = self._origins.resolve(at, request, called)
         if match.running is not None:
@@ -212,15 +215,29 @@ class Calls:
                     again.running.failed = 0
                 self._course.expect(again, at + GIVEN_UP)
                 return _NOTHING
+        running = self._from_before(heard, request)
+        if running is not None and running.call.answered:
+            return _NOTHING
         called = self._hands.read(request.uri)
         trunk = self._trunk_at(heard.target)
-        match = None if trunk is None else self._origins.resolve(at, request, called)  # before it is there itself
+        if running is not None:
+            match = Match(running.call.origin, None, running)
+        else:
+            match = None if trunk is None else self._origins.resolve(at, request, called)
         leg = Leg(at, heard, request, called, outgoing=True)
         leg.trunk = trunk
         leg.asks(heard, request)
         self._legs.take_up(leg)
         self._course.expect(leg, at + GIVEN_UP)
         return _NOTHING if match is None else self._paired(at, heard, request, leg, match)
+
+    def _from_before(self, heard: Heard, request: SipRequest) -> Running | None:
+        """Give the call from before a restart that an INVITE is a copy of, or asks for anew."""
+        found = self._book.of(key_of(heard.target, request))
+        if found is not None or not self._book.awaits:
+            return found
+        again = self._book.remembered(name_of(heard.target, short(request.call_id), short(request.from_tag)))
+        return again if again is not None and not again.call.answered else None
 
     def _is_repeated(self, leg: Leg, request: SipRequest) -> bool:
         """Tell whether an INVITE asks again, for the same, what was refused under the same Call-ID."""
@@ -243,6 +260,8 @@ class Calls:
                 if call.origin is not _EXTENSION:
                     self._origins.forwarded(inside, leg.called)
         else:
+            told = list(self._book.confirm(at, running))
+            self._book.seen(leg.name)
             running.call.trunk, running.call.carrier = leg.trunk or "", heard.target
             running.failed = 0
         leg.running = running

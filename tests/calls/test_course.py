@@ -1,4 +1,4 @@
-"""What becomes of a call: asked twice, tried elsewhere, answered, hung up, forged, forgotten; once each, and never less."""
+"""What becomes of a call: asked twice, tried elsewhere, answered, hung up, forged, forgotten; once each."""
 
 from __future__ import annotations
 

@@ -97,8 +97,9 @@ class Play:
     def happens(self, what: str, model: Model) -> None:
         world, leg = self.world, model.leg
         if what == "copy":
-            if not model.unheard:  # a copy of what was sent before a restart may not be known for one
-                world.invite(leg)
+            world.invite(leg)
+            if model.state == "trying":
+                model.unheard = False
         elif what == "forged bye":
             world.request(leg, "BYE", by_pbx=False, source=STRANGER)
             world.reply(leg, "BYE", 200, by_pbx=True, source=STRANGER)
