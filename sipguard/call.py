@@ -101,10 +101,12 @@ class Call:
     trunk, empty for another; `carrier` is the address the paying leg goes to. `rate` is None where the deck knows none,
     or there is no deck. `answered` and `ended` are 0 while it is not so. `confirmed` is false while nobody has heard
     anything of it for long, and after a restart. `code` is the final answer that ended it, 0 when a BYE did.
+    `ambiguous`: several could have been the origin, and none of them is blamed.
     """
 
     __slots__ = (
         "account",
+        "ambiguous",
         "answered",
         "began",
         "called",
@@ -137,6 +139,7 @@ class Call:
         self.ended: Instant = 0
         self.confirmed = True
         self.code = 0
+        self.ambiguous = False
 
     def lasted(self, now: Instant) -> Span:
         """Give for how long it has been answered by `now`; 0 for one that was not."""
@@ -169,3 +172,4 @@ class CallState:
     kind: NumberClass
     country: str
     rate: Rate | None
+    leg: str = ""  # names the dialog with the carrier, so that it is known again when it is heard of

@@ -17,7 +17,6 @@ from sipguard.address import Address, Network, subject_of
 from sipguard.decide.exempt import Exempt
 from sipguard.decide.feeds import Feeds
 from sipguard.decide.force import COLLATERAL, Force
-from sipguard.decide.force import Config as ForceConfig
 from sipguard.decide.judge import FORCED, Judge
 from sipguard.decide.ledger import Ledger
 from sipguard.detect.catalogue import Detector, consequences, detectors
@@ -55,7 +54,7 @@ from sipguard.model import (
     Verdict,
 )
 from sipguard.policy.schema import Policy, Strangers
-from sipguard.policy.wants import names_of
+from sipguard.policy.wants import force_of, names_of
 from sipguard.report import HOLDING
 from sipguard.track.journal import Journal
 from sipguard.track.sides import Sides
@@ -89,8 +88,8 @@ class Engine:
         self._exempt = Exempt()
         self._sides = Sides(policy.ports)
         self._intake = Intake(policy.ports, self._shut)
-        self._tracker = Tracker(policy.track, self._sides, self._standing)
-        self._force = Force(_force_of(policy), _HELD_MOST)
+        self._tracker = Tracker(policy.track, self._sides, self._standing, self._exempt.trunk, self._wake)
+        self._force = Force(force_of(policy), _HELD_MOST)
         self._blocked = self._force.ledger.blocked
         self._trusts = Trusts(policy.track.registrations, self._force.wards.doubts)
         self._judge = Judge(self._force, consequences(policy.detect), self._exempt, self._is_own, self._trusts.accounts)
@@ -322,7 +321,7 @@ class Engine:
         earlier, self._policy = self._policy, policy
         self._intake.listen(policy.ports)
         self._sides.listen(policy.ports)
-        self._force.adopt(_force_of(policy))
+        self._force.adopt(force_of(policy))
         self._judge.adopt(consequences(policy.detect))
         self._verdicts.adopt(policy)
         if policy.detect != earlier.detect:  # counters begin anew only where what they count has changed
@@ -347,6 +346,9 @@ class Engine:
         if self._exempt.passes(address) or self._sides.is_pbx(address):
             return _EXEMPT
         return _TRUSTED if self._force.ledger.trusts(address) else _STRANGER
+
+    def _wake(self, due: Instant) -> None:
+        self._next = min(self._next, due)
 
     def _is_own(self, network: Network) -> bool:
         return self._sides.is_pbx(network.address)
@@ -394,7 +396,3 @@ def _at(now: Instant, action: Action) -> Action:
         what = action.what
         return Record(now, replace(what, at=now) if isinstance(what, Decision) else what)
     return action if isinstance(action, Verdict) else replace(action, at=now)
-
-
-def _force_of(policy: Policy) -> ForceConfig:
-    return ForceConfig(policy.ban, policy.ward, policy.neighbours)

@@ -352,3 +352,21 @@ class CallDiverted(CallEvent):
         super().__init__(at, source, call)
         self.target = target
         self.referred = referred
+
+
+class CallRefused(CallEvent):
+    """The gate kept a call from leaving: told once for each, however many ways out the PBX tried."""
+
+    __slots__ = ()
+
+
+class CallUnconfirmed(CallEvent):
+    """Nothing was heard of a running call for so long that it may have ended unheard; it fills no limit from now on."""
+
+    __slots__ = ()
+
+
+class CallConfirmed(CallEvent):
+    """A call that was thought to have ended unheard, or begun before a restart, was heard of again."""
+
+    __slots__ = ()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from sipguard.decide.force import Config as ForceConfig
 from sipguard.model import Names, Role
 from sipguard.policy.schema import Policy
 
@@ -32,3 +33,8 @@ def names_of(policy: Policy, earlier: Policy | None) -> list[Names]:
         present = frozenset(host_names(policy))
         found += [Names(role, name, ()) for role, name in host_names(earlier) if (role, name) not in present]
     return found
+
+
+def force_of(policy: Policy) -> ForceConfig:
+    """Give what a policy says of bans, wards and neighbours, as the force takes it."""
+    return ForceConfig(policy.ban, policy.ward, policy.neighbours)

@@ -17,6 +17,7 @@ WORDS: dict[str, str] = {
     "track.registrations": "Registrations in force.",
     "track.proven": "Sources shown to hold the address that they send from.",
     "track.dialogs": "Calls and subscriptions in progress.",
+    "track.calls": "Calls in progress whose legs are followed; past it the oldest unconfirmed one is given up.",
     "detect": "One table for each attack that is looked for.",
     "detect.credentials": "Guessing: one source fails with credentials again and again.",
     "detect.samekey": "Another guess under the transaction key of an earlier one, as a retransmission would look.",

@@ -29,9 +29,10 @@ class _Entry:
 class Registrations:
     """The registrations in force; when full the oldest goes, without an event: its trust ends in the kernel by time."""
 
-    __slots__ = ("_due", "_table")
+    __slots__ = ("_due", "_places", "_table")
 
     def __init__(self, most: int) -> None:
+        self._places: Table[Network, dict[Account, Instant]] = Table(most, most // 2)
         self._table: Table[tuple[Account, Network], _Entry] = Table(most, most // 2)
         self._due: list[tuple[Instant, Account, Network]] = []
 
@@ -55,6 +56,7 @@ class Registrations:
         place = subject_of(source)
         if expires <= 0:
             self._table.pop((account, place))
+            self._leave(account, place)
             return Unregistered(at, source, account)
         until = at + min(expires, LONGEST) * SECOND
         self._put(account, place, source, until)
@@ -63,6 +65,10 @@ class Registrations:
     def stands(self, source: Address, account: Account) -> bool:
         """Tell whether an account is registered from a source."""
         return (account, subject_of(source)) in self._table
+
+    def any_at(self, source: Address) -> bool:
+        """Tell whether any account is registered from a source."""
+        return subject_of(source) in self._places
 
     def all(self) -> Iterator[tuple[Account, Network, Instant]]:
         """Go through the registrations in force, each with the instant at which it runs out."""
@@ -74,11 +80,21 @@ class Registrations:
     def _put(self, account: Account, place: Network, source: Address, until: Instant) -> None:
         key = (account, place)
         self._table.renew(key, _Entry(source, until), source)
+        accounts = self._places.get(place)
+        if accounts is None:
+            accounts = {}
+            self._places.put(place, accounts, source)
+        accounts[account] = until
         heapq.heappush(self._due, (until, account, place))
         if len(self._due) > 2 * self._table.most:
             live = ((key, self._table.get(key)) for key in self._table)
             self._due = [(entry.until, key[0], key[1]) for key, entry in live if entry is not None]
             heapq.heapify(self._due)
+
+    def _leave(self, account: Account, place: Network) -> None:
+        accounts = self._places.get(place)
+        if accounts is not None and accounts.pop(account, None) is not None and not accounts:
+            self._places.pop(place)
 
     def next_deadline(self) -> Instant | None:
         """Give the next instant at which a registration may run out."""
@@ -92,6 +108,7 @@ class Registrations:
             entry = self._table.get((account, place))
             if entry is not None and entry.until <= until:
                 self._table.pop((account, place))
+                self._leave(account, place)
                 found.append(Unregistered(until, entry.source, account))
         return found
 
