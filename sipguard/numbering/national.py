@@ -1,0 +1,155 @@
+"""Digits to a number, under the settings of one plan: outside line, international and trunk prefix, area, short codes.
+
+Every reading is tried against the `World`; the order is that of `read.py`. Total over any string of digits.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final, TypeAlias
+
+from sipguard.call import NumberClass
+from sipguard.numbering.plan import Bare, DialPlan
+from sipguard.numbering.target import Reason
+from sipguard.numbering.world import Region, World
+
+Reading: TypeAlias = tuple[NumberClass, str, str, str]
+"""Class, E.164, country, and why there is no E.164."""
+
+FEWEST: Final = 5
+MOST: Final = 15  # ITU-T E.164 section 6.2.1
+_SHORT: Final = 6  # so many digits at most are an extension or a short code
+_BARE: Final = 8  # fewer digits are no international number whose plus was left out
+_LONG: Final = 11  # so many are one rather than a geographic number without its trunk prefix
+_ANYWHERE: Final = ("011", "00")
+
+
+def unread(why: str) -> Reading:
+    """Give the reading of what cannot be read."""
+    return NumberClass.UNREADABLE, "", "", why
+
+
+def refused(reading: Reading) -> bool:
+    """Tell whether a reading made no number that anybody is known to have."""
+    return reading[0] is NumberClass.UNALLOCATED or reading[0] is NumberClass.UNREADABLE
+
+
+class National:
+    """Reads digits under one plan."""
+
+    __slots__ = ("_abroad", "_extensions", "_home", "_outside", "_plan", "_short", "_world")
+
+    def __init__(self, plan: DialPlan, world: World) -> None:
+        self._plan = plan
+        self._world = world
+        self._home = world.home(plan.country)
+        self._short = world.short.get(plan.country, (None, None))
+        prefixes = sorted(plan.international, key=len, reverse=True)
+        usual = world.abroad.get(plan.country, "") if plan.country else "|".join(_ANYWHERE)
+        self._abroad = re.compile("|".join(map(re.escape, prefixes)) or usual or "$.")
+        self._outside = tuple(sorted(plan.outside, key=lambda prefix: (-len(prefix), prefix)))
+        patterns = "|".join(re.escape(pattern).replace("X", "[0-9]") for pattern in plan.extensions)
+        self._extensions = re.compile(patterns or "$.")
+
+    def abroad(self, digits: str) -> Reading:
+        """Read a number that begins with a country code; digits beyond the fifteenth are left out."""
+        if digits[:1] == "0":
+            return unread(Reason.ZERO)
+        if len(digits) < FEWEST:
+            return unread(Reason.SHORT_OF)
+        digits = self._world.canonical(digits[:MOST])
+        kind, country = self._world.look(digits, self._plan.country)
+        return kind, f"+{digits}", country, ""
+
+    def read(self, digits: str) -> Reading:
+        """Read what was dialled."""
+        if self._extensions.fullmatch(digits) is not None:
+            return NumberClass.EXTENSION, "", "", Reason.EXTENSION
+        for prefix in self._outside:
+            if digits.startswith(prefix) and len(digits) > len(prefix):
+                found = self._line(digits[len(prefix) :])
+                if not refused(found) and found[0] is not NumberClass.EXTENSION:
+                    return found
+        return self._line(digits)
+
+    def _line(self, digits: str) -> Reading:
+        abroad = self._abroad.match(digits)
+        if abroad is not None and abroad.end() and len(digits) - abroad.end() >= FEWEST:
+            return self.abroad(digits[abroad.end() :])
+        if self._plan.bare is Bare.INTERNATIONAL and len(digits) > _SHORT:
+            found = self.abroad(digits)
+            if not refused(found):
+                return found
+        if self._home is not None:
+            return self._at_home(self._home, digits)
+        if len(digits) <= _SHORT:
+            return NumberClass.EXTENSION, "", "", Reason.EXTENSION
+        return unread(Reason.COUNTRY_UNKNOWN)
+
+    def _at_home(self, home: Region, digits: str) -> Reading:
+        if len(digits) <= _SHORT:
+            found = self._short_code(digits)
+            if found is not None:
+                return found
+        rest = self._without_trunk(home, digits)
+        if rest:
+            found = self._own(home, rest)
+            if not refused(found):
+                return found
+        if self._plan.area:
+            found = self._own(home, self._plan.area + digits)
+            if not refused(found):
+                return found
+        own = self._own(home, digits)
+        settled = not refused(own) and len(digits) >= _SHORT
+        if settled and own[0] is not NumberClass.GEOGRAPHIC:
+            return own
+        found = self._unmarked(home, digits)
+        if not refused(found):
+            return found
+        if settled and len(digits) > _SHORT:
+            return own
+        if len(digits) <= _SHORT:
+            return NumberClass.EXTENSION, "", "", Reason.EXTENSION
+        return self._nobodys(home, rest, digits)
+
+    def _short_code(self, digits: str) -> Reading | None:
+        premium, short = self._short
+        if premium is not None and premium.has(digits):
+            return NumberClass.PREMIUM, "", self._plan.country, Reason.SHORT
+        if short is not None and short.has(digits):
+            return NumberClass.SHORT, "", self._plan.country, Reason.SHORT
+        return None
+
+    def _without_trunk(self, home: Region, digits: str) -> str:
+        trunk = self._plan.trunk
+        if not trunk:
+            return home.without_trunk(digits)
+        return digits[len(trunk) :] if digits.startswith(trunk) else ""
+
+    def _own(self, home: Region, number: str) -> Reading:
+        """Read a national number as it is, without its country's code."""
+        whole = home.code + number
+        if not FEWEST <= len(whole) <= MOST:
+            return unread(Reason.NO_FORM)
+        kind, country = self._world.look(whole, self._plan.country)
+        if not home.possible(len(number)):
+            kind = NumberClass.UNALLOCATED
+        return kind, f"+{whole}", country, ""
+
+    def _unmarked(self, home: Region, digits: str) -> Reading:
+        """Read an international number whose plus or prefix is not this plan's, if the digits are none at home."""
+        for prefix in _ANYWHERE:
+            if digits.startswith(prefix):
+                found = self.abroad(digits[len(prefix) :])
+                if not refused(found):
+                    return found
+        if len(digits) >= _LONG or (len(digits) >= _BARE and not home.possible(len(digits))):
+            return self.abroad(digits)
+        return unread(Reason.NO_FORM)
+
+    def _nobodys(self, home: Region, rest: str, digits: str) -> Reading:
+        for number in (rest, digits):
+            if number and home.possible(len(number)):
+                return NumberClass.UNALLOCATED, f"+{home.code}{number}"[: MOST + 1], self._plan.country, ""
+        return unread(Reason.NO_FORM)
