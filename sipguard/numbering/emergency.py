@@ -19,16 +19,18 @@ _CONTEXT_DIGITS = 3  # a country code has no more
 
 
 class Emergency:
-    """Knows the numbers for help under one plan; `also` are those that the policy adds to the country's."""
+    """Knows the numbers for help under some plans; `also` are those that the policy adds to the countries'."""
 
     __slots__ = ("_numbers",)
 
-    def __init__(self, plan: DialPlan, also: Iterable[str] = ()) -> None:
-        country = (*EVERYWHERE, *BY_COUNTRY.get(plan.country, ())) if plan.country else UNKNOWN_COUNTRY
-        outside = (*_OUTSIDE, *plan.outside)
-        self._numbers = frozenset(
-            (before + number).encode("ascii") for number in (*country, *also) for before in outside
-        )
+    def __init__(self, plans: Iterable[DialPlan], also: Iterable[str] = ()) -> None:
+        added = tuple(also)
+        known: set[bytes] = set()
+        for plan in plans:
+            country = (*EVERYWHERE, *BY_COUNTRY.get(plan.country, ())) if plan.country else UNKNOWN_COUNTRY
+            outside = (*_OUTSIDE, *plan.outside)
+            known.update((before + number).encode("ascii") for number in (*country, *added) for before in outside)
+        self._numbers = frozenset(known)
 
     def is_emergency(self, uri: bytes) -> bool:
         """Tell whether a call to this URI is for help."""

@@ -1,8 +1,9 @@
 """Numbers for help, by country: data, and nothing else.
 
-Source: the emergency numbers of libphonenumber 9.0.42 (ShortNumberMetadata, read in November 2026), written out; Gabon's range
-1300 to 1349 cut to 1300. By hand: AT 140, CH 1414, ES 061 062 080 091 092, FR 114 191 196, GB 18000 (text relay), IT 1530,
-JP 118, NZ 112, US and CA 988. 112 and 911 are for help in every country (3GPP TS 22.101) and are not repeated here.
+Source: the emergency numbers of libphonenumber 9.0.42 (ShortNumberMetadata, read in November 2026), written out;
+Gabon's range 1300 to 1349 cut to 1300. By hand: AT 140, CH 1414, ES 061 062 080 091 092, FR 114 191 196, GB 18000 (text
+relay), IT 1530, JP 118, NZ 112, US and CA 988. 112 and 911 are for help in every country (3GPP TS 22.101) and are not
+repeated here.
 """
 
 from __future__ import annotations

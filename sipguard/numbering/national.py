@@ -37,13 +37,12 @@ def refused(reading: Reading) -> bool:
 class National:
     """Reads digits under one plan."""
 
-    __slots__ = ("_abroad", "_extensions", "_home", "_outside", "_plan", "_short", "_world")
+    __slots__ = ("_abroad", "_extensions", "_home", "_outside", "_plan", "_world")
 
     def __init__(self, plan: DialPlan, world: World) -> None:
         self._plan = plan
         self._world = world
         self._home = world.home(plan.country)
-        self._short = world.short.get(plan.country, (None, None))
         prefixes = sorted(plan.international, key=len, reverse=True)
         usual = world.abroad.get(plan.country, "") if plan.country else "|".join(_ANYWHERE)
         self._abroad = re.compile("|".join(map(re.escape, prefixes)) or usual or "$.")
@@ -53,6 +52,14 @@ class National:
 
     def abroad(self, digits: str) -> Reading:
         """Read a number that begins with a country code; digits beyond the fifteenth are left out."""
+        found = self.known(digits)
+        if found[0] is not NumberClass.UNALLOCATED:
+            return found
+        kind, country = self._world.overdialled(found[1][1:], self._plan.country)
+        return kind, found[1], country, ""
+
+    def known(self, digits: str) -> Reading:
+        """Read it likewise, but leave it unallocated if it has a digit too many."""
         if digits[:1] == "0":
             return unread(Reason.ZERO)
         if len(digits) < FEWEST:
@@ -77,49 +84,37 @@ class National:
         if abroad is not None and abroad.end() and len(digits) - abroad.end() >= FEWEST:
             return self.abroad(digits[abroad.end() :])
         if self._plan.bare is Bare.INTERNATIONAL and len(digits) > _SHORT:
-            found = self.abroad(digits)
+            found = self.known(digits)
             if not refused(found):
                 return found
         if self._home is not None:
             return self._at_home(self._home, digits)
         if len(digits) <= _SHORT:
             return NumberClass.EXTENSION, "", "", Reason.EXTENSION
-        return unread(Reason.COUNTRY_UNKNOWN)
+        return self.abroad(digits) if self._plan.bare is Bare.INTERNATIONAL else unread(Reason.COUNTRY_UNKNOWN)
 
     def _at_home(self, home: Region, digits: str) -> Reading:
-        if len(digits) <= _SHORT:
-            found = self._short_code(digits)
-            if found is not None:
-                return found
+        country = self._plan.country
+        short = self._world.short(digits, country) if len(digits) <= _SHORT else None
+        if short is not None:
+            return short, "", country, Reason.SHORT
         rest = self._without_trunk(home, digits)
-        if rest:
-            found = self._own(home, rest)
-            if not refused(found):
-                return found
-        if self._plan.area:
+        found = self._own(home, rest) if rest else unread(Reason.NO_FORM)
+        if not refused(found):
+            return found
+        own = self._own(home, digits) if len(digits) >= _SHORT else unread(Reason.NO_FORM)
+        if not refused(own) and own[0] is not NumberClass.GEOGRAPHIC:
+            return own
+        if self._plan.area and len(digits) >= FEWEST:
             found = self._own(home, self._plan.area + digits)
             if not refused(found):
                 return found
-        own = self._own(home, digits)
-        settled = not refused(own) and len(digits) >= _SHORT
-        if settled and own[0] is not NumberClass.GEOGRAPHIC:
-            return own
         found = self._unmarked(home, digits)
         if not refused(found):
             return found
-        if settled and len(digits) > _SHORT:
-            return own
         if len(digits) <= _SHORT:
             return NumberClass.EXTENSION, "", "", Reason.EXTENSION
-        return self._nobodys(home, rest, digits)
-
-    def _short_code(self, digits: str) -> Reading | None:
-        premium, short = self._short
-        if premium is not None and premium.has(digits):
-            return NumberClass.PREMIUM, "", self._plan.country, Reason.SHORT
-        if short is not None and short.has(digits):
-            return NumberClass.SHORT, "", self._plan.country, Reason.SHORT
-        return None
+        return self._nobodys(home, rest, digits) if refused(own) else own
 
     def _without_trunk(self, home: Region, digits: str) -> str:
         trunk = self._plan.trunk
@@ -130,26 +125,30 @@ class National:
     def _own(self, home: Region, number: str) -> Reading:
         """Read a national number as it is, without its country's code."""
         whole = home.code + number
-        if not FEWEST <= len(whole) <= MOST:
+        if len(whole) > MOST:
             return unread(Reason.NO_FORM)
         kind, country = self._world.look(whole, self._plan.country)
-        if not home.possible(len(number)):
-            kind = NumberClass.UNALLOCATED
         return kind, f"+{whole}", country, ""
 
     def _unmarked(self, home: Region, digits: str) -> Reading:
         """Read an international number whose plus or prefix is not this plan's, if the digits are none at home."""
         for prefix in _ANYWHERE:
             if digits.startswith(prefix):
-                found = self.abroad(digits[len(prefix) :])
+                found = self.known(digits[len(prefix) :])
                 if not refused(found):
                     return found
         if len(digits) >= _LONG or (len(digits) >= _BARE and not home.possible(len(digits))):
-            return self.abroad(digits)
+            return self.known(digits)
         return unread(Reason.NO_FORM)
 
     def _nobodys(self, home: Region, rest: str, digits: str) -> Reading:
-        for number in (rest, digits):
-            if number and home.possible(len(number)):
-                return NumberClass.UNALLOCATED, f"+{home.code}{number}"[: MOST + 1], self._plan.country, ""
+        """Read what is no known number: one with digits too many, else one that nobody has, else none."""
+        readings = [whole[:MOST] for whole in (rest and home.code + rest, home.code + digits) if whole]
+        for whole in readings:
+            kind, country = self._world.overdialled(whole, self._plan.country)
+            if kind is not NumberClass.UNALLOCATED:
+                return kind, f"+{whole}", country, ""
+        for whole in readings:
+            if home.possible(len(whole) - len(home.code)):
+                return NumberClass.UNALLOCATED, f"+{whole}", self._plan.country, ""
         return unread(Reason.NO_FORM)

@@ -46,9 +46,9 @@ class DialPlan:
         Count(0, 8),
         Described("What is dialled before a country code, besides the plus; empty: what is usual in the country."),
     ] = ()
-    trunk: Annotated[
-        Digits, Described("What is dialled before an area code; empty: what is usual in the country.")
-    ] = ""
+    trunk: Annotated[Digits, Described("What is dialled before an area code; empty: what is usual in the country.")] = (
+        ""
+    )
     bare: Annotated[
         Bare,
         Described(
@@ -65,11 +65,3 @@ class DialPlan:
         Count(0, 256),
         Described('What your extensions look like: "2XX" is 200 to 299. Empty: what is short and no number.'),
     ] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class NamedPlan:
-    """Another way of dialling, for the sites and trunks that name it; one without a country takes that of [numbering]."""
-
-    name: Annotated[PlanName, Described("What sites and trunks call it; no other plan has the same.")]
-    plan: DialPlan

@@ -57,5 +57,8 @@ NATIONAL: Final[dict[str, NumberClass]] = dict.fromkeys(
 
 NATIONAL_LENGTHS: Final = (6, 5)
 
+DIRECTORY: Final = "118"
+"""Short codes of four to six digits that begin so are directory enquiries (ECTRA/REC(97)01): paid, and put through."""
+
 NANP_PREMIUM_EXCHANGE: Final = "976"
 """The three digits after any NANP area code that belong to paid information services."""

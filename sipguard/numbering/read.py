@@ -1,10 +1,11 @@
-"""What a dialled string means under a dial plan: `Numbering.read`, total over any bytes, and bounded in work and memory.
+"""What a dialled string means under a dial plan: `Numbering.read`, total over any bytes, bounded in work and memory.
 
 Where a string can be read in several ways, the first of these that makes a known number is it: a number for help; an
-extension that the plan lists; behind an outside-line prefix; behind an international prefix; a short code; national
-with its trunk prefix; local, with the plan's area; national without trunk prefix; and at last, so that no destination
-hides behind a form that only the carrier understands, behind 00 or 011, or with a country code and no plus. What is
-more than 40 signs long is read by its first 40, as an exchange would.
+extension that the plan lists; what follows an outside-line prefix; an international prefix and a country code; a short
+code; national with its trunk prefix; national without, where it is mobile, premium or toll-free and not geographic;
+local, in the plan's area; 00 or 011 where neither is the plan's, or a country code without a plus (no destination is to
+hide in a form that only the carrier understands); geographic without a trunk prefix; a known number with digits too
+many. Of more than 40 signs the first 40 are read.
 
 A code for the PBX before a number (`*67`, `*31#`, `*72`) and a technical prefix that nobody declared (`1234#`) do not
 hide the number: it is read. A trailing # only ends it. A plus anywhere but at its start makes a string unreadable,
@@ -44,16 +45,16 @@ _MEMO: TypeAlias = dict[bytes, Called]
 class Numbering:
     """Reads dialled strings under one plan. `evicted` counts readings forgotten to make room; they are made anew.
 
-    The memory is two dicts: what is read goes into the young one, what is found in the old one too; when the young one is
-    half of REMEMBERED, it takes the old one's place. So a flood of new numbers costs each of them its own reading, one
-    dict every thousand, and never a number in use.
+    The memory is two dicts: what is read, or found in the old one, goes into the young one; when that is half of
+    REMEMBERED, it takes the old one's place. So a flood of new numbers costs each of them its own reading and one dict
+    every thousand, and a number that is dialled meanwhile stays.
     """
 
     __slots__ = ("_emergency", "_national", "_old", "_plan", "_tech", "_young", "evicted")
 
     def __init__(self, plan: DialPlan, world: World, also_emergency: Iterable[str] = ()) -> None:
         self._plan = plan
-        self._emergency = Emergency(plan, also_emergency)
+        self._emergency = Emergency((plan,), also_emergency)
         self._national = National(plan, world)
         self._tech = tuple(sorted(plan.tech, key=lambda prefix: (-len(prefix), prefix)))
         self._young: _MEMO = {}
@@ -125,7 +126,7 @@ class Numbering:
         if context.isdigit() and text.isdigit():
             before = context[:_LONGEST].decode("ascii")
             for length in range(len(before), 0, -1):
-                found = self._national.abroad(before[:length] + text)
+                found = self._national.known(before[:length] + text)
                 if not refused(found):
                     return found
             return self._national.abroad(before + text)

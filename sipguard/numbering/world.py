@@ -14,10 +14,21 @@ from typing import Final
 from phonenumbers import COUNTRY_CODE_TO_REGION_CODE, SUPPORTED_REGIONS, PhoneMetadata, PhoneNumberDesc
 
 from sipguard.call import NumberClass
-from sipguard.numbering.ranges import FIRST_DIGITS, LENGTHS, NANP_PREMIUM_EXCHANGE, NATIONAL, NATIONAL_LENGTHS, RANGES
+from sipguard.numbering.ranges import (
+    DIRECTORY,
+    FIRST_DIGITS,
+    LENGTHS,
+    NANP_PREMIUM_EXCHANGE,
+    NATIONAL,
+    NATIONAL_LENGTHS,
+    RANGES,
+)
 
 _CUTS: Final = 3
 """So many lengths are tried for a number with digits too many, longest first."""
+
+
+_NOTHING: Final = PhoneNumberDesc(national_number_pattern="$.")  # matches nowhere
 
 
 def countries() -> frozenset[str]:
@@ -56,7 +67,7 @@ class Region:
     def __init__(self, metadata: PhoneMetadata) -> None:
         self.country = "" if metadata.id == "001" else str(metadata.id)
         self.code = str(metadata.country_code)
-        self._general = Shape(metadata.general_desc)
+        self._general = _shape(metadata.general_desc) or Shape(_NOTHING)
         self._leading = re.compile(metadata.leading_digits) if metadata.leading_digits else None
         self._start = re.compile(metadata.national_prefix_for_parsing or "$.")  # "$." matches nowhere
         self._rule = metadata.national_prefix_transform_rule or ""
@@ -98,10 +109,6 @@ class Region:
         """Tell whether a national number may have so many digits."""
         return length in self._general.lengths
 
-    def local(self, length: int) -> bool:
-        """Tell whether so many digits are a whole number or part of one."""
-        return length <= max(self._general.lengths, default=0)
-
     def shorter(self, length: int) -> list[int]:
         """Give the longest lengths below this one that a national number may have."""
         return sorted((known for known in self._general.lengths if known < length), reverse=True)[:_CUTS]
@@ -137,17 +144,29 @@ def _shape(desc: PhoneNumberDesc | None) -> Shape | None:
     return Shape(desc)
 
 
+class ShortCodes:
+    """A country's numbers that only it knows. `network` are one operator's, and nearly all for messages."""
+
+    __slots__ = ("all", "messages", "network", "premium")
+
+    def __init__(self, metadata: PhoneMetadata) -> None:
+        self.all = _shape(metadata.short_code) or Shape(_NOTHING)
+        self.premium = _shape(metadata.premium_rate) or Shape(_NOTHING)
+        self.messages = _shape(metadata.sms_services) or Shape(_NOTHING)
+        self.network = _shape(metadata.carrier_specific) or Shape(_NOTHING)
+
+
 class World:
     """The numbers of all countries; made once, as it takes 0.1 s, and shared by all plans."""
 
-    __slots__ = ("_codes", "_home", "abroad", "short")
+    __slots__ = ("_codes", "_home", "_short", "abroad")
 
     def __init__(self) -> None:
         PhoneMetadata.load_all()
         self._codes: dict[str, tuple[Region, ...]] = {}
         self._home: dict[str, Region] = {}
         self.abroad: dict[str, str] = {}
-        self.short: dict[str, tuple[Shape | None, Shape | None]] = {}
+        self._short: dict[str, ShortCodes] = {}
         for code, names in COUNTRY_CODE_TO_REGION_CODE.items():
             regions = [_region(code, name) for name in names]
             self._codes[str(code)] = tuple(region for region in regions if region is not None)
@@ -156,24 +175,34 @@ class World:
             metadata = PhoneMetadata.metadata_for_region(country)
             short = PhoneMetadata.short_metadata_for_region(country)
             self.abroad[country] = (metadata.international_prefix if metadata else None) or "00"
-            self.short[country] = (
-                (_shape(short.premium_rate), _shape(short.short_code)) if short is not None else (None, None)
-            )
+            if short is not None:
+                self._short[country] = ShortCodes(short)
 
     def home(self, country: str) -> Region | None:
         """Give a country's numbers, None where they are not known."""
         return self._home.get(country) if country else None
 
+    def short(self, digits: str, country: str) -> NumberClass | None:
+        """Give the class of a country's short code, PREMIUM or SHORT; None where it is none, or only for messages."""
+        shapes = self._short.get(country)
+        if shapes is None or shapes.messages.has(digits) or (len(digits) > 3 and shapes.network.has(digits)):
+            return None
+        if shapes.premium.has(digits):
+            return NumberClass.PREMIUM
+        if not shapes.all.has(digits):
+            return None
+        return NumberClass.PREMIUM if len(digits) > 3 and digits.startswith(DIRECTORY) else NumberClass.SHORT
+
     def warm(self) -> None:
-        """Compile all patterns, which takes 0.3 s, so that no call ever waits for it (8 ms at most for one country)."""
+        """Compile all patterns, in 0.3 s, so that no call waits for it (8 ms at most for one country)."""
         for regions in self._codes.values():
             for region in regions:
                 region.warm()
 
     def canonical(self, digits: str) -> str:
-        """Leave out a trunk prefix after the country code, as in +44 (0)20, where it makes a number of what was none."""
+        """Leave out a trunk prefix after the country code, as in +44 (0)20, where that makes a known number."""
         code, regions = self._regions(digits)
-        if not regions or digits[0] in FIRST_DIGITS and _range(digits) is not None:
+        if not regions:
             return digits
         number = digits[len(code) :]
         if self._kind(regions, number, "")[0] is not NumberClass.UNALLOCATED:
@@ -184,26 +213,27 @@ class World:
         return digits
 
     def look(self, digits: str, home: str) -> tuple[NumberClass, str]:
-        """Give class and country of an E.164 number's digits; `home` has it where a number is of several countries.
-
-        Digits too many do not change a call, so they hide no class: exchanges do not wait for them.
-        """
+        """Give class and country of an E.164 number's digits; `home` has it where a number is of several countries."""
         if digits[:1] in FIRST_DIGITS:
-            kind = _range(digits)
+            kind = _range(digits, RANGES, LENGTHS)
             if kind is not None:
                 return kind, ""
         code, regions = self._regions(digits)
         if not regions:
             return NumberClass.UNALLOCATED, ""
-        number = digits[len(code) :]
-        found = self._kind(regions, number, home)
-        for length in NATIONAL_LENGTHS:
-            kind = NATIONAL.get(digits[:length])
-            if kind is not None:
-                return kind, found[1]
+        kind, country = self._kind(regions, digits[len(code) :], home)
+        return _range(digits, NATIONAL, NATIONAL_LENGTHS) or kind, country
+
+    def overdialled(self, digits: str, home: str) -> tuple[NumberClass, str]:
+        """As `look`, and an unknown number that begins with a known one is of its class.
+
+        Exchanges do not wait for digits too many, so they must hide no class.
+        """
+        found = self.look(digits, home)
         if found[0] is NumberClass.UNALLOCATED:
-            for length in regions[0].shorter(len(number)):
-                cut = self._kind(regions, number[:length], home)
+            code, regions = self._regions(digits)
+            for length in regions[0].shorter(len(digits) - len(code)) if regions else ():
+                cut = self.look(digits[: len(code) + length], home)
                 if cut[0] is not NumberClass.UNALLOCATED:
                     return cut
         return found
@@ -243,9 +273,9 @@ def _region(code: int, name: str) -> Region | None:
     return None if metadata is None else Region(metadata)
 
 
-def _range(digits: str) -> NumberClass | None:
-    for length in LENGTHS:
-        kind = RANGES.get(digits[:length])
+def _range(digits: str, ranges: dict[str, NumberClass], lengths: tuple[int, ...]) -> NumberClass | None:
+    for length in lengths:
+        kind = ranges.get(digits[:length])
         if kind is not None:
             return kind
     return None

@@ -13,6 +13,7 @@ from typing import Any
 from sipguard.address import Network
 from sipguard.decide import ladder
 from sipguard.detect import accounts, credentials, enumeration, networks
+from sipguard.numbering.world import countries
 from sipguard.policy.leaf import NETWORK, PLACE, Leaf
 from sipguard.policy.lines import Path
 from sipguard.policy.tree import Entry, Table, policy_tree
@@ -38,6 +39,8 @@ def document_complaints(document: dict[str, Any]) -> Iterator[Complaint]:
     yield from _too_wide(document)
     yield from _shut_out(document)
     yield from _spared_sip(document)
+    yield from _unknown_plans(document)
+    yield from _unknown_countries(document)
 
 
 # --- One table --------------------------------------------------------------------------------------------------------
@@ -130,6 +133,7 @@ def _repeated_in(value: object, entry: Entry, path: Path) -> Iterator[Complaint]
 def _same_labels(document: dict[str, Any]) -> Iterator[Complaint]:
     yield from _same_labels_of(document, ("site", "trunk"))
     yield from _same_labels_of(document, ("feed",))
+    yield from _same_labels_of(document, ("dialplan",))
 
 
 def _same_labels_of(document: dict[str, Any], keys: tuple[str, ...]) -> Iterator[Complaint]:
@@ -216,3 +220,34 @@ def _spared_sip(document: dict[str, Any]) -> Iterator[Complaint]:
         if port in ports:
             path: Path = ("enforcement", "except_ports", position)
             yield Complaint(path, "is a port that the PBX listens on for SIP", "a ban must close those", ("ports",))
+
+
+def _unknown_plans(document: dict[str, Any]) -> Iterator[Complaint]:
+    """Find sites and trunks that name a dial plan which is not there."""
+    plans = [plan.get("name") for plan in _items(document.get("dialplan")) if isinstance(plan, dict)]
+    for key in ("site", "trunk"):
+        for position, party in enumerate(_items(document.get(key))):
+            wanted = party.get("dialplan") if isinstance(party, dict) else None
+            if isinstance(wanted, str) and wanted and wanted not in plans:
+                yield Complaint(
+                    (key, position, "dialplan"), "is no [[dialplan]] of this policy", "as its name is written"
+                )
+
+
+_OFTEN_MEANT = {"UK": "GB", "EN": "GB", "EL": "GR"}
+
+
+def _unknown_countries(document: dict[str, Any]) -> Iterator[Complaint]:
+    """Find plans in countries that nothing is known of, and area codes of no country."""
+    numbering = document.get("numbering")
+    home = numbering.get("country") if isinstance(numbering, dict) else None
+    plans = [(("dialplan", position), plan) for position, plan in enumerate(_items(document.get("dialplan")))]
+    for path, plan in [(("numbering",), numbering), *plans]:
+        if not isinstance(plan, dict):
+            continue
+        country = plan.get("country", "")
+        if isinstance(country, str) and len(country) == 2 and country.isupper() and country not in countries():
+            meant = _OFTEN_MEANT.get(country, "DE")
+            yield Complaint((*path, "country"), "is no country with telephone numbers of its own", f'like "{meant}"')
+        if plan.get("area") and not country and not home:
+            yield Complaint((*path, "area"), "is an area code of no country", "name the country as well")

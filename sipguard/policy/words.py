@@ -30,6 +30,7 @@ WORDS: dict[str, str] = {
     "detect.fingerprint": "Attackers' tools, by how they write, whatever they call themselves.",
     "detect.malformed": "Messages that are wrong on purpose.",
     "enforcement": "What a ban and a throttle mean in the kernel.",
+    "numbering": "How numbers are dialled where no plan is named, so that every dialled string can be read.",
     "store": "Where the guard keeps what must survive a restart.",
     "control": "How the commands reach the running guard.",
     "tap": "How packets are read from the kernel.",
