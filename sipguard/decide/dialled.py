@@ -38,7 +38,7 @@ class Config:
 
 
 class Dialled:
-    """Looks at numbers under any of the plans; an outside line is reached by nothing, a 0, a 9, or what the dial plan says."""
+    """Looks at numbers under any of the plans; an outside line is reached by nothing, a 0, a 9, or what a plan says."""
 
     __slots__ = ("_closed", "_emergency")
 

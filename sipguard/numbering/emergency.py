@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from sipguard.numbering.helplines import BY_COUNTRY, EVERYWHERE, UNKNOWN_COUNTRY
-from sipguard.numbering.plan import DialPlan
+from sipguard.numbering.plan import NONE, DialPlan
 from sipguard.numbering.target import Target, target_of
 
 _OUTSIDE: Final = ("", "0", "9")
@@ -27,7 +27,7 @@ class Emergency:
         added = tuple(also)
         known: set[bytes] = set()
         for plan in plans:
-            country = (*EVERYWHERE, *BY_COUNTRY.get(plan.country, ())) if plan.country else UNKNOWN_COUNTRY
+            country = (*EVERYWHERE, *BY_COUNTRY.get(plan.country, ())) if plan.country != NONE else UNKNOWN_COUNTRY
             outside = (*_OUTSIDE, *plan.outside)
             known.update((before + number).encode("ascii") for number in (*country, *added) for before in outside)
         self._numbers = frozenset(known)

@@ -9,7 +9,7 @@ import re
 from typing import Final, TypeAlias
 
 from sipguard.call import NumberClass
-from sipguard.numbering.plan import Bare, DialPlan
+from sipguard.numbering.plan import NONE, USUAL, Bare, DialPlan
 from sipguard.numbering.target import Reason
 from sipguard.numbering.world import Region, World
 
@@ -44,7 +44,7 @@ class National:
         self._world = world
         self._home = world.home(plan.country)
         prefixes = sorted(plan.international, key=len, reverse=True)
-        usual = world.abroad.get(plan.country, "") if plan.country else "|".join(_ANYWHERE)
+        usual = world.abroad.get(plan.country, "|".join(_ANYWHERE))
         self._abroad = re.compile("|".join(map(re.escape, prefixes)) or usual or "$.")
         self._outside = tuple(sorted(plan.outside, key=lambda prefix: (-len(prefix), prefix)))
         patterns = "|".join(re.escape(pattern).replace("X", "[0-9]") for pattern in plan.extensions)
@@ -105,7 +105,7 @@ class National:
         own = self._own(home, digits) if len(digits) >= _SHORT else unread(Reason.NO_FORM)
         if not refused(own) and own[0] is not NumberClass.GEOGRAPHIC:
             return own
-        if self._plan.area and len(digits) >= FEWEST:
+        if self._plan.area != NONE and len(digits) >= FEWEST:
             found = self._own(home, self._plan.area + digits)
             if not refused(found):
                 return found
@@ -118,7 +118,7 @@ class National:
 
     def _without_trunk(self, home: Region, digits: str) -> str:
         trunk = self._plan.trunk
-        if not trunk:
+        if trunk == USUAL:
             return home.without_trunk(digits)
         return digits[len(trunk) :] if digits.startswith(trunk) else ""
 

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated, TypeAlias
+from typing import Annotated, Final, TypeAlias
 
 from sipguard.constraint import Count, Described, Matching
 
-Country: TypeAlias = Annotated[str, Matching(r"([A-Z]{2})?", 'a country as two capital letters, like "DE", or ""')]
-Digits: TypeAlias = Annotated[str, Matching(r"[0-9]{0,8}", "digits, or nothing")]
+NONE: Final = "none"
+USUAL: Final = "usual"
+DEFAULT: Final = "default"
+
+Country: TypeAlias = Annotated[
+    str, Matching(r"(none|[A-Z]{2})", 'a country as two capital letters, like "DE", or "none"')
+]
+Area: TypeAlias = Annotated[str, Matching(r"(none|[0-9]{1,8})", 'digits, or "none"')]
+TrunkPrefix: TypeAlias = Annotated[str, Matching(r"(usual|[0-9]{1,8})", 'digits, or "usual"')]
 Prefix: TypeAlias = Annotated[str, Matching(r"[0-9*#]{1,16}", "digits, with * and # or not")]
 Pattern: TypeAlias = Annotated[str, Matching(r"[0-9*X]{1,10}", 'digits, with an X for any digit, like "2XX"')]
 PlanName: TypeAlias = Annotated[str, Matching(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}", "1 to 64 letters and digits")]
-PlanReference: TypeAlias = Annotated[
-    str, Matching(r"([A-Za-z0-9][A-Za-z0-9 ._-]{0,63})?", 'the name of a [[dialplan]], or ""')
-]
 
 
 class Bare(StrEnum):
@@ -32,10 +36,11 @@ class DialPlan:
     country: Annotated[
         Country,
         Described("Where the PBX stands (ISO 3166-1). Without it only international numbers can be read."),
-    ] = ""
+    ] = NONE
     area: Annotated[
-        Digits, Described("The area code without its 0, for numbers dialled without one; local ones are unread else.")
-    ] = ""
+        Area,
+        Described("The area code, without its 0, of numbers that are dialled without one; else those stay unread."),
+    ] = NONE
     outside: Annotated[
         tuple[Prefix, ...],
         Count(0, 8),
@@ -46,9 +51,9 @@ class DialPlan:
         Count(0, 8),
         Described("What is dialled before a country code, besides the plus; empty: what is usual in the country."),
     ] = ()
-    trunk: Annotated[Digits, Described("What is dialled before an area code; empty: what is usual in the country.")] = (
-        ""
-    )
+    trunk: Annotated[
+        TrunkPrefix, Described("What is dialled before an area code, if it is not what is usual in the country.")
+    ] = USUAL
     bare: Annotated[
         Bare,
         Described(

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from sipguard.numbering.plan import DialPlan
+from sipguard.numbering.plan import NONE, DialPlan
 from sipguard.numbering.read import Numbering
 from sipguard.numbering.world import World
 
 
 def at_home(plan: DialPlan, default: DialPlan) -> DialPlan:
     """Give a named plan with the default one's country and area where it names no country."""
-    if plan.country:
+    if plan.country != NONE:
         return plan
-    return replace(plan, country=default.country, area=plan.area or default.area)
+    return replace(plan, country=default.country, area=default.area if plan.area == NONE else plan.area)
 
 
 class Plans:

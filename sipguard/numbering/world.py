@@ -180,7 +180,7 @@ class World:
 
     def home(self, country: str) -> Region | None:
         """Give a country's numbers, None where they are not known."""
-        return self._home.get(country) if country else None
+        return self._home.get(country)
 
     def short(self, digits: str, country: str) -> NumberClass | None:
         """Give the class of a country's short code, PREMIUM or SHORT; None where it is none, or only for messages."""

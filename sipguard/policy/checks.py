@@ -6,6 +6,7 @@ written and pass over what is wrong by itself, so that one mistake neither hides
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 from sipguard.address import Network
 from sipguard.decide import ladder
 from sipguard.detect import accounts, credentials, enumeration, networks
+from sipguard.numbering.plan import DEFAULT, NONE
 from sipguard.numbering.world import countries
 from sipguard.policy.leaf import NETWORK, PLACE, Leaf
 from sipguard.policy.lines import Path
@@ -224,14 +226,17 @@ def _spared_sip(document: dict[str, Any]) -> Iterator[Complaint]:
 
 def _unknown_plans(document: dict[str, Any]) -> Iterator[Complaint]:
     """Find sites and trunks that name a dial plan which is not there."""
-    plans = [plan.get("name") for plan in _items(document.get("dialplan")) if isinstance(plan, dict)]
+    known: list[object] = [DEFAULT]
+    for position, plan in enumerate(_items(document.get("dialplan"))):
+        name = plan.get("name") if isinstance(plan, dict) else None
+        if name == DEFAULT:
+            yield Complaint(("dialplan", position, "name"), "is what [numbering] is called", "any other name will do")
+        known.append(name)
     for key in ("site", "trunk"):
         for position, party in enumerate(_items(document.get(key))):
-            wanted = party.get("dialplan") if isinstance(party, dict) else None
-            if isinstance(wanted, str) and wanted and wanted not in plans:
-                yield Complaint(
-                    (key, position, "dialplan"), "is no [[dialplan]] of this policy", "as its name is written"
-                )
+            wanted = party.get("dialplan", DEFAULT) if isinstance(party, dict) else DEFAULT
+            if isinstance(wanted, str) and wanted not in known:
+                yield Complaint((key, position, "dialplan"), "is no [[dialplan]] of this policy", "its name, as there")
 
 
 _OFTEN_MEANT = {"UK": "GB", "EN": "GB", "EL": "GR"}
@@ -240,14 +245,19 @@ _OFTEN_MEANT = {"UK": "GB", "EN": "GB", "EL": "GR"}
 def _unknown_countries(document: dict[str, Any]) -> Iterator[Complaint]:
     """Find plans in countries that nothing is known of, and area codes of no country."""
     numbering = document.get("numbering")
-    home = numbering.get("country") if isinstance(numbering, dict) else None
-    plans = [(("dialplan", position), plan) for position, plan in enumerate(_items(document.get("dialplan")))]
-    for path, plan in [(("numbering",), numbering), *plans]:
+    plans: list[tuple[Path, Any]] = [(("numbering",), numbering)]
+    plans += [(("dialplan", position), plan) for position, plan in enumerate(_items(document.get("dialplan")))]
+    home = numbering.get("country", NONE) if isinstance(numbering, dict) else NONE
+    for path, plan in plans:
         if not isinstance(plan, dict):
             continue
-        country = plan.get("country", "")
-        if isinstance(country, str) and len(country) == 2 and country.isupper() and country not in countries():
-            meant = _OFTEN_MEANT.get(country, "DE")
-            yield Complaint((*path, "country"), "is no country with telephone numbers of its own", f'like "{meant}"')
-        if plan.get("area") and not country and not home:
+        country, area = plan.get("country", NONE), plan.get("area", NONE)
+        if isinstance(country, str) and _COUNTRY.fullmatch(country) and country not in countries():
+            meant = _OFTEN_MEANT.get(country)
+            hint = f'did you mean "{meant}"?' if meant else "ISO 3166-1 has the codes"
+            yield Complaint((*path, "country"), "is no country with telephone numbers of its own", hint)
+        if isinstance(area, str) and area.isdigit() and country == home == NONE:
             yield Complaint((*path, "area"), "is an area code of no country", "name the country as well")
+
+
+_COUNTRY = re.compile(r"[A-Z]{2}")

@@ -16,7 +16,7 @@ from sipguard.constraint import Between, Count, Described, DurationBetween, Matc
 from sipguard.decide import dialled, force, ladder
 from sipguard.detect import catalogue
 from sipguard.model import DAY, HOUR, MINUTE, Span
-from sipguard.numbering.plan import DialPlan, PlanName, PlanReference
+from sipguard.numbering.plan import DEFAULT, DialPlan, PlanName
 from sipguard.policy.marker import Inlined, Key, NamesOf, NetworksOf
 from sipguard.policy.shell import Shell
 from sipguard.track import limits
@@ -64,7 +64,7 @@ class Site:
     name: Annotated[Label, Described("What reports call it; no other site or trunk has the same.")]
     networks: Annotated[tuple[Network, ...], NetworksOf("addresses"), Count(1, 10_000), Described(ADDRESSES)]
     names: Annotated[tuple[str, ...], NamesOf("addresses")] = ()
-    dialplan: Annotated[PlanReference, Described("How numbers are dialled there; empty: as [numbering] says.")] = ""
+    dialplan: Annotated[PlanName, Described('How numbers are dialled there; "default": as [numbering] says.')] = DEFAULT
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +80,9 @@ class Trunk:
     ]
     names: Annotated[tuple[str, ...], NamesOf("addresses")] = ()
     dialplan: Annotated[
-        PlanReference,
-        Described("How it wants numbers; empty: as [numbering] says, without outside line and extensions."),
-    ] = ""
+        PlanName,
+        Described('How it wants numbers; "default": as [numbering] says, without outside line and extensions.'),
+    ] = DEFAULT
 
 
 @dataclass(frozen=True, slots=True)
