@@ -21,6 +21,7 @@ MOST: Final = 15  # ITU-T E.164 section 6.2.1
 _SHORT: Final = 6  # so many digits at most are an extension or a short code
 _BARE: Final = 8  # fewer digits are no international number whose plus was left out
 _LONG: Final = 11  # so many are one rather than a geographic number without its trunk prefix
+_TRUNK_DIGITS: Final = 2  # of a trunk prefix that may stand after the country code
 _ANYWHERE: Final = ("011", "00")
 
 
@@ -64,7 +65,7 @@ class National:
             return unread(Reason.ZERO)
         if len(digits) < FEWEST:
             return unread(Reason.SHORT_OF)
-        digits = self._world.canonical(digits[:MOST])
+        digits = self._world.canonical(digits[: MOST + _TRUNK_DIGITS])[:MOST]
         kind, country = self._world.look(digits, self._plan.country)
         return kind, f"+{digits}", country, ""
 
@@ -74,8 +75,10 @@ class National:
             return NumberClass.EXTENSION, "", "", Reason.EXTENSION
         for prefix in self._outside:
             if digits.startswith(prefix) and len(digits) > len(prefix):
-                found = self._line(digits[len(prefix) :])
-                if not refused(found) and found[0] is not NumberClass.EXTENSION:
+                rest = digits[len(prefix) :]
+                found = self._line(rest)
+                known = not refused(found) and found[0] is not NumberClass.EXTENSION
+                if known or (found[1] and self._abroad.match(rest) is not None):
                     return found
         return self._line(digits)
 

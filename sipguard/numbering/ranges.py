@@ -46,7 +46,6 @@ FIRST_DIGITS: Final = frozenset({"8", "9"})
 
 NATIONAL: Final[dict[str, NumberClass]] = dict.fromkeys(
     (
-        "61147",  # Australia: satellite telephone service (Telecommunications Numbering Plan 2015)
         "62868",  # Indonesia: PSN's satellite telephones
         "861349",  # China: China Satcom
         "861740",  # China: Tiantong

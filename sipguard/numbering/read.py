@@ -148,12 +148,15 @@ class Numbering:
         text = text.rstrip("#")
         if "*" in text or "#" in text:
             before, _, after = text.replace("*", "#").partition("#")
+            best = unread(Reason.SIGNS)
             for part in (after, before):
                 if len(part) >= _FEWEST_AFTER_CODE and "#" not in part:
                     found = self._digits(part)
                     if not refused(found):
                         return found
-            return unread(Reason.SIGNS)
+                    if found[1] and not best[1]:
+                        best = found
+            return best
         return self._digits(text) if text else unread(Reason.FEATURE if whole else Reason.EMPTY)
 
     def _behind_code(self, text: str) -> Reading:
