@@ -112,7 +112,7 @@ class Verdicts:
         nets = policy.detect.accountnets
         bound = nets.enabled and nets.then in {Consequence.QUARANTINE, Consequence.BLOCK}
         self._nets = AccountNets(nets) if bound else None
-        self._dialled = Dialled(policy.refuse)
+        self._dialled = Dialled(policy.refuse, policy.numbering, [named.plan for named in policy.dialplans])
         self._code = policy.refuse.code
         self._guesses.adopt(_limit_of(policy))
 

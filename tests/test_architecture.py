@@ -209,7 +209,7 @@ def test_no_pattern_needs_a_newer_python_than_debian_12_has() -> None:
 def test_foreign_packages_are_those_declared() -> None:
     project = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
     declared = {re.split(r"[<>=!~\[; ]", line)[0].replace("-", "_") for line in project["dependencies"]}
-    called = {"dnspython": "dns"}
+    called = {"dnspython": "dns", "phonenumberslite": "phonenumbers"}
     known = {called.get(name, name) for name in declared} | sys.stdlib_module_names | {"sipguard", "pydantic_core"}
     refuse(
         f"{name_of(path)}:{line}: {name} is not among the dependencies"

@@ -17,6 +17,7 @@ from sipguard.decide import dialled, force, ladder
 from sipguard.detect import catalogue
 from sipguard.model import DAY, HOUR, MINUTE, Span
 from sipguard.numbering import tariff
+from sipguard.numbering.plan import DEFAULT, DialPlan, PlanName
 from sipguard.policy.marker import Inlined, Key, NamesOf, NetworksOf
 from sipguard.policy.shell import Shell
 from sipguard.track import limits
@@ -64,6 +65,7 @@ class Site:
     name: Annotated[Label, Described("What reports call it; no other site or trunk has the same.")]
     networks: Annotated[tuple[Network, ...], NetworksOf("addresses"), Count(1, 10_000), Described(ADDRESSES)]
     names: Annotated[tuple[str, ...], NamesOf("addresses")] = ()
+    dialplan: Annotated[PlanName, Described('How numbers are dialled there; "default": as [numbering] says.')] = DEFAULT
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,18 @@ class Trunk:
         Described(ADDRESSES + ' A name like "_sip._udp.example.com" is looked up as SRV.'),
     ]
     names: Annotated[tuple[str, ...], NamesOf("addresses")] = ()
+    dialplan: Annotated[
+        PlanName,
+        Described('How it wants numbers; "default": as [numbering] says, without outside line and extensions.'),
+    ] = DEFAULT
+
+
+@dataclass(frozen=True, slots=True)
+class NamedPlan:
+    """Another way of dialling, for the sites and trunks that name it. One `[[dialplan]]`."""
+
+    name: Annotated[PlanName, Described("What sites and trunks call it; no other plan has the same.")]
+    plan: Annotated[DialPlan, Inlined()] = field(default_factory=DialPlan)
 
 
 class FeedMode(StrEnum):
@@ -188,6 +202,15 @@ class Policy:
         Key("trunk"),
         Count(0, 1000),
         Described("A carrier that you exchange calls with: never banned, and called by its name in reports."),
+    ] = ()
+    numbering: DialPlan = field(default_factory=DialPlan)
+    dialplans: Annotated[
+        tuple[NamedPlan, ...],
+        Key("dialplan"),
+        Count(0, 100),
+        Described(
+            "Another way of dialling, for the sites and trunks that name it; without a country in [numbering]'s."
+        ),
     ] = ()
     feeds: Annotated[
         tuple[FeedList, ...],

@@ -32,6 +32,7 @@ WORDS: dict[str, str] = {
     "detect.malformed": "Messages that are wrong on purpose.",
     "rates": "What calls cost: the carrier's price list, for every limit on money.",
     "enforcement": "What a ban and a throttle mean in the kernel.",
+    "numbering": "How numbers are dialled where no plan is named, so that every dialled string can be read.",
     "store": "Where the guard keeps what must survive a restart.",
     "control": "How the commands reach the running guard.",
     "tap": "How packets are read from the kernel.",
