@@ -169,3 +169,15 @@ class CallState:
     kind: NumberClass
     country: str
     rate: Rate | None
+
+
+@dataclass(frozen=True, slots=True)
+class LimitReset:
+    """State: somebody set the counters of one subject to nothing at `at`; a later one of the same subject replaces it.
+
+    `scope` is account, group, trunk, site, class, country or number; `subject` its name as the limits write it.
+    """
+
+    at: Instant
+    scope: str
+    subject: str

@@ -129,7 +129,7 @@ def _written(name: str, markers: list[object]) -> tuple[str, type | None, bool]:
             return marker.key, tuple, True  # a Network is a tuple
         if isinstance(marker, NamesOf):
             return marker.key, str, False
-    return name, None, True
+    return name.rstrip("_"), None, True  # class_ is written class
 
 
 def _entry(field: dataclasses.Field[Any], path: tuple[str, ...], kind: Any, markers: list[object]) -> Entry:
