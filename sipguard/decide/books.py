@@ -45,7 +45,7 @@ _WINDOWS: dict[Kind, Span] = {
     Kind.SPEND_DAY: DAY,
 }
 _COUNTED = frozenset({Kind.CALLS, Kind.TOTAL})
-SPENT = frozenset({Kind.SPEND_HOUR, Kind.SPEND_DAY})
+_SPENT = frozenset({Kind.SPEND_HOUR, Kind.SPEND_DAY})
 _MARKED = frozenset({Kind.SAME_NUMBER, Kind.SAME_PREFIX, Kind.EXPENSIVE_NUMBERS})
 _MARKS = 512
 
@@ -171,7 +171,7 @@ class Book:
             sums = self.sums[place]
             if not check.critical or sums is None:
                 continue
-            if check.kind in SPENT:
+            if check.kind in _SPENT:
                 value = sums.sum(now) + self.committed + micros
                 if value > check.critical:
                     return check, value
@@ -200,7 +200,7 @@ class Book:
         for place, check in enumerate(self.checks):
             sums = self.sums[place]
             if sums is not None:
-                if check.kind in SPENT:
+                if check.kind in _SPENT:
                     sums.add(at, micros)
                 elif check.kind is Kind.MINUTES:
                     sums.add(at, span)

@@ -188,8 +188,8 @@ class Destinations:
             for each in _narrowest(holding, lambda rule: rule.unknown_rate is not Switch.INHERIT):
                 if each.rank > named and each.rule.said.unknown_rate is Switch.OFF:
                     path = f"{each.rule.path}.unknown_rate"
-                    why = f"The rates have no price for {_where(call)} ({path}); add one, or {_open(call, each.rule.path)}."
-                    return Refusal(path, why)
+                    why = f"The rates have no price for {_where(call)} ({path}); add one, or "
+                    return Refusal(path, f"{why}{_open(call, each.rule.path)}.")
             return None
         price = call.rate.per_minute
         for each in _narrowest(holding, lambda rule: bool(rule.highest_rate)):

@@ -34,7 +34,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from sipguard.call import Call, Called, CallState, Direction, LimitReset, NumberClass
-from sipguard.decide.books import Book, Check, Facts, Grade, Kind
+from sipguard.decide.books import Book, Check, Grade, Kind
 from sipguard.decide.callrules import Carrier
 from sipguard.decide.destinations import Refusal
 from sipguard.decide.limitset import Config, Scope
@@ -50,8 +50,9 @@ _NOBODY = b"\0\0\0\0"
 
 
 class Tripped(NamedTuple):
-    """A limit that was crossed; `rule` is its key path, `subject` whose, `value` and `threshold` in the limit's unit:
-    calls, minutes, nanoseconds or micros. With `hang_up` the call must end now.
+    """A limit that was crossed; `rule` is its key path, `subject` whose it is. With `hang_up` the call must end now.
+
+    `value` and `threshold` are in the limit's unit: calls, numbers, minutes, nanoseconds (duration) or micros (spend).
     """
 
     at: Instant
@@ -177,7 +178,7 @@ class Limits:
         return [LimitReset(at, str(scope), book.name) for book in found]
 
     def restore(self, states: Sequence[CallState], resets: Sequence[LimitReset], now: Instant) -> None:
-        """Count again what was counted before a restart, in its order, telling nobody. Calls that run are unconfirmed."""
+        """Count again what was counted before a restart, in its order; tell nobody. Calls that run are unconfirmed."""
         last = {state.key: state for state in states if state.kind is not NumberClass.EMERGENCY}
         happened: list[tuple[Instant, int, str, CallState | LimitReset]] = []
         for key, state in last.items():

@@ -1,6 +1,6 @@
-"""Settings of `[limits]`: how much calling is too much, for an account, a group, a trunk, a site, a class, a country
-and a number called.
+"""Settings of `[limits]`: how much calling is too much.
 
+For an account, a group, a trunk, a site, a class of numbers, a country and a number called, each by itself.
 A default that stands here is one that an ordinary office does not reach in years, and that ends a weekend of calls to
 Somalia in its first hour. `conf/policy.toml` says why it is what it is.
 """
@@ -32,12 +32,16 @@ INHERIT = Levels(inherited=True)
 MOST_MARKS = 500  # the most calls to one number, or dear numbers, that are told apart within a window
 
 _Number = Between(1, 1_000_000)
-_Calls = Annotated[Levels, Graded(_Number, windowed=True), Described("Calls begun within the window, a minute if none.")]
+_Calls = Annotated[
+    Levels, Graded(_Number, windowed=True), Described("Calls begun within the window, a minute if none.")
+]
 _Total = Annotated[Levels, Graded(_Number, windowed=True), Described("Calls begun within a longer window, a day.")]
 _Concurrent = Annotated[Levels, Graded(_Number), Described("Calls at the same time, ringing ones too.")]
 _Dear = Annotated[Levels, Graded(_Number), Described("The same, of calls that cost at least `expensive` a minute.")]
 _Same = Annotated[
-    Levels, Graded(Between(1, MOST_MARKS), windowed=True), Described("Calls to one and the same number, within an hour.")
+    Levels,
+    Graded(Between(1, MOST_MARKS), windowed=True),
+    Described("Calls to one and the same number, within an hour."),
 ]
 _Near = Annotated[
     Levels,
@@ -55,7 +59,9 @@ _Minutes = Annotated[
     Described("Minutes of answered calls within the window, a day; running ones count, and end there."),
 ]
 _Duration = Annotated[
-    Levels, Graded(DurationBetween(10 * SECOND, 30 * DAY)), Described("How long one answered call lasts; it ends there.")
+    Levels,
+    Graded(DurationBetween(10 * SECOND, 30 * DAY)),
+    Described("How long one answered call lasts; it ends there."),
 ]
 _Spend = Annotated[Levels, Graded(Amount(MOST_MONEY)), Described("What one call costs; it ends before it costs more.")]
 _Hourly = Annotated[
@@ -121,7 +127,6 @@ class OfNumber(Kinds):
     expensive_concurrent: _Dear = Levels(1, 3)
 
 
-Country = Annotated[str, Matching(r"[A-Z]{2}", 'a country as two capital letters, like "DE"')]
 ClassName = Annotated[str, Matching(rf"({CLASSES})", f"one of {CLASSES.replace('|', ', ')}")]
 NumberCalled = Annotated[str, Matching(r"\+?[0-9*#]{1,20}", "digits, with a plus before them or not")]
 
@@ -135,7 +140,9 @@ class LimitRule:
     trunks: Annotated[tuple[Label, ...], Count(0, 1000), Described("For each of these trunks.")] = ()
     sites: Annotated[tuple[Label, ...], Count(0, 1000), Described("For each of these sites.")] = ()
     classes: Annotated[tuple[ClassName, ...], Count(0, 20), Described("For calls to each of these classes.")] = ()
-    countries: Annotated[tuple[Country, ...], Count(0, 300), Described("For calls to each of these countries.")] = ()
+    countries: Annotated[
+        tuple[CountryCode, ...], Count(0, 300), Described("For calls to each of these countries.")
+    ] = ()
     numbers: Annotated[tuple[NumberCalled, ...], Count(0, 1000), Described("For calls to each of these numbers.")] = ()
     calls: _Calls = INHERIT
     total: _Total = INHERIT

@@ -44,9 +44,7 @@ class Parties:
 
     __slots__ = ("_groups", "home", "site_of")
 
-    def __init__(
-        self, groups: Sequence[Group], site_of: Callable[[Address], str], home: Sequence[str] = ()
-    ) -> None:
+    def __init__(self, groups: Sequence[Group], site_of: Callable[[Address], str], home: Sequence[str] = ()) -> None:
         self.home = frozenset(home)
         self.site_of = site_of
         members: dict[str, dict[str, None]] = {}

@@ -45,4 +45,6 @@ def say_refusal(book: Book, check: Check, value: int) -> str:
     """Say in one sentence which limit a call would break, whose, and what to do if it should not have."""
     subject = say_subject(book.scope, book.name)
     would, limit = say_value(check.kind, value), say_value(check.kind, check.critical)
-    return f"With this call {subject} would have {would}; {check.path} ends at {limit}: raise it, or reset its counters."
+    return (
+        f"With this call {subject} would have {would}; {check.path} ends at {limit}: raise it, or reset its counters."
+    )

@@ -109,7 +109,9 @@ class Shelf:
         found: dict[tuple[Scope, str], tuple[Check, ...]] = {}
         for number, rule in enumerate(config.rule):
             for scope, name in _named_by(rule):
-                found[scope, name] = checks_of(rule, f"limits.rule[{number}]", found.get((scope, name), self._default[scope]))
+                found[scope, name] = checks_of(
+                    rule, f"limits.rule[{number}]", found.get((scope, name), self._default[scope])
+                )
         for number, carrier in enumerate(carriers):
             key = (Scope.TRUNK, carrier.name)
             found[key] = found.get(key, self._default[Scope.TRUNK]) + carrier_checks(carrier, f"trunk[{number}]")

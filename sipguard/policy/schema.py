@@ -12,8 +12,10 @@ from enum import StrEnum
 from typing import Annotated, TypeAlias
 
 from sipguard.address import Network
-from sipguard.constraint import Between, Count, Described, DurationBetween, Matching, PortNumber
-from sipguard.decide import dialled, force, ladder
+from sipguard.constraint import Amount, Between, Count, Described, DurationBetween, Matching, PortNumber
+from sipguard.decide import dialled, force, ladder, limitset
+from sipguard.decide.callrules import MOST_MONEY, Calls, Carrier
+from sipguard.decide.parties import Group
 from sipguard.detect import catalogue
 from sipguard.model import DAY, HOUR, MINUTE, Span
 from sipguard.policy.marker import Inlined, Key, NamesOf, NetworksOf
@@ -77,6 +79,17 @@ class Trunk:
         Described(ADDRESSES + ' A name like "_sip._udp.example.com" is looked up as SRV.'),
     ]
     names: Annotated[tuple[str, ...], NamesOf("addresses")] = ()
+    channels: Annotated[
+        int,
+        Between(0, 1_000_000),
+        Described("Calls at a time that the carrier allows; 0: not known, for all of these."),
+    ] = 0
+    calls_per_second: Annotated[int, Between(0, 1_000_000), Described("Calls a second that the carrier allows.")] = 0
+    daily_spend: Annotated[int, Amount(MOST_MONEY), Described("What the carrier lets you spend a day.")] = 0
+    max_rate: Annotated[int, Amount(MOST_MONEY), Described("The dearest minute that the carrier connects.")] = 0
+    margin: Annotated[
+        int, Between(0, 90), Described("Per cent that the guard stays below these, so that it stops calls first.")
+    ] = 10
 
 
 class FeedMode(StrEnum):
@@ -188,6 +201,12 @@ class Policy:
         Count(0, 1000),
         Described("A carrier that you exchange calls with: never banned, and called by its name in reports."),
     ] = ()
+    groups: Annotated[
+        tuple[Group, ...],
+        Key("group"),
+        Count(0, 1000),
+        Described("Accounts that rules and limits speak of together."),
+    ] = ()
     feeds: Annotated[
         tuple[FeedList, ...],
         Key("feed"),
@@ -200,5 +219,14 @@ class Policy:
     track: limits.Config = field(default_factory=limits.Config)
     detect: catalogue.Config = field(default_factory=catalogue.Config)
     refuse: dialled.Config = field(default_factory=dialled.Config)
+    calls: Calls = field(default_factory=Calls)
+    limits: limitset.Config = field(default_factory=limitset.Config)
     enforcement: Enforcement = field(default_factory=Enforcement)
     shell: Annotated[Shell, Inlined()] = field(default_factory=Shell)
+
+    def carriers(self) -> tuple[Carrier, ...]:
+        """Give what the carriers allow, in the order of the trunks."""
+        return tuple(
+            Carrier(each.name, each.channels, each.calls_per_second, each.daily_spend, each.max_rate, each.margin)
+            for each in self.trunks
+        )
