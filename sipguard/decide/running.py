@@ -93,10 +93,11 @@ class Running:
 
     def forgive(self, book: Book, at: Instant) -> None:
         """Take out of one of its books what it has cost by now."""
-        if not self.answered:
+        if not self.answered or at < self.answered:
             return
-        lasted = min(max(0, at - self.answered), self.through)
-        micros = min(self.facts.rate.cost(lasted), self.committed)
+        lasted = at - self.answered
+        self.commit(paid(self.facts.rate, lasted))
+        micros = self.facts.rate.cost(lasted)
         before, already = book.forgiven.get(self.call.key, (0, 0))
         book.forgiven[self.call.key] = (micros, lasted)
         book.committed -= micros - before
