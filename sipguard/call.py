@@ -173,3 +173,15 @@ class CallState:
     country: str
     rate: Rate | None
     leg: str = ""  # names the dialog with the carrier, so that it is known again when it is heard of
+
+
+@dataclass(frozen=True, slots=True)
+class LimitReset:
+    """State: somebody set the counters of one subject to nothing at `at`; a later one of the same subject replaces it.
+
+    `scope` is account, group, trunk, site, class, country or number; `subject` its name as the limits write it.
+    """
+
+    at: Instant
+    scope: str
+    subject: str

@@ -16,24 +16,16 @@ from sipguard.decide import ladder
 from sipguard.detect import accounts, credentials, enumeration, networks
 from sipguard.numbering.plan import DEFAULT, NONE
 from sipguard.numbering.world import countries
+from sipguard.policy.callchecks import call_complaints
+from sipguard.policy.complaint import Complaint
 from sipguard.policy.leaf import NETWORK, PLACE, Leaf
 from sipguard.policy.lines import Path
 from sipguard.policy.tree import Entry, Table, policy_tree
 from sipguard.policy.units import UnfitError, write_duration
 
 
-@dataclass(frozen=True, slots=True)
-class Complaint:
-    """Something wrong at a path, not yet on a line; `other` is the path of the setting that it disagrees with."""
-
-    path: Path
-    what: str
-    hint: str = ""
-    other: Path = ()
-
-
-def document_complaints(document: dict[str, Any]) -> Iterator[Complaint]:
-    """Say what is wrong between settings that are each good by themselves."""
+def document_complaints(document: dict[str, Any], is_zone: Callable[[str], bool] | None) -> Iterator[Complaint]:
+    """Say what is wrong between settings that are each good by themselves; `is_zone` knows the host's time zones."""
     yield from _repeated(document, policy_tree(), ())
     yield from _same_labels(document)
     yield from _same_names(document)
@@ -43,6 +35,7 @@ def document_complaints(document: dict[str, Any]) -> Iterator[Complaint]:
     yield from _spared_sip(document)
     yield from _unknown_plans(document)
     yield from _unknown_countries(document)
+    yield from call_complaints(document, is_zone)
 
 
 # --- One table --------------------------------------------------------------------------------------------------------

@@ -12,8 +12,10 @@ from enum import StrEnum
 from typing import Annotated, TypeAlias
 
 from sipguard.address import Network
-from sipguard.constraint import Between, Count, Described, DurationBetween, Matching, PortNumber
-from sipguard.decide import dialled, force, ladder
+from sipguard.constraint import Amount, Between, Count, Described, DurationBetween, Matching, PortNumber
+from sipguard.decide import dialled, force, ladder, limitset
+from sipguard.decide.callrules import MOST_MONEY, Calls, Carrier
+from sipguard.decide.parties import Group
 from sipguard.detect import catalogue
 from sipguard.model import DAY, HOUR, MINUTE, Span
 from sipguard.numbering import tariff
@@ -84,6 +86,17 @@ class Trunk:
         PlanName,
         Described('How it wants numbers; "default": as [numbering] says, without outside line and extensions.'),
     ] = DEFAULT
+    channels: Annotated[
+        int,
+        Between(0, 1_000_000),
+        Described("Calls at a time that the carrier allows; 0: not known, for all of these."),
+    ] = 0
+    calls_per_second: Annotated[int, Between(0, 1_000_000), Described("Calls a second that the carrier allows.")] = 0
+    daily_spend: Annotated[int, Amount(MOST_MONEY), Described("What the carrier lets you spend a day.")] = 0
+    max_rate: Annotated[int, Amount(MOST_MONEY), Described("The dearest minute that the carrier connects.")] = 0
+    margin: Annotated[
+        int, Between(0, 90), Described("Per cent that the guard stays below these, so that it stops calls first.")
+    ] = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +225,12 @@ class Policy:
             "Another way of dialling, for the sites and trunks that name it; without a country in [numbering]'s."
         ),
     ] = ()
+    groups: Annotated[
+        tuple[Group, ...],
+        Key("group"),
+        Count(0, 1000),
+        Described("Accounts that rules and limits speak of together."),
+    ] = ()
     feeds: Annotated[
         tuple[FeedList, ...],
         Key("feed"),
@@ -225,5 +244,14 @@ class Policy:
     detect: catalogue.Config = field(default_factory=catalogue.Config)
     refuse: dialled.Config = field(default_factory=dialled.Config)
     rates: tariff.Config = field(default_factory=tariff.Config)
+    calls: Calls = field(default_factory=Calls)
+    limits: limitset.Config = field(default_factory=limitset.Config)
     enforcement: Enforcement = field(default_factory=Enforcement)
     shell: Annotated[Shell, Inlined()] = field(default_factory=Shell)
+
+    def carriers(self) -> tuple[Carrier, ...]:
+        """Give what the carriers allow, in the order of the trunks."""
+        return tuple(
+            Carrier(each.name, each.channels, each.calls_per_second, each.daily_spend, each.max_rate, each.margin)
+            for each in self.trunks
+        )
