@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from sipguard.address import Address
-from sipguard.model import MINUTE, SECOND, Account, Instant, Span
+from sipguard.terms import MINUTE, SECOND, Account, Instant, Span
 
 MICROS = 1_000_000
 """So many make one of the currency."""

@@ -15,18 +15,18 @@ from enum import IntEnum, StrEnum
 from typing import NamedTuple, TypeAlias
 
 from sipguard.address import Address, Network
-
-# --- Time -------------------------------------------------------------------------------------------------------------
-
-Instant: TypeAlias = int
-"""Nanoseconds of CLOCK_BOOTTIME (live) or of the capture's own clock (replay). Never a float, never the wall clock."""
-Span: TypeAlias = int  # a length of time in nanoseconds
-MICROSECOND: Span = 1_000
-MILLISECOND: Span = 1_000_000
-SECOND: Span = 1_000_000_000
-MINUTE: Span = 60 * SECOND
-HOUR: Span = 60 * MINUTE
-DAY: Span = 24 * HOUR
+from sipguard.call import CallState, LimitReset
+from sipguard.terms import DAY as DAY
+from sipguard.terms import EVERY_OTHER as EVERY_OTHER
+from sipguard.terms import HOUR as HOUR
+from sipguard.terms import MICROSECOND as MICROSECOND
+from sipguard.terms import MILLISECOND as MILLISECOND
+from sipguard.terms import MINUTE as MINUTE
+from sipguard.terms import SECOND as SECOND
+from sipguard.terms import Account as Account
+from sipguard.terms import Instant as Instant
+from sipguard.terms import Pair as Pair
+from sipguard.terms import Span as Span
 
 
 class Hook(IntEnum):
@@ -172,35 +172,6 @@ class Feed:
 Input: TypeAlias = Frame | Flow | Order | Sensor | Enforced | Names | Clock | Feed  # and `Policy`, of policy/schema.py
 
 # --- Who and why ------------------------------------------------------------------------------------------------------
-
-
-class Account(NamedTuple):
-    """A digest username and its realm once authenticated; before that *claimed*: it can be attacked, never blamed."""
-
-    username: str
-    realm: str
-
-    def __str__(self) -> str:
-        return f"{self.username}@{self.realm}" if self.realm else self.username
-
-    def called(self) -> tuple[str, str, str]:
-        """Give what a list may call it, the most exact first: some PBXs take BOB and bob@example.net for bob."""
-        name = self.username.casefold()
-        return f"{name}@{self.realm.casefold()}", name, name.partition("@")[0]
-
-
-class Pair(NamedTuple):
-    """One account as used from one place. `account` `EVERY_OTHER` stands for all that are not healthy there."""
-
-    network: Network
-    account: Account
-
-    def __str__(self) -> str:
-        who = "all but the healthy accounts" if self.account == EVERY_OTHER else str(self.account)
-        return f"{who} from {self.network}"
-
-
-EVERY_OTHER = Account("*", "")
 
 
 class Excuse(StrEnum):
@@ -360,7 +331,7 @@ class Trust:
     until: Instant
 
 
-Delta: TypeAlias = Decision | Offence | Trust
+Delta: TypeAlias = Decision | Offence | Trust | CallState | LimitReset
 
 
 @dataclass(frozen=True, slots=True)
@@ -383,6 +354,8 @@ class State:
     trust: Sequence[Trust] = ()
     adopted: Sequence[Held] = ()
     feeds: Sequence[Feed] = ()
+    calls: Sequence[CallState] = ()
+    resets: Sequence[LimitReset] = ()
 
 
 @dataclass(frozen=True, slots=True)
