@@ -29,6 +29,8 @@ WORDS: dict[str, str] = {
     "detect.dialplan": "One number under many prefixes: the search for a way out to the telephone network.",
     "detect.fingerprint": "Attackers' tools, by how they write, whatever they call themselves.",
     "detect.malformed": "Messages that are wrong on purpose.",
+    "calls.rule": "What differs for some accounts, groups, sites or trunks, or at some hours.",
+    "limits.rule": "Other limits for those who are named; what is not said is as for all of their kind.",
     "limits.account": "What one account may do: who has stolen its password gets no further than this.",
     "limits.trunk": "What all calls over one trunk may come to, those that no account is known for among them.",
     "limits.number": "What calls to one number, whoever makes them, may come to.",

@@ -56,7 +56,7 @@ _EMPTY = "".join(f"{kind} = {{}}\n" for kind in (*_KINDS.split(), "spend_call", 
 
 def only(scope: str, **kinds: str) -> Limits:
     """Make limits of one scope, all others empty."""
-    said = {name: "{}" for name in (*_KINDS.split(), "spend_call", "spend_hour", "spend_day")} | kinds
+    said = dict.fromkeys((*_KINDS.split(), "spend_call", "spend_hour", "spend_day"), "{}") | kinds
     table = "".join(f"{name} = {value}\n" for name, value in said.items())
     others = "".join(f"[limits.{each}]\n{_EMPTY}" for each in ("account", "trunk", "number") if each != scope)
     return whole(f"{others}[limits.{scope}]\n{table}")
