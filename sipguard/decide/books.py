@@ -46,6 +46,7 @@ _WINDOWS: dict[Kind, Span] = {
 }
 _COUNTED = frozenset({Kind.CALLS, Kind.TOTAL})
 _SPENT = frozenset({Kind.SPEND_HOUR, Kind.SPEND_DAY})
+_FLOWING = frozenset({Kind.MINUTES, Kind.SPEND_HOUR, Kind.SPEND_DAY})
 _MARKED = frozenset({Kind.SAME_NUMBER, Kind.SAME_PREFIX, Kind.EXPENSIVE_NUMBERS})
 _MARKS = 512
 
@@ -128,6 +129,7 @@ class Book:
     """
 
     __slots__ = (
+        "_flowing",
         "_told",
         "checks",
         "committed",
@@ -155,6 +157,8 @@ class Book:
         ]
         self.marks = [Crowd() if check.kind in _MARKED else None for check in self.checks]
         self._told = bytearray(len(checks))
+        flowing = (place for place, check in enumerate(checks) if check.kind in _FLOWING)
+        self._flowing = tuple(flowing)  # what goes on growing while calls run
 
     def broken_by(self, now: Instant, facts: Facts) -> tuple[Check, int] | None:
         """Give the limit that one more call like this would break, and what the value would be; None: it fits."""
@@ -167,18 +171,16 @@ class Book:
 
     def outspent_by(self, now: Instant, micros: int, span: Span) -> tuple[Check, int] | None:
         """Give the limit that so much more of running calls would break, and what the value would be."""
-        for place, check in enumerate(self.checks):
-            sums = self.sums[place]
+        for place in self._flowing:
+            check, sums = self.checks[place], self.sums[place]
             if not check.critical or sums is None:
                 continue
-            if check.kind in _SPENT:
-                value = sums.sum(now) + self.committed + micros
-                if value > check.critical:
-                    return check, value
-            elif check.kind is Kind.MINUTES:
+            if check.kind is Kind.MINUTES:
                 value = _minutes(sums.sum(now) + self.lasting + span)
-                if value > check.critical:
-                    return check, value
+            else:
+                value = sums.sum(now) + self.committed + micros
+            if value > check.critical:
+                return check, value
         return None
 
     def count(self, at: Instant, facts: Facts) -> None:
@@ -215,10 +217,14 @@ class Book:
                 marks.clear()
         self._told = bytearray(len(self.checks))
 
-    def crossed(self, now: Instant, facts: Facts) -> list[tuple[Check, int, Grade]]:
-        """Give the limits that have been crossed upwards since last asked; each is told again once it was kept to."""
+    def crossed(self, now: Instant, facts: Facts, *, flowing: bool = False) -> list[tuple[Check, int, Grade]]:
+        """Give the limits that have been crossed upwards since last asked; each is told again once it was kept to.
+
+        `flowing`: only those of minutes and money, which grow without any news of a call.
+        """
         found = []
-        for place, check in enumerate(self.checks):
+        for place in self._flowing if flowing else range(len(self.checks)):
+            check = self.checks[place]
             if check.kind is Kind.DURATION or check.kind is Kind.SPEND_CALL:
                 continue
             value = self._value(place, now, facts, 0)

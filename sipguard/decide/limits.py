@@ -39,7 +39,7 @@ from sipguard.decide.callrules import Carrier
 from sipguard.decide.destinations import Refusal
 from sipguard.decide.limitset import Config, Scope
 from sipguard.decide.parties import Parties
-from sipguard.decide.running import LEAD, PATIENCE, RECHECK, STRIDE, Running, paid
+from sipguard.decide.running import CHEAP_STRIDE, LEAD, PATIENCE, RECHECK, STRIDE, Running, paid
 from sipguard.decide.saying import say_refusal
 from sipguard.decide.shelf import Shelf
 from sipguard.model import MINUTE, SECOND, Instant, Span
@@ -277,7 +277,7 @@ class Limits:
         running.commit(paid(running.facts.rate, now - running.answered + LEAD))  # late: it costs that already
         found = self._lasting(now, running)
         over = self._too_long(now, running) or self._spend(now, running)
-        found += self._crossed(now, running)
+        found += self._crossed(now, running, flowing=True)
         if over is None:
             self._push(running, min([running.answered + running.through - LEAD, *self._ends(now, running)]))
             return found
@@ -287,7 +287,7 @@ class Limits:
 
     def _too_long(self, now: Instant, running: Running) -> Tripped | None:
         lasted = now - running.answered
-        for book, check in _each(running, Kind.DURATION):
+        for book, check in running.lasts:
             if check.critical and lasted >= check.critical:
                 return _tripped(now, Grade.CRITICAL, book, check, lasted, running.call)
         return None
@@ -295,8 +295,9 @@ class Limits:
     def _lasting(self, now: Instant, running: Running) -> list[Tripped]:
         """Tell, once each, that a call lasts long or has become dear."""
         found = []
-        for kind, value in ((Kind.DURATION, now - running.answered), (Kind.SPEND_CALL, running.committed)):
-            for book, check in _each(running, kind):
+        for singles, value in ((running.lasts, now - running.answered), (running.costs, running.committed)):
+            for book, check in singles:
+                kind = check.kind
                 reached = value >= check.warn if kind is Kind.DURATION else value > check.warn
                 if check.warn and reached and kind not in running.told:
                     running.told = (*running.told, kind)
@@ -305,7 +306,7 @@ class Limits:
 
     def _ends(self, now: Instant, running: Running) -> list[Instant]:
         """Give the instants at which it has lasted too long or long."""
-        lasts = [each for _, check in _each(running, Kind.DURATION) for each in (check.warn, check.critical) if each]
+        lasts = [each for _, check in running.lasts for each in (check.warn, check.critical) if each]
         return [running.answered + each for each in lasts if running.answered + each > now]
 
     def _spend(self, now: Instant, running: Running) -> Tripped | None:
@@ -313,7 +314,8 @@ class Limits:
         if now < running.answered + running.through - LEAD:
             return None
         step = running.facts.rate.step * SECOND
-        over = self._over(now, running, stride := step * -(-STRIDE // step))
+        stride = step * -(-(STRIDE if running.facts.expensive else CHEAP_STRIDE) // step)
+        over = self._over(now, running, stride)
         if over is None:
             running.commit(running.through + stride)
         elif stride > step:
@@ -325,7 +327,7 @@ class Limits:
     def _over(self, now: Instant, running: Running, more: Span) -> Tripped | None:
         through = running.through + more
         cost = running.facts.rate.cost(through)
-        for book, check in _each(running, Kind.SPEND_CALL):
+        for book, check in running.costs:
             if check.critical and cost > check.critical:
                 return _tripped(now, Grade.CRITICAL, book, check, cost, running.call)
         for book in running.books:
@@ -334,11 +336,11 @@ class Limits:
                 return _tripped(now, Grade.CRITICAL, book, *over, running.call)
         return None
 
-    def _crossed(self, now: Instant, running: Running) -> list[Tripped]:
+    def _crossed(self, now: Instant, running: Running, *, flowing: bool = False) -> list[Tripped]:
         return [
             _tripped(now, grade, book, check, value, running.call, hang_up=False)
             for book in running.books
-            for check, value, grade in book.crossed(now, running.facts)
+            for check, value, grade in book.crossed(now, running.facts, flowing=flowing)
         ]
 
     def _push(self, running: Running, due: Instant) -> None:
@@ -356,10 +358,6 @@ def _counts(call: Call) -> bool:
     if call.direction is not Direction.OUTBOUND or call.called.kind is NumberClass.EMERGENCY:
         return False
     return call.account is not None or call.carrier is not None or bool(call.trunk)
-
-
-def _each(running: Running, kind: Kind) -> list[tuple[Book, Check]]:
-    return [(book, check) for book in running.books for check in book.checks if check.kind is kind]
 
 
 def _tripped(

@@ -10,6 +10,8 @@ LEAD: Span = 2 * SECOND
 """So long before an increment begins it is decided whether it may: a hang-up takes that long to take effect."""
 STRIDE: Span = 6 * SECOND
 """Increments shorter than this are let begin several at a time where there is room, so that few looks suffice."""
+CHEAP_STRIDE: Span = 60 * SECOND
+"""The same for calls that are not expensive, most of which no limit ever ends."""
 RECHECK: Span = 10 * SECOND
 """How soon an unconfirmed call is looked at again; and how soon a hang-up is ordered a second time."""
 PATIENCE: Span = 60 * SECOND
@@ -26,10 +28,24 @@ class Running:
     """One call from its beginning to its end, and the books that it is written in.
 
     `committed` is what it costs if it ends at `through` after its answer. `held`: it fills the books' places for
-    running calls, as only confirmed calls do. `told`: the limits of a single call that have been warned of.
+    running calls, as only confirmed calls do. `lasts` and `costs` are the limits of
+    single calls, `told` those kinds of them that have been warned of.
     """
 
-    __slots__ = ("again", "answered", "books", "call", "committed", "due", "facts", "held", "through", "told")
+    __slots__ = (
+        "again",
+        "answered",
+        "books",
+        "call",
+        "committed",
+        "costs",
+        "due",
+        "facts",
+        "held",
+        "lasts",
+        "through",
+        "told",
+    )
 
     def __init__(self, call: Call, facts: Facts, books: tuple[Book, ...]) -> None:
         self.call = call
@@ -38,6 +54,9 @@ class Running:
         self.answered: Instant = 0
         self.due: Instant = 0
         self.again: Span = RECHECK
+        every = [(book, check) for book in books for check in book.checks]
+        self.lasts = tuple(each for each in every if each[1].kind is Kind.DURATION)
+        self.costs = tuple(each for each in every if each[1].kind is Kind.SPEND_CALL)
         self.told: tuple[Kind, ...] = ()
         self.committed = facts.first
         self.through = paid(facts.rate, LEAD)

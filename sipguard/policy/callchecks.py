@@ -75,7 +75,8 @@ def _unknown(document: dict[str, Any], path: Path, named: object, kind: str) -> 
     known = _names(document, kind)
     for position, name in enumerate(named if isinstance(named, list) else []):
         if isinstance(name, str) and name not in known:
-            near = nearest(name, known) or nearest(name, [each.casefold() for each in known])
+            folded = {each.casefold(): each for each in known}
+            near = folded.get(nearest(name, list(folded)), "")
             hint = f'did you mean "{near}"?' if near else f"as in the name of a [[{kind}]], capitals and all"
             yield Complaint((*path, position), f"is no {kind} of this policy", hint)
 

@@ -31,6 +31,8 @@ WORDS: dict[str, str] = {
     "detect.fingerprint": "Attackers' tools, by how they write, whatever they call themselves.",
     "detect.malformed": "Messages that are wrong on purpose.",
     "rates": "What calls cost: the carrier's price list, for every limit on money.",
+    "calls.rule": "What differs for some accounts, groups, sites or trunks, or at some hours.",
+    "limits.rule": "Other limits for those who are named; what is not said is as for all of their kind.",
     "limits.account": "What one account may do: who has stolen its password gets no further than this.",
     "limits.trunk": "What all calls over one trunk may come to, those that no account is known for among them.",
     "limits.number": "What calls to one number, whoever makes them, may come to.",

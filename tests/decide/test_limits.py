@@ -327,7 +327,8 @@ def test_a_reset_begins_anew_for_one_subject_and_keeps_the_running_calls() -> No
 
 def test_the_running_calls_are_bounded_and_what_had_to_go_is_settled() -> None:
     counted = whole(
-        "limits.running = 100\n[limits.account]\ntotal = {critical = 1000000}\nconcurrent = {}\nspend_day = {critical=1000}"
+        "limits.running = 100\n[limits.account]\ntotal = {critical = 1000000}\n"
+        "concurrent = {}\nspend_day = {critical = 1000}"
     )
     for each in range(150):
         made = call(account="1001", key=f"k{each}")
