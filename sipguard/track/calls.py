@@ -220,10 +220,11 @@ class Calls:
             return _NOTHING
         called = self._hands.read(request.uri)
         trunk = self._trunk_at(heard.target)
+        match: Match | None = None
         if running is not None:
             match = Match(running.call.origin, None, running)
-        else:
-            match = None if trunk is None else self._origins.resolve(at, request, called)
+        elif trunk is not None:
+            match = self._origins.resolve(at, request, called)
         leg = Leg(at, heard, request, called, outgoing=True)
         leg.trunk = trunk
         leg.asks(heard, request)

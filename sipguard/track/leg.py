@@ -190,6 +190,8 @@ class Leg:
 
     def knows(self, request: SipRequest) -> bool:
         """Tell whether an INVITE is a copy of one that began it."""
+        if not self.seen:  # from before a restart: what it was begun by is not known, but how far its numbers had got
+            return request.cseq <= self.pbx_cseq
         return (short(request.branch), request.cseq) in self.seen
 
     def asks(self, heard: Heard, request: SipRequest) -> None:

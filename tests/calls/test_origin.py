@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sipguard.call import CallOrigin
-from sipguard.event import CallAttempted, CallDiverted
+from sipguard.event import CallAttempted, CallDiverted, Event
 from sipguard.model import Account
 from sipguard.sip.message import SipRequest
 from tests.calls.world import (
@@ -310,7 +310,7 @@ def test_a_preview_says_what_will_be_and_changes_nothing() -> None:
 def test_a_refused_call_is_told_once_and_runs_nowhere() -> None:
     world = World()
     world.dials()
-    told = []
+    told: list[Event] = []
     for carrier in (CARRIER, CARRIER, CARRIER2):
         leg = world.dialog(carrier, outgoing=True)
         heard = world.heard(leg, world.invite_text(leg), by_pbx=True)
