@@ -35,7 +35,7 @@ _LONGEST_SHOWN: Final = 64
 _FEWEST_AFTER_CODE: Final = 7  # digits: fewer belong to the code
 
 _DIALLED = re.compile(rb"[0-9+*#]+")
-_VANITY = re.compile(r"\+?[0-9]{3,}[A-Za-z][0-9A-Za-z]*")
+_VANITY = re.compile(r"\+?[0-9]{3,}[A-Za-z](?:[0-9]*[A-Za-z]){2}[0-9A-Za-z]*")
 _ENDED_CODE = re.compile(r"[*#]{1,2}[0-9]{1,4}[*#]")
 _CODE = re.compile(r"[*#]{1,2}")
 _KEYPAD = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ", "22233344455566677778889999")  # ITU-T E.161 section 4.2.1

@@ -198,6 +198,9 @@ class World:
         for regions in self._codes.values():
             for region in regions:
                 region.warm()
+        for codes in self._short.values():
+            for shape in (codes.all, codes.premium, codes.messages, codes.network):
+                shape.pattern()
 
     def canonical(self, digits: str) -> str:
         """Leave out a trunk prefix after the country code, as in +44 (0)20, where that makes a known number."""
