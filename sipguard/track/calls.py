@@ -96,7 +96,7 @@ class Calls:
         before = self._from_before(heard, request)
         if before is not None:
             return before.call
-        called = self._hands.read(request.uri)
+        called = self._hands.read(request.uri, heard.target)
         match = self._origins.resolve(at, request, called)
         if match.running is not None:
             return match.running.call
@@ -179,7 +179,7 @@ class Calls:
             return _NOTHING
         again = next((each for each in legs if each.state is _FAILED), None)
         if again is None:
-            leg = Leg(at, heard, request, self._hands.read(request.uri), outgoing=False)
+            leg = Leg(at, heard, request, self._hands.read(request.uri, heard.source), outgoing=False)
             trunk = self._hands.trunk(heard.source)
             leg.trunk = trunk if trunk is not None else None if self._hands.device(heard.source) else ""
             self._legs.ask(leg)
@@ -187,7 +187,7 @@ class Calls:
             leg = again
             if leg.led is None:  # a proxy's is known by more than its number
                 leg.began = at
-                leg.renumber(self._hands.read(request.uri))
+                leg.renumber(self._hands.read(request.uri, heard.source))
         leg.asks(heard, request)
         leg.account = self._whose(at, heard, request, leg)
         return _NOTHING
@@ -218,7 +218,7 @@ class Calls:
         running = self._from_before(heard, request)
         if running is not None and running.call.answered:
             return _NOTHING
-        called = self._hands.read(request.uri)
+        called = self._hands.read(request.uri, heard.target)
         trunk = self._trunk_at(heard.target)
         match: Match | None = None
         if running is not None:
@@ -244,7 +244,7 @@ class Calls:
         """Tell whether an INVITE asks again, for the same, what was refused under the same Call-ID."""
         if leg.state is not _FAILED or (leg.running is not None and leg.running.call.ended):
             return False
-        return same_number(leg.digits, digits_of(self._hands.read(request.uri)))
+        return same_number(leg.digits, digits_of(self._hands.read(request.uri, leg.far)))
 
     def _paired(self, at: Instant, heard: Heard, request: SipRequest, leg: Leg, match: Match) -> Sequence[Event]:
         running, told = match.running, list[Event]()
