@@ -93,7 +93,7 @@ class Calls:
         for leg in self._legs.begun(request, heard.target, outgoing=True):
             if leg.running is not None and (leg.knows(request) or self._is_repeated(leg, request)):
                 return leg.running.call
-        before = self._from_before(heard, request)
+        before = self._from_before(at, heard, request)
         if before is not None:
             return before.call
         called = self._hands.read(request.uri, heard.target)
@@ -215,7 +215,7 @@ class Calls:
                     again.running.failed = 0
                 self._course.expect(again, at + GIVEN_UP)
                 return _NOTHING
-        running = self._from_before(heard, request)
+        running = self._from_before(at, heard, request)
         if running is not None and running.call.answered:
             return _NOTHING
         called = self._hands.read(request.uri, heard.target)
@@ -232,13 +232,15 @@ class Calls:
         self._course.expect(leg, at + GIVEN_UP)
         return _NOTHING if match is None else self._paired(at, heard, request, leg, match)
 
-    def _from_before(self, heard: Heard, request: SipRequest) -> Running | None:
+    def _from_before(self, at: Instant, heard: Heard, request: SipRequest) -> Running | None:
         """Give the call from before a restart that an INVITE is a copy of, or asks for anew."""
         found = self._book.of(key_of(heard.target, request))
         if found is not None or not self._book.awaits:
             return found
         again = self._book.remembered(name_of(heard.target, short(request.call_id), short(request.from_tag)))
-        return again if again is not None and not again.call.answered else None
+        if again is None or (again.call.answered and at - again.call.answered > PATIENCE):
+            return None  # a copy does not come that late: a phone behind a proxy uses its Call-ID again
+        return again
 
     def _is_repeated(self, leg: Leg, request: SipRequest) -> bool:
         """Tell whether an INVITE asks again, for the same, what was refused under the same Call-ID."""
