@@ -45,8 +45,8 @@ class Calls:
         self._hands = hands
         self._legs = Legs(config.calls)
         self._book = Book(config.calls, hands.price)
-        self._origins = Origins(self._legs)
-        self._transfers = Transfers(self._legs, self._origins)
+        self._origins = Origins(self._legs, hands.named)
+        self._transfers = Transfers(self._legs, self._origins, hands.called)
         self._refused: Table[str, tuple[Instant, Call]] = Table(_REFUSED)
         self._course = Course(hands, self._legs, self._book, self._origins, self._transfers)
 
@@ -142,7 +142,7 @@ class Calls:
         if leg is None:
             return self._course.remembered(at, heard, request) if by_pbx and self._book.awaits else _NOTHING
         if method == "BYE":
-            leg.bye(request, by_pbx=by_pbx)
+            self._course.bye(at, leg, request, by_pbx=by_pbx)
         elif method == "REFER" and not by_pbx:
             self._transfers.asked(at, heard, request, leg, self._hands.read, self._hands.credential)
         return self._course.within(at, leg, request, by_pbx=by_pbx)
@@ -164,6 +164,8 @@ class Calls:
             if leg.gave_bye(response, by_pbx=not by_pbx):
                 return self._course.hung_up(at, leg)
             return _NOTHING
+        if method == "BYE" and response.code >= 300 and not by_pbx:
+            leg.bye_at = 0
         return self._course.within(at, leg, response, by_pbx=by_pbx)
 
     def advance(self, now: Instant) -> Sequence[Event]:

@@ -94,6 +94,7 @@ class Leg:
         "account",
         "answered",
         "began",
+        "bye_at",
         "byes",
         "call_id",
         "called",
@@ -128,6 +129,7 @@ class Leg:
         "tags",
         "to_value",
         "trunk",
+        "uri",
     )
 
     def __init__(self, at: Instant, heard: Heard, message: SipMessage, called: Called, *, outgoing: bool) -> None:
@@ -144,6 +146,8 @@ class Leg:
         self.pending: tuple[Asked, ...] = ()
         self.seen: tuple[Asked, ...] = ()
         self.byes: tuple[tuple[bool, bytes, int], ...] = ()  # asked by the PBX?, branch, CSeq
+        self.bye_at: Instant = 0  # of the PBX's first BYE that nobody has answered
+        self.uri = message.uri if isinstance(message, SipRequest) else b""
         self.far_cseq = self.pbx_cseq = -1
         self.flow: Flow | None = None
         self.called = called
