@@ -324,7 +324,7 @@ class PacketLoop:
         if kind == "request":
             self._refused.clear()
             self._link.pair.send(serve(message, self._verbs))
-        elif kind in {"names", "feed"}:
+        elif kind in {"names", "feed", "rates"}:
             self._feed(boottime(), self._link.named(message))
         elif kind == "policy":
             self._adopt(message)
