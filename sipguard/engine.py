@@ -50,6 +50,7 @@ from sipguard.model import (
     Sensor,
     SensorKind,
     SetName,
+    Sheet,
     State,
     Verdict,
 )
@@ -172,8 +173,8 @@ class Engine:
         """Say which role keeps a network from any ban; empty when none does."""
         return self._judge.spared(network)
 
-    def why(self, subject: Network | str) -> dict[str, Any]:
-        """Say what is known of an address, a network or the accounts of a name: see `explain.py`."""
+    def why(self, subject: Network | str | Sheet) -> dict[str, Any]:
+        """Say what is known of a subject, or of calls, accounts and limits: see `explain.py` and `callsheet.py`."""
         parts = self._judge, self._exempt, self._force, self._feeds, self._tracker, self._journal, self._detectors
         return why(subject, self._now, Parts(*parts, base=-self._clock_offset))
 

@@ -229,6 +229,7 @@ def _pack_order(noun: Order) -> Json:
         "reason": noun.reason,
         "by": noun.by,
         "force": noun.force,
+        "scope": noun.scope,
     }
 
 
@@ -240,6 +241,7 @@ def _unpack_order(value: Json) -> Order:
         str(value["reason"]),
         str(value["by"]),
         value.get("force") is True,
+        str(value.get("scope", "")),
     )
 
 
