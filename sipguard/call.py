@@ -16,6 +16,12 @@ MICROS = 1_000_000
 """So many make one of the currency."""
 
 
+def money(micros: int) -> str:
+    """Write an amount with two decimals at least, and as many as it has."""
+    whole, rest = divmod(micros, MICROS)
+    return f"{whole}.{f'{rest:06d}'.rstrip('0'):0<2}"
+
+
 class NumberClass(StrEnum):
     """What kind of number was dialled."""
 
@@ -173,6 +179,12 @@ class CallState:
     country: str
     rate: Rate | None
     leg: str = ""  # names the dialog with the carrier, so that it is known again when it is heard of
+
+    @property
+    def cost(self) -> int:
+        """What it came to, in micros; 0 while it is going on, where no rate is known and where nobody answered."""
+        over = self.rate is not None and self.answered and self.ended
+        return self.rate.cost(max(0, self.ended - self.answered)) if over and self.rate is not None else 0
 
 
 @dataclass(frozen=True, slots=True)

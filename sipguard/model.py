@@ -78,6 +78,9 @@ class OrderVerb(StrEnum):
     BAN = "ban"
     UNBAN = "unban"
     RELEASE = "release"  # from quarantines and shields
+    QUARANTINE = "quarantine"  # whatever account is called so, also one that nobody has seen yet
+    HANG_UP = "hang-up"  # a running call, by its key
+    RESET = "reset"  # the counters of a subject of limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +88,25 @@ class Order:
     """The operator's word. `span` 0: as the ladder says; `by`: who gave it; `force`: whomever it may lock out."""
 
     verb: OrderVerb
-    subject: Network | str  # a name: whatever account is called so, to be released
+    subject: Network | str  # a name: of accounts, of a call, or of a subject of limits
     span: Span = 0
     reason: str = ""
     by: str = ""
     force: bool = False
+    scope: str = ""  # what a reset is of: account, group, trunk, site, class, country or number
+
+
+class Sheet(NamedTuple):
+    """A question about calls, accounts, limits, or one account's incident; nothing is changed by it.
+
+    `about` is calls, accounts, limits or incident; `name` whose, "" for all: an account's, the beginning of a call's
+    key, a subject of `scope`. At most `most` of what could be told is given.
+    """
+
+    about: str
+    name: str = ""
+    scope: str = ""
+    most: int = 100
 
 
 class SensorKind(StrEnum):

@@ -14,6 +14,7 @@ from typing import Any
 
 from sipguard import report
 from sipguard.address import Network
+from sipguard.call import CallState, LimitReset
 from sipguard.control import decks
 from sipguard.control.child import Child
 from sipguard.control.lists import Gathering
@@ -211,6 +212,8 @@ class Link:
             [noun for noun in kept if isinstance(noun, Trust)],
             _beside(list(held), decisions),
             list(self._lists.values()),
+            [noun for noun in kept if isinstance(noun, CallState)],
+            [noun for noun in kept if isinstance(noun, LimitReset)],
         )
 
     # --- What it is told ----------------------------------------------------------------------------------------------

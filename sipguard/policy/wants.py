@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from sipguard.constraint import Levels
+from sipguard.decide.books import Kind
 from sipguard.decide.force import Config as ForceConfig
-from sipguard.model import Names, Role
+from sipguard.model import DAY, Names, Role, Span
 from sipguard.policy.schema import Policy
 
 
@@ -33,6 +35,14 @@ def names_of(policy: Policy, earlier: Policy | None) -> list[Names]:
         present = frozenset(host_names(policy))
         found += [Names(role, name, ()) for role, name in host_names(earlier) if (role, name) not in present]
     return found
+
+
+def calls_remembered(policy: Policy) -> Span:
+    """Give how long calls that are over still count: the longest window of any limit, a day at least."""
+    limits = policy.limits
+    tables = limits.account, limits.group, limits.trunk, limits.site, limits.class_, limits.country, limits.number
+    said: list[Levels] = [getattr(table, kind) for table in (*tables, *limits.rule) for kind in Kind]
+    return max([DAY, *(levels.window for levels in said)])
 
 
 def force_of(policy: Policy) -> ForceConfig:
