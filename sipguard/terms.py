@@ -48,3 +48,10 @@ class Pair(NamedTuple):
 
 
 EVERY_OTHER = Account("*", "")
+
+
+class Transport(StrEnum):
+    """What carried a message."""
+
+    UDP = "udp"
+    TCP = "tcp"
