@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from hashlib import blake2b
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from sipguard.address import Address, show
 from sipguard.model import Injection, Transport
@@ -19,6 +19,17 @@ from sipguard.track.leg import Leg, LegState
 from sipguard.wire.flow import MASK, Flow
 
 End: TypeAlias = tuple[Address, int]
+
+
+class Words(NamedTuple):
+    """A message that one end of a leg would send to the other."""
+
+    leg: Leg
+    sender: End
+    target: End
+    transport: Transport
+    payload: bytes
+
 
 _ANSWERED, _FAILED = LegState.ANSWERED, LegState.FAILED
 _UDP, _TCP = Transport.UDP, Transport.TCP
@@ -38,30 +49,35 @@ def can(leg: Leg, *, by_pbx: bool) -> bool:
     return leg.state is _ANSWERED or by_pbx == leg.outgoing
 
 
-def datagrams(leg: Leg, *, by_pbx: bool) -> tuple[Injection, ...]:
-    """Write what ends a leg as one datagram; empty where that cannot be.
+def words(leg: Leg, *, by_pbx: bool, stream: bool) -> Words | None:
+    """Write what an end of a leg would say, to be sent now or later; None where that cannot be.
 
-    A dialog is the same whatever carries it (RFC 3261 section 12), so this serves for legs over TCP as well, as long as
-    who is told listens for datagrams: the connection is not touched by it.
+    A dialog is the same whatever carries it (RFC 3261 section 12). So a datagram serves for legs over TCP as well, if
+    whoever is told listens for datagrams, and the connection is not touched by it. With `stream` it is made for the
+    leg's connection.
     """
-    ends = _ends(leg, by_pbx=by_pbx)
-    if ends is None:
-        return ()
-    payload = _written(leg, ends[0], by_pbx=by_pbx, transport=_UDP)
-    return () if payload is None else (Injection(*ends[0], *ends[1], _UDP, payload),)
-
-
-def in_stream(leg: Leg, *, by_pbx: bool) -> tuple[Injection, ...]:
-    """Write what ends a leg as the next bytes of its connection, which is of no use to anybody afterwards."""
     flow = leg.flow
-    if flow is None or flow.closed:
-        return ()
-    sender, target = _both(leg) if by_pbx else _both(leg)[::-1]
-    upto = _upto(flow, sender)
-    if upto is None:
-        return ()
-    payload = _written(leg, sender, by_pbx=by_pbx, transport=_TCP)
-    return () if payload is None else (Injection(*sender, *target, _TCP, payload, *upto),)
+    if not can(leg, by_pbx=by_pbx) or (stream and flow is None):
+        return None
+    ends = (_both(leg) if by_pbx else _both(leg)[::-1]) if stream else _ends(leg, by_pbx=by_pbx)
+    if ends is None:
+        return None
+    transport = _TCP if stream else _UDP
+    asks = leg.state is _ANSWERED
+    text = _bye(leg, ends[0], by_pbx=by_pbx, transport=transport) if asks else _cancel(leg)
+    return None if text is None or len(text) > _LONGEST else Words(leg, ends[0], ends[1], transport, text)
+
+
+def sent(said: Words) -> tuple[Injection, ...]:
+    """Give what has to be sent now to say it; empty where it goes into a connection that is not as it should be.
+
+    A connection into which something was put is of no use to anybody afterwards.
+    """
+    if said.transport is _UDP:
+        return (Injection(*said.sender, *said.target, _UDP, said.payload),)
+    flow = said.leg.flow
+    upto = None if flow is None or flow.closed else _upto(flow, said.sender)
+    return () if upto is None else (Injection(*said.sender, *said.target, _TCP, said.payload, *upto),)
 
 
 def resets(leg: Leg, injected: Sequence[Injection]) -> tuple[Injection, ...]:
@@ -123,13 +139,6 @@ def _upto(flow: Flow, sender: End) -> tuple[int, int] | None:
 
 
 # --- What is said -----------------------------------------------------------------------------------------------------
-
-
-def _written(leg: Leg, sender: End, *, by_pbx: bool, transport: Transport) -> bytes | None:
-    if not can(leg, by_pbx=by_pbx):
-        return None
-    text = _bye(leg, sender, by_pbx=by_pbx, transport=transport) if leg.state is _ANSWERED else _cancel(leg)
-    return None if text is None or len(text) > _LONGEST else text
 
 
 def _cancel(leg: Leg) -> bytes | None:
