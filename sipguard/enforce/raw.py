@@ -61,7 +61,7 @@ class Raw:
         self._sockets.clear()
 
     def send(self, packet: bytes) -> bool:
-        """Send an IP packet to the target that it names, in fragments where the way is too narrow; False if it fails."""
+        """Send an IP packet to the target it names, in fragments where the way is too narrow; False if it fails."""
         target = packet[16:20] if packet[0] >> 4 == 4 else packet[24:40]
         way = self._sockets.get(len(target))
         if way is None:
