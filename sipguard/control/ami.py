@@ -107,7 +107,7 @@ class _Talk:
     async def channels(self, call_ids: frozenset[str]) -> list[str]:
         """Give the names of the channels with these Call-IDs."""
         await self.ask("Status", Variables=f"{_CALL_ID},{_OLD_CALL_ID}")
-        number, found = str(self._serial), []
+        number, found = str(self._serial), list[str]()
         while True:
             block = await self._block()
             if _first(block, "actionid") != number:

@@ -12,7 +12,6 @@ import select
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
 from sipguard.address import parse_address, parse_network
 from sipguard.call import Call
@@ -42,8 +41,10 @@ def _now() -> Instant:
 class Guard:
     """Runs in a thread of its own in the PBX's namespace. `told` are the alerts and hang-ups, in order."""
 
-    def __init__(self, world: World, manager: Ami | None = None) -> None:
-        self._manager = manager
+    def __init__(self, world: World, manager: Ami | None, *, orphans: bool) -> None:
+        self._without_caller = orphans
+        self._manager, self._pbx = manager, world.pbx
+        self.hung_up = 0  # channels, by the manager
         sides = Sides(_PORTS)
         sides.name([parse_network(world.pbx.v4), parse_network(world.pbx.v6)])
         trunks = {parse_address(FIRST_CARRIER): "trunk1", parse_address(SECOND_CARRIER): "trunk2"}
@@ -65,9 +66,13 @@ class Guard:
         nft.close()
         return Tap(_LAYOUT.tap_group), Injections(MARK, _now)
 
-    def hang_up(self, why: str = "a test says so") -> None:
+    def hang_up(self) -> None:
         """Hang up every call there is."""
-        self._wishes.put(why)
+        self._wishes.put("")
+
+    def hang_up_one(self, number: str) -> None:
+        """Hang up the call to a number."""
+        self._wishes.put(number)
 
     def alerts(self) -> list[str]:
         """List the kinds of the alerts so far."""
@@ -100,9 +105,13 @@ class Guard:
         self._tracker.advance(_now() - 50 * MILLISECOND)
         self.calls = list(self._tracker.calls.live())
         with contextlib.suppress(queue.Empty):
-            why = self._wishes.get_nowait()
+            number = self._wishes.get_nowait()
             for call in self.calls:
-                self._do(self.endings.begin(_now(), call, self._tracker.calls.leg(call), why))
+                if number in ("", call.called.dialled):
+                    legs = self._tracker.calls.leg(call)
+                    if self._without_caller:
+                        legs = legs[0], None
+                    self._do(self.endings.begin(_now(), call, legs, "a test says so"))
         self._do(self.endings.advance(_now()))
 
     def _do(self, actions: Sequence[Action]) -> None:
@@ -111,7 +120,8 @@ class Guard:
             if isinstance(action, HangUp):
                 self._injections.perform(action)
                 if action.managed and self._manager is not None:
-                    asyncio.run(self._manager.hang_up(action.managed))
+                    asked = self._manager.hang_up(action.managed)
+                    self.hung_up += self._pbx.inside(lambda: asyncio.run(asked))
 
     def begin(self) -> None:
         """Begin to hear."""
@@ -126,9 +136,9 @@ class Guard:
 
 
 @contextlib.contextmanager
-def guarding(world: World, manager: Ami | None = None) -> Iterator[Guard]:
-    """Yield a guard that hears what passes the PBX. Raises what went wrong in it."""
-    guard = Guard(world, manager)
+def guarding(world: World, manager: Ami | None = None, *, orphans: bool = False) -> Iterator[Guard]:
+    """Yield a guard that hears what passes the PBX. Raises what went wrong in it. `orphans`: it knows no callers."""
+    guard = Guard(world, manager, orphans=orphans)
     guard.begin()
     try:
         yield guard
