@@ -267,7 +267,7 @@ class Endings:
         before = ending.injected.get(leg, [])
         if said is None or any(each.target == said.target[0] for each in before) or self._shares(leg):
             return ()
-        now = sent(said)
+        now = sent(said, before[-1] if before else None)
         if now:
             ending.injected.setdefault(leg, []).extend(now)
         return now

@@ -15,6 +15,8 @@ from sipguard.sip.uri import split_address
 
 COOKIE = b"z9hG4bKsipguard"
 """What the branches of our own requests begin with: the magic cookie (RFC 3261 section 8.1.1.7) and our name."""
+_PADDING = b"X-Padding: "
+_LAST = b"Content-Length: 0\r\n\r\n"
 _MAX_PART = 512
 _MAX_ROUTES = 16
 _MAX_CSEQ = (1 << 31) - 1  # RFC 3261 section 8.1.1.5
@@ -30,17 +32,28 @@ class Party:
 
 
 def bye(
-    uri: bytes, routes: Sequence[bytes], via: bytes, sender: Party, target: Party, call_id: bytes, cseq: int
+    uri: bytes,
+    routes: Sequence[bytes],
+    via: bytes,
+    sender: Party,
+    target: Party,
+    call_id: bytes,
+    cseq: int,
+    least: int = 0,
 ) -> bytes | None:
     """Write the BYE of `sender` to `uri`; None where a part of it is none, or the number has run out.
 
     `routes` are Route values in their order, `via` the value of the only Via. No dialog is matched by the URIs in From
-    and To (section 12.2.2), so one that cannot be read is left out.
+    and To (section 12.2.2), so one that cannot be read is left out. Made `least` bytes long where it is shorter.
     """
     if not (sender.tag and target.tag):
         return None
     parties = _party(sender), _party(target)
-    return _written(b"BYE", uri, routes, via, parties, call_id, cseq)
+    text = _written(b"BYE", uri, routes, via, parties, call_id, cseq)
+    if text is None or len(text) >= least:
+        return text
+    head, end, _ = text.partition(_LAST)
+    return head + _PADDING + b"0" * max(1, least - len(text) - len(_PADDING) - 2) + b"\r\n" + end
 
 
 def cancel(uri: bytes, via: bytes, sender: Party, target: Party, call_id: bytes, cseq: int) -> bytes | None:
@@ -110,9 +123,9 @@ def _written(
         b"To: " + target,
         b"Call-ID: " + call_id,
         b"CSeq: %d " % cseq + method,
-        b"Content-Length: 0",
+        _LAST,
     ]
-    return b"\r\n".join(lines) + b"\r\n\r\n"
+    return b"\r\n".join(lines)
 
 
 def _is_via(via: bytes) -> bool:

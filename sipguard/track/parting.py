@@ -37,6 +37,12 @@ _PORT = 5060
 _UNHEARD = 100_000
 """A number to go on from where a leg's own were not heard from its beginning, as after a restart."""
 _LONGEST = 8192
+_PADDED = 1200
+"""Bytes of a BYE in the PBX's name in a connection: more than the PBX itself says meanwhile (an answer, OPTIONS).
+
+For then it takes nothing of what the far side answers, whose numbers acknowledge what the PBX never sent (RFC 9293
+section 3.10.7.4), and the number at which it can be reset stays what it was.
+"""
 
 
 def can(leg: Leg, *, by_pbx: bool) -> bool:
@@ -68,15 +74,18 @@ def words(leg: Leg, *, by_pbx: bool, stream: bool) -> Words | None:
     return None if text is None or len(text) > _LONGEST else Words(leg, ends[0], ends[1], transport, text)
 
 
-def sent(said: Words) -> tuple[Injection, ...]:
+def sent(said: Words, after: Injection | None = None) -> tuple[Injection, ...]:
     """Give what has to be sent now to say it; empty where it goes into a connection that is not as it should be.
 
-    A connection into which something was put is of no use to anybody afterwards.
+    A connection into which something was put is of no use to anybody afterwards: the end in whose name that was does
+    not take what acknowledges it. `after`: that was done in the other direction, and this end has got no further since.
     """
     if said.transport is _UDP:
         return (Injection(*said.sender, *said.target, _UDP, said.payload),)
     flow = said.leg.flow
     upto = None if flow is None or flow.closed else _upto(flow, said.sender)
+    if after is not None:
+        upto = after.acknowledged, after.sequence
     return () if upto is None else (Injection(*said.sender, *said.target, _TCP, said.payload, *upto),)
 
 
@@ -164,7 +173,8 @@ def _bye(leg: Leg, sender: End, *, by_pbx: bool, transport: Transport) -> bytes 
     ).hexdigest().encode()  # fmt: skip
     via = b"SIP/2.0/%b %b:%d;branch=%b;rport" % (transport.upper().encode(), _host(sender[0]), sender[1], branch)
     parties = (asker, answerer) if asks else (answerer, asker)
-    text = bye(uri_of(contact) or b"sip:" + place, routes, via, *parties, leg.call_id, cseq)
+    least = _PADDED if by_pbx and transport is _TCP else 0
+    text = bye(uri_of(contact) or b"sip:" + place, routes, via, *parties, leg.call_id, cseq, least)
     if text is not None:
         leg.cut = True
         leg.parts(branch, cseq, by_pbx=by_pbx)

@@ -12,6 +12,7 @@ import select
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 from sipguard.address import parse_address, parse_network
 from sipguard.call import Call
@@ -23,7 +24,7 @@ from sipguard.enforce.injecting import Injections
 from sipguard.enforce.nft import Nft
 from sipguard.event import CallEnded, Standing
 from sipguard.intake import Intake
-from sipguard.model import MILLISECOND, SECOND, Action, Alert, HangUp, Instant
+from sipguard.model import MILLISECOND, Action, Alert, HangUp, Instant
 from sipguard.track.limits import Config
 from sipguard.track.sides import Sides
 from sipguard.track.tracker import Tracker
@@ -120,8 +121,7 @@ class Guard:
             if isinstance(action, HangUp):
                 self._injections.perform(action)
                 if action.managed and self._manager is not None:
-                    asked = self._manager.hang_up(action.managed)
-                    self.hung_up += self._pbx.inside(lambda: asyncio.run(asked))
+                    self.hung_up += self._pbx.inside(partial(asyncio.run, self._manager.hang_up(action.managed)))
 
     def begin(self) -> None:
         """Begin to hear."""
