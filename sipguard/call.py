@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from sipguard.address import Address
-from sipguard.terms import MINUTE, SECOND, Account, Instant, Span
+from sipguard.terms import MINUTE, SECOND, Account, Instant, Span, Transport
 
 MICROS = 1_000_000
 """So many make one of the currency."""
@@ -197,3 +197,35 @@ class LimitReset:
     at: Instant
     scope: str
     subject: str
+
+
+@dataclass(frozen=True, slots=True)
+class Injection:
+    """A message to be sent as from `source` to `target`, or the end of the connection between them.
+
+    Over TCP it is the next bytes of that connection: `sequence` and `acknowledged` say how far it has got (RFC 9293
+    section 3.4); with an empty payload it is a reset at `sequence`.
+    """
+
+    source: Address
+    source_port: int
+    target: Address
+    target_port: int
+    transport: Transport
+    payload: bytes
+    sequence: int = 0
+    acknowledged: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class HangUp:
+    """End a running call: send `injections`, in order. `call` is its key; `text` says why, empty for what goes on.
+
+    `managed`: the Call-IDs of its legs, where the PBX itself is to be asked instead (manager interface, event socket).
+    """
+
+    at: Instant
+    call: str
+    text: str
+    injections: tuple[Injection, ...] = ()
+    managed: tuple[str, ...] = ()

@@ -16,6 +16,8 @@ from typing import NamedTuple, TypeAlias
 
 from sipguard.address import Address, Network
 from sipguard.call import CallState, LimitReset
+from sipguard.call import HangUp as HangUp
+from sipguard.call import Injection as Injection
 from sipguard.terms import DAY as DAY
 from sipguard.terms import EVERY_OTHER as EVERY_OTHER
 from sipguard.terms import HOUR as HOUR
@@ -27,6 +29,7 @@ from sipguard.terms import Account as Account
 from sipguard.terms import Instant as Instant
 from sipguard.terms import Pair as Pair
 from sipguard.terms import Span as Span
+from sipguard.terms import Transport as Transport
 
 
 class Hook(IntEnum):
@@ -48,13 +51,6 @@ class Origin(IntEnum):
     FILE = 2
     MIRROR = 3
     REHEARSAL = 4  # the tap, while the gate is only to say what it would have done
-
-
-class Transport(StrEnum):
-    """What carried a message."""
-
-    UDP = "udp"
-    TCP = "tcp"
 
 
 # --- Input: all that the engine is ever told --------------------------------------------------------------------------
@@ -366,7 +362,7 @@ class Record:
     what: Finding | Delta
 
 
-Action: TypeAlias = Verdict | Hold | Release | Alert | Record
+Action: TypeAlias = Verdict | Hold | Release | Alert | HangUp | Record
 
 
 @dataclass(frozen=True, slots=True)

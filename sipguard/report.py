@@ -20,6 +20,7 @@ from sipguard.model import (
     DecisionVerdict,
     Delta,
     Finding,
+    HangUp,
     Held,
     Hold,
     Instant,
@@ -160,11 +161,25 @@ def _alert_line(action: Alert, base: Instant) -> Json:
     }
 
 
+def _hang_up_line(action: HangUp, base: Instant) -> Json | None:
+    if not action.text:
+        return None  # said before
+    return {
+        "action": "hang-up",
+        "at": seconds(action.at, base),
+        "kind": "action",
+        "subject": action.call,
+        "text": action.text,
+        "way": "managed" if action.managed else "messages",
+    }
+
+
 _LINES: Mapping[type, Callable[[Any, Instant], Json | None]] = {
     Record: _record_line,
     Hold: _hold_line,
     Release: _release_line,
     Alert: _alert_line,
+    HangUp: _hang_up_line,
 }
 
 

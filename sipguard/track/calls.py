@@ -65,6 +65,10 @@ class Calls:
         stands = [leg for leg in running.legs if leg.state < _FAILED]
         return (stands[-1] if stands else None), running.inside
 
+    def shares(self, leg: Leg) -> bool:
+        """Tell whether other dialogs go over a leg's connection, so that it must not be reset."""
+        return self._legs.shares(leg)
+
     def state_of(self, call: Call) -> CallState:
         """Give what must survive of a call."""
         return self._book.state_of(call)

@@ -96,6 +96,7 @@ class Course:
             return _NOTHING
         leg.heard = at
         leg.spoke(message, by_pbx=by_pbx)
+        leg.shown = leg.shown or not by_pbx
         running = leg.running
         return _NOTHING if running is None or running.call.confirmed else self._book.confirm(at, running)
 
@@ -188,6 +189,8 @@ class Course:
         if leg.running is not None:
             told += self._book.end(at, leg.running, leg.code)
             self.expect(leg, at + PATIENCE)
+        elif leg.cut:
+            self.expect(leg, at + PATIENCE)  # the other end's agreement is waited for as well
         else:
             self._legs.drop(leg)
         return told
