@@ -25,11 +25,9 @@ from sipguard.event import Asked, AuthFailed, Event, Recalled, Registered, Stand
 from sipguard.explain import Parts, why
 from sipguard.intake import Heard, Intake, Passage
 from sipguard.model import (
-    MINUTE,
     NOWHERE,
     Account,
     Action,
-    Alert,
     Clock,
     Decision,
     DecisionVerdict,
@@ -48,7 +46,6 @@ from sipguard.model import (
     Record,
     Role,
     Sensor,
-    SensorKind,
     SetName,
     State,
     Verdict,
@@ -81,10 +78,9 @@ class Engine:
         self._policy = policy
         self._look = look
         self._now: Instant = 0
-        self._counts = dict.fromkeys(("frames", "findings", "flows", "enforce_failed", *SensorKind), 0)
-        self._alerted: dict[SensorKind, Instant] = {}
+        self._counts = dict.fromkeys(("frames", "findings", "flows"), 0)
         self._clock_offset = 0
-        self._enforce_told: Instant = -MINUTE
+        self._senses = Senses()
         self._exempt = Exempt()
         self._sides = Sides(policy.ports)
         self._intake = Intake(policy.ports, self._shut)
@@ -102,7 +98,7 @@ class Engine:
         self._set_detectors()
         self._doors: Mapping[type, Callable[[Instant, Any], Sequence[Action]]] = {
             Order: self._order,
-            Sensor: self._sensed,
+            Sensor: self._senses.sensed,
             Enforced: self._enforced,
             Names: lambda at, names: self._named(at, [names]),
             Policy: self._adopt,
@@ -181,7 +177,7 @@ class Engine:
         """Give what was counted, by name."""
         counts = dict(self._counts)
         parts = self._intake, self._tracker, self._trusts, self._judge, self._force, self._feeds, self._journal
-        for part in (*parts, self._verdicts):
+        for part in (*parts, self._verdicts, self._senses):
             counts.update(part.counters())
         for detector in self._detectors:
             counts.update(detector.counters())
@@ -266,25 +262,10 @@ class Engine:
             self._verdicts.forgive(order.subject)
         return self._judge.order(at, order)
 
-    def _sensed(self, at: Instant, sensor: Sensor) -> Sequence[Action]:
-        self._counts[sensor.kind] += sensor.count
-        told = self._alerted.get(sensor.kind)
-        if told is not None and at - told < MINUTE:
-            return _NOTHING
-        self._alerted[sensor.kind] = at
-        said = "dropped that came too fast" if sensor.kind is SensorKind.FLOOD else f"lost or unread ({sensor.kind})"
-        return (Alert(at, str(sensor.kind), sensor.about, f"{sensor.count} {said}"),)
-
     def _enforced(self, at: Instant, enforced: Enforced) -> Sequence[Action]:
         if enforced.ok:
             return self._take_up(at, enforced.hold) if enforced.why else _NOTHING
-        self._counts["enforce_failed"] += 1
-        if at - self._enforce_told < MINUTE:
-            return _NOTHING
-        self._enforce_told = at
-        held = enforced.hold
-        text = f"the kernel did not take {held.network} into the set {held.set}: {enforced.why}"
-        return (Alert(at, "enforce-failed", str(held.network), text),)
+        return self._senses.refused(at, enforced)
 
     def _clock(self, _at: Instant, clock: Clock) -> Sequence[Action]:
         self._clock_offset = clock.offset

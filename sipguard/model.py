@@ -169,7 +169,14 @@ class Feed:
     block: bool = False
 
 
-Input: TypeAlias = Frame | Flow | Order | Sensor | Enforced | Names | Clock | Feed  # and `Policy`, of policy/schema.py
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """What calls cost from now on: a rate deck, packed by `numbering/rates.py`; nothing: there is none any more."""
+
+    packed: bytes
+
+
+Input: TypeAlias = Frame | Flow | Order | Sensor | Enforced | Names | Clock | Feed | Rates  # and `Policy`
 
 # --- Who and why ------------------------------------------------------------------------------------------------------
 
@@ -362,11 +369,13 @@ class State:
 class Lookups:
     """Where an address is, as far as anybody knows; functions that the shell hands in, and that never raise.
 
-    `country` gives two capital letters (ISO 3166-1) or "", `asn` the number of the autonomous system or 0.
+    `country` gives two capital letters (ISO 3166-1) or "", `asn` the number of the autonomous system or 0, `zone` a
+    time zone as the seconds since 1970 from which each offset east of UTC, in seconds, holds: nothing for UTC.
     """
 
     country: Callable[[Address], str]
     asn: Callable[[Address], int]
+    zone: Callable[[str], Sequence[tuple[int, int]]] = lambda _: ()
 
 
 NOWHERE = Lookups(lambda _: "", lambda _: 0)  # what is known of addresses without a database

@@ -1,8 +1,8 @@
 """The counters of one subject (an account, a trunk, a number called) and what its limits say of them. Pure.
 
 A book knows no call by itself but is told what each adds: `Facts`. What calls cost that still run is *committed*: paid
-up to the end of an increment that has been let begin. Memory: of an account with the default limits and no calls
-1.5 KB, at most 27 KB (five windows of 66 slots, three of 512 marks).
+up to the end of an increment that has been let begin. Memory: of an account with the default limits and a call
+or two 3.5 KB, at most 35 KB (five windows of 67 slots, three of 512 marks).
 """
 
 from __future__ import annotations

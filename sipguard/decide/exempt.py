@@ -79,6 +79,10 @@ class Exempt:
         """Give the name of the trunk at an address: the policy's, or the host's that it was resolved from."""
         return next((name for name, nets in self._trunks if nets.covers(address)), None)
 
+    def listed(self, role: Role, address: Address) -> list[str]:
+        """Name the lists of a role that an address is on."""
+        return [name for (said, name), nets in self._said.items() if said is role and NetSet(nets).covers(address)]
+
     def why(self, network: Network) -> str:
         """Say which role spares a network or a part of it; empty when nothing does."""
         roles = self.roles(network)

@@ -1,8 +1,8 @@
 """Settings of `[limits]`: how much calling is too much.
 
 For an account, a group, a trunk, a site, a class of numbers, a country and a number called, each by itself.
-A default that stands here is one that an ordinary office does not reach in years, and that ends a weekend of calls to
-Somalia in its first hour. `conf/policy.toml` says why it is what it is.
+A default that stands here is one that an ordinary office does not reach, and that keeps a weekend of calls to Somalia
+at the price of a dinner a day. `conf/policy.toml` says why it is what it is.
 """
 
 from __future__ import annotations

@@ -21,8 +21,16 @@ def is_zone(name: str) -> bool:
     return _find(name) is not None
 
 
-def zone_table(name: str, year: int) -> tuple[tuple[int, int], ...]:
-    """Give the offsets of a zone from the year before `year` for ten years, each with its first second since 1970.
+def offsets(name: str) -> tuple[tuple[int, int], ...]:
+    """Give the offsets of a zone from 1999 to 2049; none, which is UTC, for one that this host does not know."""
+    try:
+        return zone_table(name, 2000, 50)
+    except AdapterError:
+        return ()
+
+
+def zone_table(name: str, year: int, years: int = _YEARS) -> tuple[tuple[int, int], ...]:
+    """Give the offsets of a zone from the year before `year` on, each with its first second since 1970.
 
     Raises AdapterError for a zone that this host does not know.
     """
@@ -30,7 +38,7 @@ def zone_table(name: str, year: int) -> tuple[tuple[int, int], ...]:
     if zone is None:
         raise AdapterError("zones", f"this host knows no time zone {name}: is the package tzdata installed?")
     begin = int(dt.datetime(year - 1, 1, 1, tzinfo=dt.UTC).timestamp())
-    end = int(dt.datetime(year - 1 + _YEARS, 1, 1, tzinfo=dt.UTC).timestamp())
+    end = int(dt.datetime(year - 1 + years, 1, 1, tzinfo=dt.UTC).timestamp())
     table = [(begin, _offset(zone, begin))]
     for day in range(begin + 86_400, end, 86_400):
         offset = _offset(zone, day)

@@ -19,7 +19,7 @@ from sipguard.decide.parties import Group
 from sipguard.detect import catalogue
 from sipguard.model import DAY, HOUR, MINUTE, Span
 from sipguard.numbering import tariff
-from sipguard.numbering.plan import DEFAULT, DialPlan, PlanName
+from sipguard.numbering.plan import DEFAULT, NONE, DialPlan, PlanName
 from sipguard.policy.marker import Inlined, Key, NamesOf, NetworksOf
 from sipguard.policy.shell import Shell
 from sipguard.track import limits
@@ -255,3 +255,8 @@ class Policy:
             Carrier(each.name, each.channels, each.calls_per_second, each.daily_spend, each.max_rate, each.margin)
             for each in self.trunks
         )
+
+    def home(self) -> tuple[str, ...]:
+        """Give the countries that are not abroad: those that are named, else the dial plan's; empty: nobody knows."""
+        own = self.numbering.country
+        return self.calls.home or (() if own == NONE else (own,))

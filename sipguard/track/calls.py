@@ -93,10 +93,10 @@ class Calls:
         for leg in self._legs.begun(request, heard.target, outgoing=True):
             if leg.running is not None and (leg.knows(request) or self._is_repeated(leg, request)):
                 return leg.running.call
-        before = self._from_before(heard, request)
+        before = self._from_before(at, heard, request)
         if before is not None:
             return before.call
-        called = self._hands.read(request.uri)
+        called = self._hands.read(request.uri, heard.target)
         match = self._origins.resolve(at, request, called)
         if match.running is not None:
             return match.running.call
@@ -179,7 +179,7 @@ class Calls:
             return _NOTHING
         again = next((each for each in legs if each.state is _FAILED), None)
         if again is None:
-            leg = Leg(at, heard, request, self._hands.read(request.uri), outgoing=False)
+            leg = Leg(at, heard, request, self._hands.read(request.uri, heard.source), outgoing=False)
             trunk = self._hands.trunk(heard.source)
             leg.trunk = trunk if trunk is not None else None if self._hands.device(heard.source) else ""
             self._legs.ask(leg)
@@ -187,7 +187,7 @@ class Calls:
             leg = again
             if leg.led is None:  # a proxy's is known by more than its number
                 leg.began = at
-                leg.renumber(self._hands.read(request.uri))
+                leg.renumber(self._hands.read(request.uri, heard.source))
         leg.asks(heard, request)
         leg.account = self._whose(at, heard, request, leg)
         return _NOTHING
@@ -215,10 +215,10 @@ class Calls:
                     again.running.failed = 0
                 self._course.expect(again, at + GIVEN_UP)
                 return _NOTHING
-        running = self._from_before(heard, request)
+        running = self._from_before(at, heard, request)
         if running is not None and running.call.answered:
             return _NOTHING
-        called = self._hands.read(request.uri)
+        called = self._hands.read(request.uri, heard.target)
         trunk = self._trunk_at(heard.target)
         match: Match | None = None
         if running is not None:
@@ -232,19 +232,21 @@ class Calls:
         self._course.expect(leg, at + GIVEN_UP)
         return _NOTHING if match is None else self._paired(at, heard, request, leg, match)
 
-    def _from_before(self, heard: Heard, request: SipRequest) -> Running | None:
+    def _from_before(self, at: Instant, heard: Heard, request: SipRequest) -> Running | None:
         """Give the call from before a restart that an INVITE is a copy of, or asks for anew."""
         found = self._book.of(key_of(heard.target, request))
         if found is not None or not self._book.awaits:
             return found
         again = self._book.remembered(name_of(heard.target, short(request.call_id), short(request.from_tag)))
-        return again if again is not None and not again.call.answered else None
+        if again is None or (again.call.answered and at - again.call.answered > PATIENCE):
+            return None  # a copy does not come that late: a phone behind a proxy uses its Call-ID again
+        return again
 
     def _is_repeated(self, leg: Leg, request: SipRequest) -> bool:
         """Tell whether an INVITE asks again, for the same, what was refused under the same Call-ID."""
         if leg.state is not _FAILED or (leg.running is not None and leg.running.call.ended):
             return False
-        return same_number(leg.digits, digits_of(self._hands.read(request.uri)))
+        return same_number(leg.digits, digits_of(self._hands.read(request.uri, leg.far)))
 
     def _paired(self, at: Instant, heard: Heard, request: SipRequest, leg: Leg, match: Match) -> Sequence[Event]:
         running, told = match.running, list[Event]()

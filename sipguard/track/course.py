@@ -39,7 +39,8 @@ class Hands:
 
     `device`: is a device registered at an address, or is it the PBX's own? `trunk`: the name of the listed trunk there,
     None for none. `credential`: whose credential does the PBX judge? `stands`: is an account registered from there?
-    `wake`: there is something to do at that instant. `read`: what does a URI mean? `price`: what does a call cost?
+    `wake`: there is something to do at that instant. `read`: what does a URI mean that an address sends or is
+    sent? `price`: what does a call cost?
     `media`: was media of a call seen lately?
     """
 
@@ -209,7 +210,7 @@ class Course:
         contact = next((each.uri for each in response.contacts if not each.star), b"")
         if not contact:
             return []
-        called = self._hands.read(contact)
+        called = self._hands.read(contact, leg.far)
         self._transfers.diverted(at, leg, called)
         return [CallDiverted(at, leg.far, self._call_of(leg), called, referred=False)]
 

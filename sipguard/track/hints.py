@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from sipguard.address import Address
 from sipguard.call import Called, NumberClass
 from sipguard.sip.grammar import split_list
 from sipguard.sip.message import SipMessage, SipRequest
@@ -102,7 +103,7 @@ def refer_to(request: SipRequest) -> tuple[bytes, Replaced | None]:
 # --- Numbers ----------------------------------------------------------------------------------------------------------
 
 
-def plain_called(uri: bytes) -> Called:
+def plain_called(uri: bytes, _far: Address) -> Called:
     """Read whom a URI names without any dial plan: what is dialled, as it stands."""
     text = printable(user_of(uri))
     return Called(text, NumberClass.OTHER, text if text[:1] == "+" and text[1:].isdigit() else "")

@@ -16,8 +16,10 @@ from sipguard.sip.digest import Challenge, Credentials
 from sipguard.sip.fault import KEEPALIVE
 from sipguard.sip.message import MAX_CREDENTIALS, SipRequest, SipResponse, Unparsable
 from sipguard.track.asking import Asking
+from sipguard.track.callbook import Price
 from sipguard.track.calls import METHODS, Calls
 from sipguard.track.course import Hands
+from sipguard.track.hints import plain_called
 from sipguard.track.limits import Config
 from sipguard.track.nonce import Nonces
 from sipguard.track.passage import Passages
@@ -25,6 +27,7 @@ from sipguard.track.proof import Proofs
 from sipguard.track.registration import Registrations
 from sipguard.track.sides import Side, Sides
 from sipguard.track.transaction import Attempt, Key, Transactions, account_of, fingerprint, key_of
+from sipguard.track.transfer import Read
 
 _NOTHING: tuple[Event, ...] = ()
 _CHALLENGES = frozenset({401, 407})
@@ -62,6 +65,8 @@ class Tracker:
         standing: Callable[[Instant, Address], Standing],
         trunk: Callable[[Address], str | None] = lambda _: None,
         wake: Callable[[Instant], None] = lambda _: None,
+        read: Read = plain_called,
+        price: Price | None = None,
     ) -> None:
         self._sides = sides
         self._began: Instant | None = None
@@ -71,7 +76,7 @@ class Tracker:
         self._transactions = Transactions(config.transactions)
         self._proofs = Proofs(config.proven, config.dialogs)
         self._registrations = Registrations(config.registrations)
-        self.calls = Calls(config, Hands(self._device, trunk, self.credential, self.stands, wake))
+        self.calls = Calls(config, Hands(self._device, trunk, self.credential, self.stands, wake, read, price))
 
     def restore(self, trust: Sequence[Trust]) -> None:
         """Take up the registrations that were in force before a restart."""

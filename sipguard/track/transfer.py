@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeAlias
 
-from sipguard.address import sender_key
+from sipguard.address import Address, sender_key
 from sipguard.call import Called, CallOrigin
 from sipguard.intake import Heard
 from sipguard.model import Account, Instant
@@ -21,7 +21,7 @@ from sipguard.track.legs import Legs
 from sipguard.track.origin import Expected, Origins
 from sipguard.track.transaction import Key, key_of
 
-Read: TypeAlias = Callable[[bytes], Called]
+Read: TypeAlias = Callable[[bytes, Address], Called]
 Credential: TypeAlias = Callable[[Instant, Heard, SipRequest], tuple[Account, bool]]
 _MOST = 1_000
 _FAILED = LegState.FAILED
@@ -58,7 +58,7 @@ class Transfers:
         uri, replaced = refer_to(request)
         if not uri:
             return
-        wish = Wish(read(uri), replaced, leg)
+        wish = Wish(read(uri, heard.source), replaced, leg)
         wish.caller = printable(request.from_user)
         if request.credentials and (sender_key(heard.source), request.call_id[:64]) in self._challenged:
             wish.account = credential(at, heard, request)[0]

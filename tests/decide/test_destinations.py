@@ -105,8 +105,7 @@ def test_the_most_exact_word_decides(said: str, called: Called, rule: str) -> No
             "",
         ),
         (
-            "[[calls.rule]]\naccounts = ['1001@pbx']\ndeny = ['SO']\n"
-            "[[calls.rule]]\ngroups = ['Sales']\nallow = ['SO']",
+            "rule = [{accounts = ['1001@pbx'], deny = ['SO']}, {groups = ['Sales'], allow = ['SO']}]",
             SOMALI,
             "calls.rule[0].deny[0]",
         ),
