@@ -51,7 +51,7 @@ from sipguard.model import (
     Verdict,
 )
 from sipguard.policy.schema import Policy, Strangers
-from sipguard.policy.wants import force_of, names_of
+from sipguard.policy.wants import force_of, house_of, names_of
 from sipguard.report import HOLDING
 from sipguard.track.journal import Journal
 from sipguard.track.sides import Sides
@@ -311,7 +311,8 @@ class Engine:
         return self._named(at, names_of(policy, earlier))
 
     def _set_detectors(self) -> None:
-        self._detectors = detectors(self._policy.detect, self._look)
+        house = house_of(self._policy, self._look, lambda: self._clock_offset)
+        self._detectors = detectors(self._policy.detect, self._look, house)
         self._listeners = Listeners((self._journal, self._verdicts, *self._detectors))
 
     def _recall(self) -> None:

@@ -1,4 +1,4 @@
-"""First abroad: an account calls another country for the first time ever, at night, from a new address, or to a dear place.
+"""First abroad: an account calls another country for the first time, and at night, or from a new address.
 
 What it sees
     Calls abroad or to dear destinations (as `rate` and `risk` say) of accounts that have called for `learning` or

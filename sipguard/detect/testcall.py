@@ -2,9 +2,9 @@
 
 What it sees
     By account (what nobody authenticated for: by trunk) and prefix, calls abroad or to dear destinations. The first
-    call ever to a prefix is a probe when it was refused, not answered, or answered for less than `short`; one more within
-    `pause` of it takes its place. When `calls` to the same prefix follow within `window`, after `pause` and within
-    `memory` of the probe, that is found. A prefix that was talked to in between for longer than `short` is one
+    call ever to a prefix is a probe when it was refused, not answered, or answered for less than `short`; one more
+    within `pause` of it takes its place. When `calls` to the same prefix follow within `window`, after `pause` and
+    within `memory` of the probe, that is found. A prefix that was talked to in between for longer than `short` is one
     of the account's own, and no probe any more. What was called before the guard began is not known: the first call
     after a start counts as the first ever.
 
@@ -47,9 +47,9 @@ class Config:
     """Settings of `[detect.testcall]`."""
 
     enabled: Annotated[bool, Described("Whether test calls with a burst after them are looked for")] = True
-    short: Annotated[
-        Span, DurationBetween(SECOND, HOUR), Described("A call that is answered for less is a mere test")
-    ] = 30 * SECOND
+    short: Annotated[Span, DurationBetween(SECOND, HOUR), Described("A call answered for less is only a test")] = (
+        30 * SECOND
+    )
     pause: Annotated[Span, DurationBetween(SECOND, DAY), Described("What is called there sooner is a test as well")] = (
         2 * MINUTE
     )

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from sipguard.decide.force import Config as ForceConfig
-from sipguard.model import Names, Role
+from sipguard.decide.wallclock import Zone
+from sipguard.model import Instant, Lookups, Names, Role, Span
 from sipguard.policy.schema import Policy
+from sipguard.track.spending import House
 
 
 def host_names(policy: Policy) -> list[tuple[Role, str]]:
@@ -33,6 +36,17 @@ def names_of(policy: Policy, earlier: Policy | None) -> list[Names]:
         present = frozenset(host_names(policy))
         found += [Names(role, name, ()) for role, name in host_names(earlier) if (role, name) not in present]
     return found
+
+
+def house_of(policy: Policy, look: Lookups, offset: Callable[[], Span]) -> House:
+    """Give what detectors may know of the place; `offset` is the wall clock's, 0 while nobody has told it."""
+    zone = Zone(look.zone(policy.calls.zone))
+
+    def minute(at: Instant) -> int:
+        wall = offset()
+        return zone.moment(at + wall).minute if wall else -1
+
+    return House(policy.home(), minute)
 
 
 def force_of(policy: Policy) -> ForceConfig:

@@ -30,9 +30,8 @@ _LONG_ENOUGH = 3  # digits behind the country code
 _SHOWN = 24
 # ITU-T E.164 assigned country codes that have two digits; +1 and +7 have one, all others three.
 _TWO = frozenset(
-    "20 27 30 31 32 33 34 36 39 40 41 43 44 45 46 47 48 49 51 52 53 54 55 56 57 58 60 61 62 63 64 65 66 81 82 84 86 90"
-    " 91 92 93 94 95 98".split()
-)
+    map(str, (20, 27, *range(30, 35), 36, 39, 40, 41, *range(43, 50), *range(51, 59), *range(60, 67), 81, 82, 84, 86))
+) | frozenset(map(str, (*range(90, 96), 98)))
 
 
 class House:
