@@ -14,19 +14,20 @@ from typing import Any, TypeAlias
 
 from sipguard import model
 from sipguard.address import Address, Network, subject_of
+from sipguard.call import Call
 from sipguard.decide.exempt import Exempt
 from sipguard.decide.feeds import Feeds
-from sipguard.decide.force import COLLATERAL, Force
-from sipguard.decide.judge import FORCED, Judge
+from sipguard.decide.force import Force
+from sipguard.decide.judge import Judge
 from sipguard.decide.ledger import Ledger
 from sipguard.detect.catalogue import Detector, consequences, detectors
 from sipguard.detect.listeners import Listeners
-from sipguard.event import Asked, AuthFailed, Event, Recalled, Registered, Standing, Unregistered
+from sipguard.event import Asked, AuthFailed, CallEvent, Event, Recalled, Registered, Standing, Unregistered
 from sipguard.explain import Parts, why
 from sipguard.intake import Heard, Intake, Passage
+from sipguard.meanings import Meanings
 from sipguard.model import (
     NOWHERE,
-    Account,
     Action,
     Clock,
     Decision,
@@ -43,6 +44,7 @@ from sipguard.model import (
     Order,
     OrderVerb,
     Origin,
+    Rates,
     Record,
     Role,
     Sensor,
@@ -52,7 +54,8 @@ from sipguard.model import (
 )
 from sipguard.policy.schema import Policy, Strangers
 from sipguard.policy.wants import force_of, house_of, names_of
-from sipguard.report import HOLDING
+from sipguard.senses import Senses
+from sipguard.tolls import Tolls
 from sipguard.track.journal import Journal
 from sipguard.track.sides import Sides
 from sipguard.track.tracker import Tracker
@@ -84,15 +87,18 @@ class Engine:
         self._exempt = Exempt()
         self._sides = Sides(policy.ports)
         self._intake = Intake(policy.ports, self._shut)
-        self._tracker = Tracker(policy.track, self._sides, self._standing, self._exempt.trunk, self._wake)
         self._force = Force(force_of(policy), _HELD_MOST)
+        told = self._meanings = Meanings(policy, self._exempt, self._force.ledger.trusts)
+        asked = told.trunk, self._wake, told.read, told.price
+        self._tracker = Tracker(policy.track, self._sides, self._standing, *asked)
+        self._tolls = Tolls(policy, told, self._tracker.calls, self._force, look, self._happened, self._end)
         self._blocked = self._force.ledger.blocked
         self._trusts = Trusts(policy.track.registrations, self._force.wards.doubts)
         self._judge = Judge(self._force, consequences(policy.detect), self._exempt, self._is_own, self._trusts.accounts)
         self._feeds = Feeds(self._force, self._judge.spared)
         self._journal = Journal()
         parts = self._intake, self._tracker, self._sides, self._judge, self._force, self._trusts, self._exempt
-        self._verdicts = Verdicts(policy, *parts, self._hear)
+        self._verdicts = Verdicts(policy, *parts, self._tolls, self._hear)
         self._detectors: Sequence[Detector] = ()
         self._listeners = Listeners()
         self._set_detectors()
@@ -105,6 +111,7 @@ class Engine:
             Clock: self._clock,
             Flow: self._flow,
             Feed: self._feeds.say,
+            Rates: self._tolls.priced,
         }
         self._pending: list[Action] = []  # what a restored state calls for; told at the first instant that is fed
         self._next: Instant = 0  # no deadline lies before it; kept here so that a frame costs one comparison
@@ -139,6 +146,7 @@ class Engine:
             self._happened(event, actions)
         self._force.advance(now)
         actions += self._feeds.advance(now)
+        actions += self._tolls.advance(now)
         if self._pending:
             actions = [*(_at(self._now, action) for action in self._pending), *actions]
             self._pending = []
@@ -149,7 +157,7 @@ class Engine:
         if self._pending:
             return self._now
         earliest = self._tracker.next_deadline()
-        for other in (self._force.next_deadline(), self._feeds.next_deadline()):
+        for other in (self._force.next_deadline(), self._feeds.next_deadline(), self._tolls.next_deadline()):
             if other is not None and (earliest is None or other < earliest):
                 earliest = other
         return earliest
@@ -177,7 +185,7 @@ class Engine:
         """Give what was counted, by name."""
         counts = dict(self._counts)
         parts = self._intake, self._tracker, self._trusts, self._judge, self._force, self._feeds, self._journal
-        for part in (*parts, self._verdicts, self._senses):
+        for part in (*parts, self._verdicts, self._senses, self._tolls):
             counts.update(part.counters())
         for detector in self._detectors:
             counts.update(detector.counters())
@@ -223,12 +231,22 @@ class Engine:
             self._trust(event, actions)
         elif self._feeds.named and isinstance(event, Asked):
             actions.extend(self._feeds.asked(event))
+        elif isinstance(event, CallEvent):
+            actions.extend(self._tolls.happened(event))
         for handle in self._listeners.of(event):
             findings = handle(event)
             if findings:
                 self._counts["findings"] += len(findings)
                 for finding in findings:
-                    actions.extend(self._judge.find(finding))
+                    self._decided(self._judge.find(finding), actions)
+
+    def _decided(self, told: Sequence[Action], actions: list[Action]) -> None:
+        actions.extend(told)
+        if told:
+            actions.extend(self._tolls.decided(told))
+
+    def _end(self, _at: Instant, _call: Call, _why: str) -> list[Action]:
+        return []
 
     def _trust(self, event: Event, actions: list[Action]) -> None:
         at, place = event.at, subject_of(event.source)
@@ -260,7 +278,9 @@ class Engine:
     def _order(self, at: Instant, order: Order) -> Sequence[Action]:
         if order.verb is OrderVerb.UNBAN and isinstance(order.subject, Network):
             self._verdicts.forgive(order.subject)
-        return self._judge.order(at, order)
+        actions: list[Action] = []
+        self._decided(self._judge.order(at, order), actions)
+        return actions
 
     def _enforced(self, at: Instant, enforced: Enforced) -> Sequence[Action]:
         if enforced.ok:
@@ -268,7 +288,7 @@ class Engine:
         return self._senses.refused(at, enforced)
 
     def _clock(self, _at: Instant, clock: Clock) -> Sequence[Action]:
-        self._clock_offset = clock.offset
+        self._clock_offset = self._tolls.offset = clock.offset
         return _NOTHING
 
     def _flow(self, at: Instant, flow: Flow) -> Sequence[Action]:
@@ -305,7 +325,9 @@ class Engine:
         self._force.adopt(force_of(policy))
         self._judge.adopt(consequences(policy.detect))
         self._verdicts.adopt(policy)
-        if policy.detect != earlier.detect:  # counters begin anew only where what they count has changed
+        self._meanings.adopt(policy)
+        self._tolls.adopt(at, policy)
+        if _heard_by(policy) != _heard_by(earlier):  # counters begin anew only where what they count has changed
             self._set_detectors()
             self._recall()
         return self._named(at, names_of(policy, earlier))
@@ -341,23 +363,11 @@ class Engine:
         self._tracker.restore(state.trust)
         self._force.ladder.restore(state.offences)
         self._feeds.restore(state.feeds)
-        ledger = self._force.ledger
-        for decision in state.decisions:
-            if isinstance(decision, Held):
-                ledger.hold(decision)
-                continue
-            subject = decision.subject
-            if isinstance(subject, Network):
-                if decision.verdict in HOLDING:
-                    ledger.hold(Held(HOLDING[decision.verdict], subject, decision.until))
-                    if decision.rule == FORCED:
-                        self._judge.let_force(subject)
-            elif decision.verdict is DecisionVerdict.QUARANTINE:
-                self._force.wards.quarantine(subject, decision.until, doubted=decision.reason != COLLATERAL)
-            elif decision.verdict is DecisionVerdict.SHIELD and isinstance(subject, Account):
-                self._force.wards.shield(subject, decision.until)
+        self._tracker.calls.restore(state.calls)
+        self._tolls.restore(state.calls, state.resets)
+        self._judge.restore(state.decisions)
         for place, until in self._trusts.places():
-            ledger.hold(Held(SetName.TRUSTED, place, until))
+            self._force.ledger.hold(Held(SetName.TRUSTED, place, until))
         for held in state.adopted:
             self._pending += self._take_up(0, held)
         self._pending += self._named(0, names_of(self._policy, None))
@@ -370,6 +380,10 @@ class Engine:
             return _NOTHING
         ledger.hold(held)
         return (Record(at, Decision(at, DecisionVerdict.BLOCK, subject, held.until, ("adopted",), "adopted")),)
+
+
+def _heard_by(policy: Policy) -> tuple[object, ...]:
+    return policy.detect, policy.home(), policy.calls.zone
 
 
 def _at(now: Instant, action: Action) -> Action:

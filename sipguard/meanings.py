@@ -13,7 +13,7 @@ from sipguard.decide.exempt import Exempt
 from sipguard.model import Rates, Role
 from sipguard.numbering.plans import Plans
 from sipguard.numbering.rates import Deck, unpack
-from sipguard.numbering.world import World
+from sipguard.numbering.world import the_world
 from sipguard.policy.schema import Policy
 
 _EMERGENCY = NumberClass.EMERGENCY
@@ -22,13 +22,11 @@ _EMERGENCY = NumberClass.EMERGENCY
 class Meanings:
     """Reads and prices. `trusts` tells whether a device is registered from an address."""
 
-    __slots__ = ("_exempt", "_labels", "_plans", "_sites", "_trusts", "_world", "deck")
+    __slots__ = ("_exempt", "_labels", "_plans", "_sites", "_trusts", "deck")
 
     def __init__(self, policy: Policy, exempt: Exempt, trusts: Callable[[Address], bool]) -> None:
         self._exempt = exempt
         self._trusts = trusts
-        self._world = World()
-        self._world.warm()
         self.deck: Deck | None = None
         self.adopt(policy)
 
@@ -43,7 +41,7 @@ class Meanings:
             trunks={each.name: each.dialplan for each in policy.trunks},
             sites={each.name: each.dialplan for each in policy.sites},
             also_emergency=policy.refuse.emergency,
-            world=self._world,
+            world=the_world(),
         )
 
     def priced(self, rates: Rates) -> None:

@@ -1,4 +1,4 @@
-"""What the machine says of itself, told to the operator once in a while: packets lost, holds that the kernel refused."""
+"""What the machine says of itself, told once in a while: packets lost, holds that the kernel refused."""
 
 from __future__ import annotations
 

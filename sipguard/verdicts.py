@@ -18,6 +18,7 @@ from hashlib import blake2b
 from typing import Any
 
 from sipguard.address import Network, sender_key, show, subject_of
+from sipguard.decide.destinations import Refusal
 from sipguard.decide.dialled import Dialled
 from sipguard.decide.exempt import Exempt
 from sipguard.decide.force import Force
@@ -49,6 +50,7 @@ from sipguard.model import (
 from sipguard.policy.schema import Policy
 from sipguard.sip.message import SipRequest
 from sipguard.table import Table
+from sipguard.tolls import Tolls
 from sipguard.track.sides import Side, Sides
 from sipguard.track.tracker import Tracker
 from sipguard.track.transaction import account_of, fingerprint, key_of
@@ -82,6 +84,7 @@ class Verdicts:
         force: Force,
         trusts: Trusts,
         exempt: Exempt,
+        tolls: Tolls,
         hear: Callable[[Instant, Heard | Passage, list[Action]], None],
     ) -> None:
         self._intake = intake
@@ -91,6 +94,7 @@ class Verdicts:
         self._force = force
         self._trusts = trusts
         self._exempt = exempt
+        self._tolls = tolls
         self._hear = hear
         self._held = True  # the message at hand; else only a copy of it is here
         self._counts = {f"{way}_{kind}": 0 for way in ("gate", "would") for kind in VerdictKind}
@@ -272,21 +276,39 @@ class Verdicts:
             return self._acknowledged(at, heard, request)
         if request.method != "INVITE" or request.to_tag or self._dialled.is_emergency(request.uri):
             return None
-        if not self._dialled.is_closed(request.uri):
-            return None
-        return self._refuse(at, heard, request, "refuse.destinations", actions, proven=True)
+        if self._dialled.is_closed(request.uri):
+            refusal = Refusal("refuse.destinations", "")
+        else:
+            found = self._tolls.refusal(at, heard, request)
+            if found is None:
+                return None
+            refusal = found
+        if self._held:  # else it leaves, and is heard as a call
+            self._tolls.refused(at, heard, request, actions)
+        return self._refuse(at, heard, request, refusal.rule, actions, proven=True, said=refusal.why)
 
     # --- Refusing -----------------------------------------------------------------------------------------------------
 
     def _refuse(
-        self, at: Instant, heard: Heard, request: SipRequest, why: str, actions: list[Action], *, proven: bool
+        self,
+        at: Instant,
+        heard: Heard,
+        request: SipRequest,
+        why: str,
+        actions: list[Action],
+        *,
+        proven: bool,
+        said: str = "",
     ) -> Verdict:
         """Refuse a call, aloud only to whoever holds his address: others would be sent what they never asked for."""
         told = self._alerted.get(why)
         if told is None or at - told > MINUTE:
             self._alerted.renew(why, at, heard.source)
             kind, was = ("call-refused", "was") if self._held else ("would-refuse", "would have been")
-            text = f"a call from {show(heard.source)} to {show(heard.target)} {was} refused: {why}"
+            text = (
+                f"a call from {show(heard.source)} to {show(heard.target)} {was} refused: {why}"
+                + f": {said}" * bool(said)
+            )
             actions.append(Alert(at, kind, why, text))
         if not proven:
             return _DROPPED

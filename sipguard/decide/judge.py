@@ -8,7 +8,7 @@ said lately is not said again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from sipguard.address import Network, subject_of
 from sipguard.decide.collateral import Collateral
@@ -26,6 +26,7 @@ from sipguard.model import (
     Decision,
     DecisionVerdict,
     Finding,
+    Held,
     Instant,
     Order,
     OrderVerb,
@@ -93,6 +94,13 @@ class Judge:
     def adopt(self, consequences: Mapping[str, Consequence]) -> None:
         """Attach these consequences to findings from now on."""
         self._consequences = consequences
+
+    def restore(self, decisions: Iterable[Decision | Held]) -> None:
+        """Take up what was decided before a restart."""
+        for each in decisions:
+            self._force.restore(each)
+            if isinstance(each, Decision) and each.rule == FORCED and isinstance(each.subject, Network):
+                self.let_force(each.subject)
 
     def find(self, finding: Finding) -> list[Action]:
         """Decide on a finding; empty when its subject is banned already, or the same was said lately."""

@@ -9,6 +9,7 @@ a `World` is made; nothing is read after that. Total over any string of digits.
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import Final
 
 from phonenumbers import COUNTRY_CODE_TO_REGION_CODE, SUPPORTED_REGIONS, PhoneMetadata, PhoneNumberDesc
@@ -282,3 +283,9 @@ def _range(digits: str, ranges: dict[str, NumberClass], lengths: tuple[int, ...]
         if kind is not None:
             return kind
     return None
+
+
+@cache
+def the_world() -> World:
+    """Give the one that everybody shares: what is told of numbers is the same for all policies."""
+    return World()
