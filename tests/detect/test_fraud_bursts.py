@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from sipguard.call import CallOrigin
@@ -22,19 +24,19 @@ from tests.detect.calling import (
 )
 
 
-def burst(**settings: int) -> Calling:
+def burst(**settings: Any) -> Calling:
     return Calling(prefixburst.Detector(prefixburst.Config(**settings), GERMAN))
 
 
-def costly(**settings: int) -> Calling:
+def costly(**settings: Any) -> Calling:
     return Calling(costlycalls.Detector(costlycalls.Config(**settings), GERMAN))
 
 
-def lengthy(**settings: int) -> Calling:
+def lengthy(**settings: Any) -> Calling:
     return Calling(longcalls.Detector(longcalls.Config(**settings), GERMAN))
 
 
-def probed(**settings: int) -> Calling:
+def probed(**settings: Any) -> Calling:
     return Calling(testcall.Detector(testcall.Config(**settings), GERMAN))
 
 

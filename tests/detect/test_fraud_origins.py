@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from sipguard.call import CallOrigin, NumberClass
@@ -28,27 +30,27 @@ ORPHAN = {"origin": CallOrigin.ORPHAN, "account": None, "source": None}
 FORWARD = {"origin": CallOrigin.FORWARDED, "account": None, "source": None}
 
 
-def sent_on(**settings: int) -> Calling:
+def sent_on(**settings: Any) -> Calling:
     return Calling(diversion.Detector(diversion.Config(**settings), GERMAN))
 
 
-def orphans(**settings: int) -> Calling:
+def orphans(**settings: Any) -> Calling:
     return Calling(orphancalls.Detector(orphancalls.Config(**settings), GERMAN))
 
 
-def first(house: House = GERMAN, **settings: object) -> Calling:
-    return Calling(firstabroad.Detector(firstabroad.Config(**settings), house))  # type: ignore[arg-type]
+def first(house: House = GERMAN, **settings: Any) -> Calling:
+    return Calling(firstabroad.Detector(firstabroad.Config(**settings), house))
 
 
-def new(**settings: int) -> Calling:
+def new(**settings: Any) -> Calling:
     return Calling(newdestination.Detector(newdestination.Config(**settings), GERMAN))
 
 
-def pumped(**settings: object) -> Calling:
-    return Calling(tollfreepump.Detector(tollfreepump.Config(**settings)))  # type: ignore[arg-type]
+def pumped(**settings: Any) -> Calling:
+    return Calling(tollfreepump.Detector(tollfreepump.Config(**settings)))
 
 
-def rung(**settings: int) -> Calling:
+def rung(**settings: Any) -> Calling:
     return Calling(wangiri.Detector(wangiri.Config(**settings), GERMAN))
 
 
