@@ -10,10 +10,16 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from sipguard.address import Address
-from sipguard.terms import MINUTE, SECOND, Account, Instant, Span
+from sipguard.terms import MINUTE, SECOND, Account, Instant, Span, Transport
 
 MICROS = 1_000_000
 """So many make one of the currency."""
+
+
+def money(micros: int) -> str:
+    """Write an amount with two decimals at least, and as many as it has."""
+    whole, rest = divmod(micros, MICROS)
+    return f"{whole}.{f'{rest:06d}'.rstrip('0'):0<2}"
 
 
 class NumberClass(StrEnum):
@@ -174,6 +180,12 @@ class CallState:
     rate: Rate | None
     leg: str = ""  # names the dialog with the carrier, so that it is known again when it is heard of
 
+    @property
+    def cost(self) -> int:
+        """What it came to, in micros; 0 while it is going on, where no rate is known and where nobody answered."""
+        over = self.rate is not None and self.answered and self.ended
+        return self.rate.cost(max(0, self.ended - self.answered)) if over and self.rate is not None else 0
+
 
 @dataclass(frozen=True, slots=True)
 class LimitReset:
@@ -185,3 +197,35 @@ class LimitReset:
     at: Instant
     scope: str
     subject: str
+
+
+@dataclass(frozen=True, slots=True)
+class Injection:
+    """A message to be sent as from `source` to `target`, or the end of the connection between them.
+
+    Over TCP it is the next bytes of that connection: `sequence` and `acknowledged` say how far it has got (RFC 9293
+    section 3.4); with an empty payload it is a reset at `sequence`.
+    """
+
+    source: Address
+    source_port: int
+    target: Address
+    target_port: int
+    transport: Transport
+    payload: bytes
+    sequence: int = 0
+    acknowledged: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class HangUp:
+    """End a running call: send `injections`, in order. `call` is its key; `text` says why, empty for what goes on.
+
+    `managed`: the Call-IDs of its legs, where the PBX itself is to be asked instead (manager interface, event socket).
+    """
+
+    at: Instant
+    call: str
+    text: str
+    injections: tuple[Injection, ...] = ()
+    managed: tuple[str, ...] = ()

@@ -49,6 +49,7 @@ from sipguard.model import (
     Role,
     Sensor,
     SetName,
+    Sheet,
     State,
     Verdict,
 )
@@ -176,10 +177,12 @@ class Engine:
         """Say which role keeps a network from any ban; empty when none does."""
         return self._judge.spared(network)
 
-    def why(self, subject: Network | str) -> dict[str, Any]:
-        """Say what is known of an address, a network or the accounts of a name: see `explain.py`."""
+    def why(self, subject: Network | str | Sheet) -> dict[str, Any]:
+        """Say what is known of a subject, or of calls, accounts and limits: see `explain.py` and `callsheet.py`."""
         parts = self._judge, self._exempt, self._force, self._feeds, self._tracker, self._journal, self._detectors
-        return why(subject, self._now, Parts(*parts, base=-self._clock_offset))
+        calls, limits, deck = self._tracker.calls.live(), self._tolls.limits, self._meanings.deck
+        currency = "" if deck is None else deck.currency
+        return why(subject, self._now, Parts(*parts, -self._clock_offset, calls, limits, currency))
 
     def counters(self) -> dict[str, int]:
         """Give what was counted, by name."""
@@ -278,6 +281,8 @@ class Engine:
     def _order(self, at: Instant, order: Order) -> Sequence[Action]:
         if order.verb is OrderVerb.UNBAN and isinstance(order.subject, Network):
             self._verdicts.forgive(order.subject)
+        if order.verb is OrderVerb.HANG_UP or order.verb is OrderVerb.RESET:
+            return self._tolls.order(at, order)
         actions: list[Action] = []
         self._decided(self._judge.order(at, order), actions)
         return actions

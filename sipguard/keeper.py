@@ -36,13 +36,13 @@ from sipguard.control.server import RefusedError, Server
 from sipguard.errors import AdapterError, PolicyError
 from sipguard.feeds import shelf as feeds
 from sipguard.feeds.watch import Watch as FeedWatch
-from sipguard.model import SECOND, Decision, Delta, Feed, Names, Offence, Trust
+from sipguard.model import SECOND, Decision, Delta, Feed, Names
 from sipguard.names.household import Household
 from sipguard.names.lookup import Lookup
 from sipguard.names.watch import Watch
 from sipguard.policy.load import load
 from sipguard.policy.schema import Policy
-from sipguard.policy.wants import host_names
+from sipguard.policy.wants import calls_remembered, host_names
 from sipguard.report import pack, subject_text, unpack
 from sipguard.store.database import Store
 from sipguard.store.shelf import Shelf
@@ -175,7 +175,7 @@ class Keeper:
 
     def _delta(self, message: Message) -> None:
         noun = unpack(message["what"])
-        if not isinstance(noun, Decision | Offence | Trust) or self._parts is None:
+        if not isinstance(noun, Delta) or self._parts is None:
             raise TypeError("no delta")
         self._offset = int(message["offset"])
         self._parts.writer.delta(int(message["n"]), noun, self._offset)
@@ -252,7 +252,7 @@ class Keeper:
         count, complete, mode = 0, await parts.writer.flush(), None
         try:
             mode = await parts.shelf.kept_mode(str(parts.policy.mode))
-            pages = await parts.writer.ask(self._pages) if state else iter(())
+            pages = await parts.writer.ask(lambda store: self._pages(parts.policy, store)) if state else iter(())
             while page := await parts.writer.ask(lambda _, pages=pages: next(pages, None)):  # type: ignore[misc]
                 count += len(page)
                 self._roomy.clear()
@@ -269,8 +269,8 @@ class Keeper:
             self.feed_changed(feed)
         self._send({"t": "state-end", "mode": mode, "off": off, "complete": complete, "count": count})
 
-    def _pages(self, store: Store) -> Iterator[list[Delta]]:
-        return store.pages(self._offset, time.time_ns() - self._offset, ITEMS)
+    def _pages(self, policy: Policy, store: Store) -> Iterator[list[Delta]]:
+        return store.pages(self._offset, time.time_ns() - self._offset, ITEMS, calls_remembered(policy))
 
     async def _tidy(self, parts: _Parts) -> None:
         while True:

@@ -16,6 +16,8 @@ from typing import NamedTuple, TypeAlias
 
 from sipguard.address import Address, Network
 from sipguard.call import CallState, LimitReset
+from sipguard.call import HangUp as HangUp
+from sipguard.call import Injection as Injection
 from sipguard.terms import DAY as DAY
 from sipguard.terms import EVERY_OTHER as EVERY_OTHER
 from sipguard.terms import HOUR as HOUR
@@ -27,6 +29,7 @@ from sipguard.terms import Account as Account
 from sipguard.terms import Instant as Instant
 from sipguard.terms import Pair as Pair
 from sipguard.terms import Span as Span
+from sipguard.terms import Transport as Transport
 
 
 class Hook(IntEnum):
@@ -50,13 +53,6 @@ class Origin(IntEnum):
     REHEARSAL = 4  # the tap, while the gate is only to say what it would have done
 
 
-class Transport(StrEnum):
-    """What carried a message."""
-
-    UDP = "udp"
-    TCP = "tcp"
-
-
 # --- Input: all that the engine is ever told --------------------------------------------------------------------------
 
 
@@ -78,6 +74,9 @@ class OrderVerb(StrEnum):
     BAN = "ban"
     UNBAN = "unban"
     RELEASE = "release"  # from quarantines and shields
+    QUARANTINE = "quarantine"  # whatever account is called so, also one that nobody has seen yet
+    HANG_UP = "hang-up"  # a running call, by its key
+    RESET = "reset"  # the counters of a subject of limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +84,25 @@ class Order:
     """The operator's word. `span` 0: as the ladder says; `by`: who gave it; `force`: whomever it may lock out."""
 
     verb: OrderVerb
-    subject: Network | str  # a name: whatever account is called so, to be released
+    subject: Network | str  # a name: of accounts, of a call, or of a subject of limits
     span: Span = 0
     reason: str = ""
     by: str = ""
     force: bool = False
+    scope: str = ""  # what a reset is of: account, group, trunk, site, class, country or number
+
+
+class Sheet(NamedTuple):
+    """A question about calls, accounts, limits, or one account's incident; nothing is changed by it.
+
+    `about` is calls, accounts, limits or incident; `name` whose, "" for all: an account's, the beginning of a call's
+    key, a subject of `scope`. At most `most` of what could be told is given.
+    """
+
+    about: str
+    name: str = ""
+    scope: str = ""
+    most: int = 100
 
 
 class SensorKind(StrEnum):
@@ -349,7 +362,7 @@ class Record:
     what: Finding | Delta
 
 
-Action: TypeAlias = Verdict | Hold | Release | Alert | Record
+Action: TypeAlias = Verdict | Hold | Release | Alert | HangUp | Record
 
 
 @dataclass(frozen=True, slots=True)

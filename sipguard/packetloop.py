@@ -46,6 +46,7 @@ from sipguard.model import (
     Hold,
     Instant,
     Names,
+    OrderVerb,
     Release,
     Role,
     SetName,
@@ -86,7 +87,7 @@ class PacketLoop:
         self._refused: deque[Enforced] = deque(maxlen=100)  # what the kernel did not take since the last request
         self._began = self._next_second = self._next_timer = boottime()
         self._verbs: Mapping[str, Callable[[Args], Answer]] = {
-            **dict.fromkeys(("ban", "unban", "release"), self._order),
+            **dict.fromkeys(OrderVerb, self._order),
             "why": lambda args: (True, self._engine.why(asked_about(args))),
             "status": lambda _: (True, self._status()),
             "enforce": lambda _: self._change(mode=Mode.ENFORCE),
@@ -324,7 +325,7 @@ class PacketLoop:
         if kind == "request":
             self._refused.clear()
             self._link.pair.send(serve(message, self._verbs))
-        elif kind in {"names", "feed"}:
+        elif kind in {"names", "feed", "rates"}:
             self._feed(boottime(), self._link.named(message))
         elif kind == "policy":
             self._adopt(message)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import NamedTuple, TypeAlias
 
 from sipguard.address import Network
@@ -48,3 +49,10 @@ class Pair(NamedTuple):
 
 
 EVERY_OTHER = Account("*", "")
+
+
+class Transport(StrEnum):
+    """What carried a message."""
+
+    UDP = "udp"
+    TCP = "tcp"

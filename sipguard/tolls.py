@@ -16,7 +16,7 @@ from sipguard.call import Call, CallState, Direction, LimitReset, NumberClass
 from sipguard.decide.books import Grade
 from sipguard.decide.destinations import Destinations, Refusal
 from sipguard.decide.force import Force
-from sipguard.decide.limits import Limits, Tripped, Usage
+from sipguard.decide.limits import Limits, Tripped
 from sipguard.decide.limitset import Scope
 from sipguard.decide.misdials import Misdials
 from sipguard.decide.parties import Parties
@@ -42,6 +42,8 @@ from sipguard.model import (
     DecisionVerdict,
     Instant,
     Lookups,
+    Order,
+    OrderVerb,
     Rates,
     Record,
     Span,
@@ -69,7 +71,6 @@ class Tolls:
         "_end",
         "_force",
         "_happened",
-        "_limits",
         "_look",
         "_meanings",
         "_misdials",
@@ -77,6 +78,7 @@ class Tolls:
         "_past",
         "_policy",
         "_resets",
+        "limits",
         "offset",
     )
 
@@ -107,7 +109,7 @@ class Tolls:
         self._policy = policy
         self._parties = Parties(policy.groups, self._meanings.site, policy.home())
         self._misdials = Misdials(policy.limits)
-        self._limits = Limits(policy.limits, policy.carriers(), self._parties)
+        self.limits = Limits(policy.limits, policy.carriers(), self._parties)
         self._weigh()
 
     def _weigh(self) -> None:
@@ -118,9 +120,9 @@ class Tolls:
     def adopt(self, at: Instant, policy: Policy) -> None:
         """Go by a policy from now on; what was counted is counted again by it."""
         self._set(policy)
-        self._limits.restore(list(self._past.values()), list(self._resets.values()), at)
+        self.limits.restore(list(self._past.values()), list(self._resets.values()), at)
         for call in self._calls.live():
-            self._limits.noticed(at, call)
+            self.limits.noticed(at, call)
 
     def restore(self, calls: Sequence[CallState], resets: Sequence[LimitReset]) -> None:
         """Take up what was counted before a restart."""
@@ -128,7 +130,7 @@ class Tolls:
             self._past.put(state.key, state, _NOBODY)
         for reset in resets:
             self._resets.put((reset.scope, reset.subject), reset, _NOBODY)
-        self._limits.restore(calls, resets, max([max(each.began, each.ended) for each in calls], default=0))
+        self.limits.restore(calls, resets, max([max(each.began, each.ended) for each in calls], default=0))
 
     def priced(self, _at: Instant, rates: Rates) -> Sequence[Action]:
         """Take up a rate deck; calls that run keep their price. Raises ValueError for what is none."""
@@ -156,7 +158,7 @@ class Tolls:
             return Refusal(QUARANTINED, f"{account} is under quarantine; sipguard release {account.username} ends it.")
         if (refusal := self._destinations.judge(call, at + self.offset)) is not None:
             return refusal
-        return self._limits.refusal(at, call)
+        return self.limits.refusal(at, call)
 
     def _is_quarantined(self, account: Account, source: Address | None) -> bool:
         wards = self._force.wards
@@ -174,13 +176,13 @@ class Tolls:
         if kind is CallAttempted:
             return self._attempted(at, call)
         if kind is CallAnswered:
-            return [self._record(at, call), *self._tripped(self._limits.answered(at, call))]
+            return [self._record(at, call), *self._tripped(self.limits.answered(at, call))]
         if kind is CallEnded:
-            return [self._record(at, call), *self._tripped(self._limits.ended(at, call))]
+            return [self._record(at, call), *self._tripped(self.limits.ended(at, call))]
         if kind is CallRefused:
             return self._refused(at, call)
         if kind is CallConfirmed or kind is CallUnconfirmed:
-            return self._tripped(self._limits.noticed(at, call))
+            return self._tripped(self.limits.noticed(at, call))
         return []
 
     def _attempted(self, at: Instant, call: Call) -> list[Action]:
@@ -191,7 +193,7 @@ class Tolls:
             text = f"an emergency call to {call.called.dialled} by {_whose(call)}"
             return [*told, Alert(at, "emergency-call", _whose(call), text)]
         refusal = self._against(at, call)
-        told += self._tripped(self._limits.began(at, call))
+        told += self._tripped(self.limits.began(at, call))
         if refusal is not None:
             told += self._over(at, call, refusal.why)
         return told
@@ -259,27 +261,26 @@ class Tolls:
 
     def advance(self, now: Instant) -> list[Action]:
         """Look at the calls that are due."""
-        return self._tripped(self._limits.advance(now))
+        return self._tripped(self.limits.advance(now))
 
     def next_deadline(self) -> Instant | None:
         """Give the next instant at which a running call is to be looked at."""
-        return self._limits.next_deadline()
+        return self.limits.next_deadline()
 
-    def reset(self, at: Instant, scope: str, name: str) -> list[Action]:
-        """Set the counters of one subject to nothing; empty where nothing was counted of it. Raises ValueError."""
+    def order(self, at: Instant, order: Order) -> list[Action]:
+        """Hang up one call, or set the counters of one subject to nothing; empty where there is none."""
+        if order.verb is OrderVerb.HANG_UP:
+            found = [call for call in self._calls.live() if call.key == order.subject]
+            return self._end(at, found[0], order.reason or f"ordered by {order.by}") if found else []
         told: list[Action] = []
-        for each in self._limits.reset(at, Scope(scope), name):
+        for each in self.limits.reset(at, Scope(order.scope), str(order.subject)):
             self._resets.renew((each.scope, each.subject), each, _NOBODY)
             told.append(Record(at, each))
         return told
 
-    def usage(self, now: Instant, scope: str, name: str) -> list[Usage]:
-        """Give the counters of one subject. Raises ValueError for a scope that there is not."""
-        return self._limits.usage(now, Scope(scope), name)
-
     def counters(self) -> dict[str, int]:
         """Give what was counted, by name."""
-        return {**self._counts, **self._limits.counters(), "calls_past": len(self._past)}
+        return {**self._counts, **self.limits.counters(), "calls_past": len(self._past)}
 
 
 def _whose(call: Call) -> str:

@@ -16,6 +16,7 @@ import typer
 
 from sipguard.control.text import clean
 from sipguard.errors import AdapterError, PolicyError, Problem
+from sipguard.geo.zones import is_zone
 from sipguard.policy.describe import describe
 from sipguard.policy.load import load
 from sipguard.policy.schema import Policy
@@ -32,7 +33,7 @@ def find_policy() -> Path:
 
 def read_policy(file: Path) -> Policy:
     """Read a policy file. Raises PolicyError, also when the file cannot be read."""
-    return load(_read_text(file))
+    return load(_read_text(file), is_zone)
 
 
 def check(

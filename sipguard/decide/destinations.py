@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple, TypeAlias
 
-from sipguard.call import MICROS, Call, Called, Direction, NumberClass
+from sipguard.call import Call, Called, Direction, NumberClass, money
 from sipguard.constraint import Switch
 from sipguard.decide.callrules import ABROAD, CLASSES, HOME, CallRule, Calls, Carrier
 from sipguard.decide.parties import Parties
@@ -239,9 +239,3 @@ def _where(call: Call) -> str:
 
 def _whose(call: Call) -> str:
     return f"Account {call.account}" if call.account is not None else "Nobody known by name"
-
-
-def money(micros: int) -> str:
-    """Write an amount with two decimals at least, and as many as it has."""
-    whole, rest = divmod(micros, MICROS)
-    return f"{whole}.{f'{rest:06d}'.rstrip('0'):0<2}"

@@ -208,6 +208,10 @@ class Limits:
             for check, value in book.values(now, self._shelf.nothing)
         ]
 
+    def subjects(self, scope: Scope) -> list[str]:
+        """Name the subjects of a scope for which anything was counted, the one unused for longest first."""
+        return self._shelf.subjects(scope)
+
     def counters(self) -> dict[str, int]:
         """Give how much is followed, and what had to go for want of room."""
         return {

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from sipguard.call import money
 from sipguard.decide.books import Book, Check, Kind
-from sipguard.decide.destinations import money
 from sipguard.decide.limitset import Scope
 from sipguard.model import SECOND
 

@@ -76,6 +76,10 @@ class Shelf:
         wanted = name.casefold()
         return [book for book in self._books[scope].values() if wanted in {book.name, book.name.partition("@")[0]}]
 
+    def subjects(self, scope: Scope) -> list[str]:
+        """Name the subjects of a scope that have a book, the one unused for longest first."""
+        return [UNLISTED if scope is Scope.TRUNK and not name else name for name in self._books[scope]]
+
     def counters(self) -> dict[str, int]:
         """Give how many books there are of each scope, and how many had to go."""
         kept = {f"limits_{scope}": len(table) for scope, table in self._books.items()}

@@ -1,9 +1,8 @@
-"""Settings of `[rates]`: which file says what calls cost, and what becomes of numbers that it does not know."""
+"""Settings of `[rates]`: which file says what calls cost."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Annotated, TypeAlias
 
 from sipguard.constraint import Described, Matching
@@ -11,13 +10,6 @@ from sipguard.constraint import Described, Matching
 NONE = "none"
 DeckPath: TypeAlias = Annotated[str, Matching(r"(none|/[^\x00-\x1f\x7f]{1,1000})", '"none" or an absolute path')]
 CurrencyCode: TypeAlias = Annotated[str, Matching(r"(none|[A-Z]{3})", '"none" or a currency like "EUR" (ISO 4217)')]
-
-
-class Unknown(StrEnum):
-    """What becomes of a call to a number without a rate, where a deck is given."""
-
-    PASS = "pass"  # noqa: S105 - no password
-    REFUSE = "refuse"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +20,6 @@ class Config:
         NONE
     )
     currency: Annotated[CurrencyCode, Described("What the prices are in, where the file does not name it.")] = NONE
-    unknown: Annotated[
-        Unknown, Described("What becomes of a call to a number that the deck has no price for; emergency calls pass.")
-    ] = Unknown.REFUSE
 
     @property
     def file(self) -> str:

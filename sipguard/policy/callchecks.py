@@ -43,10 +43,9 @@ def call_complaints(document: dict[str, Any], is_zone: Callable[[str], bool] | N
             yield from _nowhere((*path, key), rule.get(key))
     for path, rule in everybody:
         yield from _at_odds(path, rule)
-        if rule.get("international") is False and not calls.get("home"):
-            yield Complaint(
-                (*path, "international"), "closes nothing while no country is home", 'write home = ["DE"] under [calls]'
-            )
+        if rule.get("international") is False and not calls.get("home") and not _plan_country(document):
+            what = "closes nothing while no country is home"
+            yield Complaint((*path, "international"), what, 'write country = "DE" under [numbering]')
     for path, rule in limits:
         if not any(isinstance(each, list) and each for each in rule.values()):
             yield Complaint(path, "names nobody", "for all, change [limits.account] and the like")
@@ -54,6 +53,11 @@ def call_complaints(document: dict[str, Any], is_zone: Callable[[str], bool] | N
     zone = calls.get("zone")
     if isinstance(zone, str) and is_zone is not None and not is_zone(zone):
         yield Complaint(("calls", "zone"), "is no time zone of this host", 'like "Europe/Berlin", or "local"')
+
+
+def _plan_country(document: dict[str, Any]) -> str:
+    country = _table(document.get("numbering")).get("country", "none")
+    return country if isinstance(country, str) and country != "none" else ""
 
 
 def _table(value: object) -> dict[str, Any]:

@@ -45,8 +45,8 @@ class Calls:
         self._hands = hands
         self._legs = Legs(config.calls)
         self._book = Book(config.calls, hands.price)
-        self._origins = Origins(self._legs)
-        self._transfers = Transfers(self._legs, self._origins)
+        self._origins = Origins(self._legs, hands.named)
+        self._transfers = Transfers(self._legs, self._origins, hands.called)
         self._refused: Table[str, tuple[Instant, Call]] = Table(_REFUSED)
         self._course = Course(hands, self._legs, self._book, self._origins, self._transfers)
 
@@ -64,6 +64,10 @@ class Calls:
             return None, None
         stands = [leg for leg in running.legs if leg.state < _FAILED]
         return (stands[-1] if stands else None), running.inside
+
+    def shares(self, leg: Leg) -> bool:
+        """Tell whether other dialogs go over a leg's connection, so that it must not be reset."""
+        return self._legs.shares(leg)
 
     def state_of(self, call: Call) -> CallState:
         """Give what must survive of a call."""
@@ -142,7 +146,7 @@ class Calls:
         if leg is None:
             return self._course.remembered(at, heard, request) if by_pbx and self._book.awaits else _NOTHING
         if method == "BYE":
-            leg.bye(request, by_pbx=by_pbx)
+            self._course.bye(at, leg, request, by_pbx=by_pbx)
         elif method == "REFER" and not by_pbx:
             self._transfers.asked(at, heard, request, leg, self._hands.read, self._hands.credential)
         return self._course.within(at, leg, request, by_pbx=by_pbx)
@@ -164,6 +168,8 @@ class Calls:
             if leg.gave_bye(response, by_pbx=not by_pbx):
                 return self._course.hung_up(at, leg)
             return _NOTHING
+        if method == "BYE" and response.code >= 300 and not by_pbx:
+            leg.bye_at = 0
         return self._course.within(at, leg, response, by_pbx=by_pbx)
 
     def advance(self, now: Instant) -> Sequence[Event]:

@@ -41,10 +41,11 @@ class Hands:
     None for none. `credential`: whose credential does the PBX judge? `stands`: is an account registered from there?
     `wake`: there is something to do at that instant. `read`: what does a URI mean that an address sends or is
     sent? `price`: what does a call cost?
-    `media`: was media of a call seen lately?
+    `media`: was media of a call seen lately? `called`: which registered account does a URI at an address call? `named`:
+    which registered account has a name?
     """
 
-    __slots__ = ("credential", "device", "media", "price", "read", "stands", "trunk", "wake")
+    __slots__ = ("called", "credential", "device", "media", "named", "price", "read", "stands", "trunk", "wake")
 
     def __init__(
         self,
@@ -56,7 +57,11 @@ class Hands:
         read: Read = plain_called,
         price: Price | None = None,
         media: Callable[[Call], bool] | None = None,
+        called: Callable[[Address, bytes], Account | None] = lambda _, __: None,
+        named: Callable[[str], Account | None] = lambda _: None,
     ) -> None:
+        self.called = called
+        self.named = named
         self.device = device
         self.trunk = trunk
         self.credential = credential
@@ -91,6 +96,7 @@ class Course:
             return _NOTHING
         leg.heard = at
         leg.spoke(message, by_pbx=by_pbx)
+        leg.shown = leg.shown or not by_pbx
         running = leg.running
         return _NOTHING if running is None or running.call.confirmed else self._book.confirm(at, running)
 
@@ -183,6 +189,8 @@ class Course:
         if leg.running is not None:
             told += self._book.end(at, leg.running, leg.code)
             self.expect(leg, at + PATIENCE)
+        elif leg.cut:
+            self.expect(leg, at + PATIENCE)  # the other end's agreement is waited for as well
         else:
             self._legs.drop(leg)
         return told
@@ -236,6 +244,13 @@ class Course:
 
     # --- It ends ------------------------------------------------------------------------------------------------------
 
+    def bye(self, at: Instant, leg: Leg, request: SipRequest, *, by_pbx: bool) -> None:
+        """Take a BYE, which ends nothing by itself; when nobody answers the PBX's own, the call is in doubt."""
+        leg.bye(request, by_pbx=by_pbx)
+        if by_pbx and not leg.bye_at:
+            leg.bye_at = at
+            self.expect(leg, at + PATIENCE)
+
     def hung_up(self, at: Instant, leg: Leg) -> Sequence[Event]:
         """Learn that a BYE was answered: the dialog is over on both sides."""
         if leg.state >= _FAILED:
@@ -279,6 +294,9 @@ class Course:
         """Ask whether a call of which nothing was heard still runs; after a day of silence it is over."""
         running = leg.running
         silent = at - leg.heard
+        if leg.bye_at and running is not None and running.call.confirmed and at - leg.bye_at >= PATIENCE:
+            self.expect(leg, leg.heard + DAY)
+            return self._book.doubt(at, running)  # the PBX has given up; what the carrier thinks, nobody knows
         if silent < self._quiet:
             self.expect(leg, leg.heard + self._quiet)
             return _NOTHING

@@ -14,6 +14,7 @@ from sipguard.address import Address, sender_key
 from sipguard.call import Call, Called
 from sipguard.intake import Heard
 from sipguard.model import Account, Instant, Transport
+from sipguard.sip.grammar import split_list
 from sipguard.sip.message import SipMessage, SipRequest, SipResponse
 from sipguard.track.hints import digits_of, is_hinted
 from sipguard.wire.flow import Flow
@@ -86,19 +87,23 @@ class Leg:
 
     `tags` are all those that answers bore: the forks of one INVITE. `pending` are INVITEs without a final answer. The
     headers are kept as sent (b"" where too long to keep): `from_value` and `to_value` of the INVITE, `far_contact` and
-    `pbx_contact`, `routes` (Record-Route, as in the 2xx, from the top). `far_cseq` and `pbx_cseq` are the highest that
-    either end used, -1 before it did.
+    `pbx_contact`, `routes` (Record-Route, as in the 2xx, from the top), `uri` and `via` (the topmost one) of the INVITE
+    asked last. `far_cseq` and `pbx_cseq` are the highest that either end used, -1 before it did. `shown`: the far side
+    has used a tag that the PBX gave it, so it is where it sends from. `cut`: the guard itself is ending it; `parted`:
+    the far side agreed to a BYE as from the PBX.
     """
 
     __slots__ = (
         "account",
         "answered",
         "began",
+        "bye_at",
         "byes",
         "call_id",
         "called",
         "challenged",
         "code",
+        "cut",
         "digits",
         "due",
         "ended",
@@ -114,6 +119,7 @@ class Leg:
         "led",
         "other",
         "outgoing",
+        "parted",
         "pbx",
         "pbx_contact",
         "pbx_cseq",
@@ -123,11 +129,14 @@ class Leg:
         "routes",
         "running",
         "seen",
+        "shown",
         "state",
         "tag",
         "tags",
         "to_value",
         "trunk",
+        "uri",
+        "via",
     )
 
     def __init__(self, at: Instant, heard: Heard, message: SipMessage, called: Called, *, outgoing: bool) -> None:
@@ -144,6 +153,7 @@ class Leg:
         self.pending: tuple[Asked, ...] = ()
         self.seen: tuple[Asked, ...] = ()
         self.byes: tuple[tuple[bool, bytes, int], ...] = ()  # asked by the PBX?, branch, CSeq
+        self.bye_at: Instant = 0  # of the PBX's first BYE that nobody has answered
         self.far_cseq = self.pbx_cseq = -1
         self.flow: Flow | None = None
         self.called = called
@@ -151,9 +161,11 @@ class Leg:
         self.trunk: str | None = None  # None: a device, or nobody we know; "": a trunk that is not listed
         self.account: Account | None = None
         self.challenged = False
+        self.shown = self.cut = self.parted = False
         self.hinted = False
         self.from_user = b""
         self.from_value = self.to_value = self.far_contact = self.pbx_contact = b""
+        self.uri = self.via = b""
         self.routes: tuple[bytes, ...] = ()
         self.running: Running | None = None  # the call that it is a leg of
         self.led: Running | None = None  # the call that left because of it
@@ -202,6 +214,8 @@ class Leg:
         self.state = _BEGUN
         self.from_user = request.from_user[:64]
         self.from_value, self.to_value = _kept(request.header("from")), _kept(request.header("to"))
+        via = split_list(request.header("via") or b"")
+        self.uri, self.via = _kept(request.uri), _kept(via[0]) if via else b""
         self.hinted = is_hinted(request)
         self._place(heard, from_pbx=self.outgoing)
         self.spoke(request, by_pbx=self.outgoing)
@@ -255,13 +269,23 @@ class Leg:
 
     def bye(self, request: SipRequest, *, by_pbx: bool) -> None:
         """Note a BYE, which ends nothing until it is answered."""
-        asked = by_pbx, short(request.branch), request.cseq
+        self.parts(request.branch, request.cseq, by_pbx=by_pbx)
+
+    def parts(self, branch: bytes, cseq: int, *, by_pbx: bool) -> None:
+        """Note a BYE by its transaction, whoever wrote it."""
+        asked = by_pbx, short(branch), cseq
         if asked not in self.byes:
             self.byes = (*self.byes, asked)[-_SEEN:]
+            if by_pbx:
+                self.pbx_cseq = max(self.pbx_cseq, cseq)
+            else:
+                self.far_cseq = max(self.far_cseq, cseq)
 
     def gave_bye(self, response: SipResponse, *, by_pbx: bool) -> bool:
         """Tell whether a response is to a BYE that was asked on it."""
-        return (by_pbx, short(response.branch), response.cseq) in self.byes
+        gave = (by_pbx, short(response.branch), response.cseq) in self.byes
+        self.parted = self.parted or (gave and by_pbx)
+        return gave
 
 
 def _ends(heard: Heard) -> tuple[Address, int, Address, int]:

@@ -114,6 +114,16 @@ class Legs:
         """Tell whether a leg that was taken up is still here."""
         return leg in (self._known.get(leg.call_id) or _NONE)
 
+    def shares(self, leg: Leg) -> bool:
+        """Tell whether another dialog that stands uses a leg's connection. Looks at all of them."""
+        flow = leg.flow
+        return flow is not None and any(
+            each.flow is flow and each is not leg and each.state < _FAILED
+            for kept in (self._known, self._asked)
+            for legs in kept.values()
+            for each in legs
+        )
+
     def _unask(self, leg: Leg) -> None:
         legs = self._asked.get(leg.call_id)
         if legs is not None and leg in legs:

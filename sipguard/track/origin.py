@@ -9,7 +9,7 @@ rather an orphan than an innocent blamed.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import IntEnum
 
 from sipguard.address import Address
@@ -80,10 +80,11 @@ class Match:
 class Origins:
     """Finds origins among the legs; remembers who sent calls where, and which calls look for another way out."""
 
-    __slots__ = ("_failing", "_forwards", "_legs", "expected")
+    __slots__ = ("_failing", "_forwards", "_legs", "_named", "expected")
 
-    def __init__(self, legs: Legs) -> None:
+    def __init__(self, legs: Legs, named: Callable[[str], Account | None]) -> None:
         self._legs = legs
+        self._named = named
         self.expected: deque[Expected] = deque(maxlen=_MOST_EXPECTED)
         self._failing: deque[Running] = deque(maxlen=_MOST_FAILING)
         self._forwards: Table[tuple[str, str], None] = Table(_MOST_FORWARDS)
@@ -179,6 +180,8 @@ class Origins:
                 match = Match(_FORWARDED, parent)
                 match.source = None if parent is None else parent.far
                 match.caller = printable(hints.diverting) if hints.diverting != b"?" else ""
+                if parent is not None and not parent.hinted:  # else the caller may have written it himself
+                    match.account = self._named(match.caller)
                 return match
             return _one_of(dialled, hints)
         if hints.referred:

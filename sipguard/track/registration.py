@@ -12,18 +12,21 @@ from collections.abc import Iterator, Sequence
 from sipguard.address import Address, Network, subject_of
 from sipguard.event import Event, Registered, Unregistered
 from sipguard.model import SECOND, Account, Instant, Trust
+from sipguard.sip.uri import user_of
 from sipguard.table import Table
 
+_USER = 64
 LONGEST = 7 * 24 * 3600
 """Seconds; no PBX lets a registration stand longer, and no message may make us remember longer."""
 
 
 class _Entry:
-    __slots__ = ("source", "until")
+    __slots__ = ("source", "until", "user")
 
-    def __init__(self, source: Address, until: Instant) -> None:
+    def __init__(self, source: Address, until: Instant, user: bytes) -> None:
         self.source = source
         self.until = until
+        self.user = user  # of the contact: what the PBX calls there
 
 
 class Registrations:
@@ -39,7 +42,7 @@ class Registrations:
     def restore(self, trust: Sequence[Trust]) -> None:
         """Take up what was in force before a restart."""
         for each in trust:
-            self._put(each.account, each.network, each.network.address, each.until)
+            self._put(each.account, each.network, each.network.address, each.until, b"")
 
     def registered(
         self,
@@ -59,7 +62,7 @@ class Registrations:
             self._leave(account, place)
             return Unregistered(at, source, account)
         until = at + min(expires, LONGEST) * SECOND
-        self._put(account, place, source, until)
+        self._put(account, place, source, until, user_of(contact)[:_USER])
         return Registered(at, source, account, contact, until, agent, proven=proven)
 
     def stands(self, source: Address, account: Account) -> bool:
@@ -70,6 +73,21 @@ class Registrations:
         """Tell whether any account is registered from a source."""
         return subject_of(source) in self._places
 
+    def called(self, source: Address, uri: bytes) -> Account | None:
+        """Give the account that the PBX calls by a URI at an address; None where there is none, or several."""
+        place, user = subject_of(source), user_of(uri)[:_USER]
+        found = [each for each in self._places.get(place) or () if self._is_called(each, place, user)]
+        return found[0] if len(found) == 1 else None
+
+    def named(self, username: str) -> Account | None:
+        """Give the account of a name, wherever it is registered from; None for none, and for several realms."""
+        found = {account for account, _ in self._table if account.username == username}
+        return found.pop() if len(found) == 1 else None
+
+    def _is_called(self, account: Account, place: Network, user: bytes) -> bool:
+        entry = self._table.get((account, place))
+        return entry is not None and user in (entry.user, account.username.encode())
+
     def all(self) -> Iterator[tuple[Account, Network, Instant]]:
         """Go through the registrations in force, each with the instant at which it runs out."""
         for account, place in self._table:
@@ -77,9 +95,9 @@ class Registrations:
             if entry is not None:
                 yield account, place, entry.until
 
-    def _put(self, account: Account, place: Network, source: Address, until: Instant) -> None:
+    def _put(self, account: Account, place: Network, source: Address, until: Instant, user: bytes) -> None:
         key = (account, place)
-        self._table.renew(key, _Entry(source, until), source)
+        self._table.renew(key, _Entry(source, until, user), source)
         accounts = self._places.get(place)
         if accounts is None:
             accounts = {}

@@ -76,7 +76,9 @@ class Tracker:
         self._transactions = Transactions(config.transactions)
         self._proofs = Proofs(config.proven, config.dialogs)
         self._registrations = Registrations(config.registrations)
-        self.calls = Calls(config, Hands(self._device, trunk, self.credential, self.stands, wake, read, price))
+        own = self._registrations
+        hands = Hands(self._device, trunk, self.credential, self.stands, wake, read, price, None, own.called, own.named)
+        self.calls = Calls(config, hands)
 
     def restore(self, trust: Sequence[Trust]) -> None:
         """Take up the registrations that were in force before a restart."""

@@ -43,9 +43,10 @@ class Wish:
 class Transfers:
     """The REFERs that wait, and what follows from those that were accepted."""
 
-    __slots__ = ("_challenged", "_legs", "_origins", "_waiting")
+    __slots__ = ("_called", "_challenged", "_legs", "_origins", "_waiting")
 
-    def __init__(self, legs: Legs, origins: Origins) -> None:
+    def __init__(self, legs: Legs, origins: Origins, called: Callable[[Address, bytes], Account | None]) -> None:
+        self._called = called
         self._legs = legs
         self._origins = origins
         self._waiting: Table[Key, Wish] = Table(_MOST, _MOST // 8)
@@ -63,7 +64,7 @@ class Transfers:
         if request.credentials and (sender_key(heard.source), request.call_id[:64]) in self._challenged:
             wish.account = credential(at, heard, request)[0]
         elif leg is not None:
-            wish.account = leg.account
+            wish.account = self._called(leg.far, leg.uri) if leg.outgoing else leg.account
         self._waiting.renew(key_of(heard.source, request), wish, heard.source)
 
     def answered(self, heard: Heard, response: SipResponse) -> Wish | None:
@@ -81,10 +82,9 @@ class Transfers:
         """Expect the call that an accepted REFER makes; gives the one that an attended transfer hands on."""
         running = self._replaced(heard, wish)
         if running is not None:
-            running.call.origin = CallOrigin.TRANSFERRED
-            if running.inside is not None and running.inside.led is running:
-                running.inside.led = None
-            running.inside = None  # whoever handed it on hangs up; who talks now, the PBX alone knows
+            _handed_on(running)
+            if wish.leg is not None and wish.leg.led is not None:
+                _handed_on(wish.leg.led)
             return running
         expected = Expected(at, wish.called, CallOrigin.TRANSFERRED, heard.target, wish.caller)
         expected.account = wish.account
@@ -113,4 +113,14 @@ class Transfers:
             expected.inside = running.inside  # a call to another number is another call, of the same origin
             expected.origin, expected.account, expected.caller = call.origin, call.account, call.caller
             expected.source = call.source or leg.far
+        elif leg.outgoing:
+            expected.account = self._called(leg.far, leg.uri)
         self._origins.expected.append(expected)
+
+
+def _handed_on(running: Running) -> None:
+    """Take a call from whoever handed it on: he hangs up, and who talks now, the PBX alone knows."""
+    running.call.origin = CallOrigin.TRANSFERRED
+    if running.inside is not None and running.inside.led is running:
+        running.inside.led = None
+    running.inside = None

@@ -83,10 +83,11 @@ exten => +442079460009,1,Goto(out,FORWARD,1)
 
 @dataclass(frozen=True, slots=True)
 class AsteriskSettings:
-    """How the PBX behaves. `identity` are the pjsip options by which a trunk is told who calls."""
+    """How the PBX behaves. `identity` are the pjsip options by which a trunk is told who calls; `udp`: it listens."""
 
     extensions: Mapping[str, str] = field(default_factory=lambda: dict(EXTENSIONS))
     trunk_tcp: bool = False
+    udp: bool = True
     identity: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -131,7 +132,7 @@ def _asterisk() -> str:
 
 
 def _pjsip(settings: AsteriskSettings, pbx: Host) -> Iterator[str]:
-    for kind in ("udp", "tcp"):
+    for kind in ("udp", "tcp") if settings.udp else ("tcp",):
         yield _section(kind, ["type=transport", f"protocol={kind}", f"bind={pbx.v4}:5060"])
     common = ["type=endpoint", "disallow=all", "allow=alaw", "direct_media=no", "rtp_symmetric=no"]
     for user, password in settings.extensions.items():

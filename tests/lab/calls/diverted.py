@@ -145,7 +145,7 @@ def orphan(stage: Stage) -> None:
 CASES = (
     CallCase(
         "calls/forwarded", forwarded,
-        "Two inbound calls that the dial plan sends abroad: one with Diversion (of 1003), one without any hint.",
+        "Two inbound calls that the dial plan sends abroad, without a word of who sent them on.",
         "the carrier calls the site's own numbers; the PBX calls out through the same trunk", NOTHING,
     ),
     CallCase(
