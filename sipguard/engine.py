@@ -56,7 +56,7 @@ from sipguard.model import (
     Verdict,
 )
 from sipguard.policy.schema import Mode, Policy, Strangers
-from sipguard.policy.wants import force_of, names_of
+from sipguard.policy.wants import force_of, house_of, names_of
 from sipguard.senses import Senses
 from sipguard.tolls import Tolls
 from sipguard.track.journal import Journal
@@ -341,13 +341,14 @@ class Engine:
         self._verdicts.adopt(policy)
         self._meanings.adopt(policy)
         self._tolls.adopt(at, policy)
-        if policy.detect != earlier.detect:  # counters begin anew only where what they count has changed
+        if _heard_by(policy) != _heard_by(earlier):  # counters begin anew only where what they count has changed
             self._set_detectors()
             self._recall()
         return self._named(at, names_of(policy, earlier))
 
     def _set_detectors(self) -> None:
-        self._detectors = detectors(self._policy.detect, self._look)
+        house = house_of(self._policy, self._look, lambda: self._clock_offset)
+        self._detectors = detectors(self._policy.detect, self._look, house)
         self._listeners = Listeners((self._journal, self._verdicts, *self._detectors))
 
     def _recall(self) -> None:
@@ -390,6 +391,10 @@ class Engine:
             return _NOTHING
         ledger.hold(held)
         return (Record(at, Decision(at, DecisionVerdict.BLOCK, subject, held.until, ("adopted",), "adopted")),)
+
+
+def _heard_by(policy: Policy) -> tuple[object, ...]:
+    return policy.detect, policy.home(), policy.calls.zone
 
 
 def _at(now: Instant, action: Action) -> Action:
