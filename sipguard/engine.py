@@ -56,7 +56,7 @@ from sipguard.model import (
     Verdict,
 )
 from sipguard.policy.schema import Mode, Policy, Strangers
-from sipguard.policy.wants import force_of, house_of, names_of
+from sipguard.policy.wants import force_of, heard_by, house_of, names_of
 from sipguard.senses import Senses
 from sipguard.tolls import Tolls
 from sipguard.track.journal import Journal
@@ -341,7 +341,7 @@ class Engine:
         self._verdicts.adopt(policy)
         self._meanings.adopt(policy)
         self._tolls.adopt(at, policy)
-        if _heard_by(policy) != _heard_by(earlier):  # counters begin anew only where what they count has changed
+        if heard_by(policy) != heard_by(earlier):  # counters begin anew only where what they count has changed
             self._set_detectors()
             self._recall()
         return self._named(at, names_of(policy, earlier))
@@ -377,8 +377,7 @@ class Engine:
         self._tracker.calls.restore(state.calls)
         self._tolls.restore(state.calls, state.resets)
         self._judge.restore(state.decisions)
-        for place, until in self._trusts.places():
-            self._force.ledger.hold(Held(SetName.TRUSTED, place, until))
+        self._force.trust(self._trusts.places())
         for held in state.adopted:
             self._pending += self._take_up(0, held)
         self._pending += self._named(0, names_of(self._policy, None))
@@ -391,10 +390,6 @@ class Engine:
             return _NOTHING
         ledger.hold(held)
         return (Record(at, Decision(at, DecisionVerdict.BLOCK, subject, held.until, ("adopted",), "adopted")),)
-
-
-def _heard_by(policy: Policy) -> tuple[object, ...]:
-    return policy.detect, policy.home(), policy.calls.zone
 
 
 def _at(now: Instant, action: Action) -> Action:
