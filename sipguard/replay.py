@@ -30,7 +30,7 @@ class Replay:
 
     `pbx` adds to the policy's addresses of the PBX. `ports` takes the place of the policy's; None means those of the
     policy and whatever other ports are found to carry SIP (`found_ports`). `look` says where addresses are,
-    `rates` what calls cost.
+    `rates` what calls cost. With `calls` each call that leaves is told as well, though nobody finds fault with it.
     """
 
     def __init__(
@@ -40,11 +40,14 @@ class Replay:
         ports: Sequence[int] | None = None,
         look: Lookups = NOWHERE,
         rates: Rates | None = None,
+        *,
+        calls: bool = False,
     ) -> None:
         self._policy = replace(policy, pbx=(*policy.pbx, *pbx), ports=policy.ports if ports is None else tuple(ports))
         self._discover = ports is None
         self._engine = Engine(self._policy, State(), look)
         self._rates = rates
+        self._calls = calls
         self._base: Instant | None = None
         self.found_ports: tuple[int, ...] = ()
         self.packets = 0
@@ -75,7 +78,7 @@ class Replay:
             if type(action) is Hold and action.held.set is SetName.BLOCKED:
                 self.blocked += 1
             line = report.line(action, self._base)
-            if line is not None:
+            if line is not None and (self._calls or line["kind"] != "call"):
                 yield line
 
     def counters(self) -> dict[str, int]:

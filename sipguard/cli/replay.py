@@ -42,12 +42,14 @@ def replay(
     rates: Annotated[Path | None, typer.Option(help="Rate deck (CSV); without it, that of the policy.")] = None,
     expect: Annotated[Path | None, typer.Option(help="JSON lines to compare with; exit 1 when they differ.")] = None,
     *,
+    calls: Annotated[bool, typer.Option("--calls", help="Also each call that leaves, with its cost.")] = False,
     json: Annotated[bool, typer.Option("--json", help="JSON lines instead of a table.")] = False,
 ) -> None:
     """Replay captures through the guard and show what it finds, decides and would do."""
     try:
         chosen = _policy(policy)
-        run = Replay(chosen, _networks(pbx or []), _ports(ports), _look(geoip, chosen), _rates(rates, chosen))
+        known = _look(geoip, chosen), _rates(rates, chosen)
+        run = Replay(chosen, _networks(pbx or []), _ports(ports), *known, calls=calls)
         expected = None if expect is None else _expected(expect)
         written = []
         for line in _lines(run, captures):

@@ -1,4 +1,4 @@
-"""Calls, accounts, limits and incidents on the command line: tables and JSON, hostile strings, orders as they are meant."""
+"""Calls, accounts, limits and incidents on the command line: tables and JSON, hostile strings, orders."""
 
 from __future__ import annotations
 
