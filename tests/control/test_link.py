@@ -236,8 +236,13 @@ def test_what_was_decided_on_a_part_of_the_state_is_not_undone_by_all_of_it() ->
 def test_calls_and_resets_are_part_of_the_state_and_what_became_of_them_meanwhile_is_not_undone() -> None:
     begun = call("a")
     ended = replace(begun, answered=2, ended=3)
-    kept = [begun, call("b"), LimitReset(1, "account", "1001")]
-    told = [ended, call("c"), LimitReset(5, "account", "1001"), LimitReset(5, "group", "1001")]
+    kept: list[CallState | LimitReset] = [begun, call("b"), LimitReset(1, "account", "1001")]
+    told: list[CallState | LimitReset] = [
+        ended,
+        call("c"),
+        LimitReset(5, "account", "1001"),
+        LimitReset(5, "group", "1001"),
+    ]
     with linked(f"say(t='state', items={[pack(noun) for noun in kept]!r}); time.sleep(60)") as link:
         link.mind(0)
         link.take_state(())

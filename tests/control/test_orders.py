@@ -105,7 +105,8 @@ def test_a_hang_up_or_a_reset_that_nobody_did_is_refused_and_one_that_was_done_i
 
 def test_a_sheet_is_asked_for_by_what_it_is_about() -> None:
     assert asked_about({"sheet": ["calls", "c0", "", 5]}) == Sheet("calls", "c0", "", 5)
-    for args in ({"sheet": None}, {"sheet": []}, {"sheet": ["calls", "", "", "x"]}):
+    wrong: tuple[Args, ...] = ({"sheet": None}, {"sheet": []}, {"sheet": ["calls", "", "", "x"]})
+    for args in wrong:
         with pytest.raises((KeyError, TypeError, ValueError)):
             asked_about(args)
 
