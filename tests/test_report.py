@@ -17,6 +17,7 @@ from sipguard.model import (
     Decision,
     DecisionVerdict,
     Finding,
+    HangUp,
     Held,
     Hold,
     Names,
@@ -148,3 +149,10 @@ def test_of_a_ban_what_it_holds_is_kept_and_of_an_order_everything() -> None:
         Offence(network, 2, 9),
     ):
         assert report.lean(whole) is whole
+
+
+def test_a_hang_up_is_a_line_when_it_is_begun_and_none_when_it_goes_on() -> None:
+    line = report.line(HangUp(3 * SECOND, "key", "too long", (), ("call-id",)), SECOND)
+    assert line == {"action": "hang-up", "at": 2.0, "kind": "action", "subject": "key", "text": "too long",
+                    "way": "managed"}  # fmt: skip
+    assert report.line(HangUp(3 * SECOND, "key", ""), SECOND) is None

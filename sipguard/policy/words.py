@@ -54,5 +54,7 @@ WORDS: dict[str, str] = {
     "tap": "How packets are read from the kernel.",
     "names": "How host names in this file are kept up to date.",
     "geoip": "Where addresses are: databases in the maxminddb format, made by `sipguard geoip build` or got elsewhere.",
+    "ami": "Asterisk's manager interface, by which calls are hung up where messages as from their ends do not do it.",
+    "esl": "FreeSWITCH's event socket, for the same.",
     "log": "What the guard writes to its log.",
 }
