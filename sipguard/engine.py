@@ -94,7 +94,7 @@ class Engine:
         told = self._meanings = Meanings(policy, self._exempt, self._force.ledger.trusts)
         asked = told.trunk, self._wake, told.read, told.price
         self._tracker = Tracker(policy.track, self._sides, self._standing, *asked)
-        self._endings = Endings(self._tracker.calls.shares)
+        self._endings = Endings(self._tracker.calls.shares, managed=policy.shell.managed)
         self._tolls = Tolls(policy, told, self._tracker.calls, self._force, look, self._happened, self._end)
         self._blocked = self._force.ledger.blocked
         self._trusts = Trusts(policy.track.registrations, self._force.wards.doubts)
@@ -339,8 +339,8 @@ class Engine:
         self._force.adopt(force_of(policy))
         self._judge.adopt(consequences(policy.detect))
         self._verdicts.adopt(policy)
-        self._meanings.adopt(policy)
         self._tolls.adopt(at, policy)
+        self._endings.adopt(managed=policy.shell.managed)
         if heard_by(policy) != heard_by(earlier):  # counters begin anew only where what they count has changed
             self._set_detectors()
             self._recall()

@@ -123,6 +123,7 @@ class Tolls:
         if replace(policy, mode=self._policy.mode, detect=self._policy.detect) == self._policy:
             self._policy = policy
             return
+        self._meanings.adopt(policy)
         self._set(policy)
         self.limits.restore(list(self._past.values()), list(self._resets.values()), at)
         for call in self._calls.live():

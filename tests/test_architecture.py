@@ -32,7 +32,9 @@ TOP_LEVEL = words(
 )
 
 # The two processes, what they stand on, and the command line. All else in the package is core, and pure.
-SHELL = words("cli launch packetloop rig keeper replay capture enforce store alert metrics feeds geo names control")
+SHELL = words(
+    "cli launch packetloop rig keeper keeping replay capture enforce store alert metrics feeds geo names control"
+)
 ADAPTERS = words("capture enforce store alert metrics feeds geo names control")
 STAGES = words(
     "intake holding track detect decide policy callsheet meanings tolls senses explain verdicts endings engine"

@@ -30,6 +30,7 @@ from sipguard.model import (
     Decision,
     Feed,
     Finding,
+    HangUp,
     Held,
     Hold,
     Instant,
@@ -229,6 +230,8 @@ class Link:
             if self._taken and not self.restored:
                 self._meanwhile.note(action.what)
             self.pair.send({"t": "delta", "what": report.pack(action.what), "offset": self.offset})
+        if isinstance(action, HangUp) and action.managed:
+            self.pair.send({"t": "manage", "call": action.call, "calls": list(action.managed)})
         line = report.line(action, -self.offset)
         if line is not None:
             self.pair.send({"t": "report", "line": line})

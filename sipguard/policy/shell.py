@@ -170,3 +170,8 @@ class Shell:
     ami: Ami = field(default_factory=Ami)
     esl: Esl = field(default_factory=Esl)
     log: Log = field(default_factory=Log)
+
+    @property
+    def managed(self) -> bool:
+        """Tell whether the PBX itself can be asked to hang up."""
+        return self.ami.used or self.esl.used
