@@ -184,7 +184,7 @@ class Limits:
         for key, state in last.items():
             happened.append((state.began, 0, key, state))
             if state.ended:
-                happened.append((state.ended, 1, key, state))
+                happened.append((max(state.began, state.ended), 1, key, state))  # a wall clock was set back between
         happened += [(reset.at, 2, reset.subject, reset) for reset in resets]
         horizon = now - self._shelf.longest
         for at, what, key, each in sorted(happened, key=lambda item: item[:3]):
