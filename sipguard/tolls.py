@@ -241,7 +241,7 @@ class Tolls:
 
     def _over(self, at: Instant, call: Call, why: str) -> list[Action]:
         """Have a call ended, if it costs and is no call for help."""
-        if call.ended or call.direction is not _OUTBOUND or call.called.kind is _EMERGENCY or not call.confirmed:
+        if call.ended or call.direction is not _OUTBOUND or call.called.kind is _EMERGENCY:
             return []
         self._counts["calls_overdue"] += 1
         return self._end(at, call, why)

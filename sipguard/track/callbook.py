@@ -207,7 +207,8 @@ class Book:
             if not running.legs and (not running.call.answered or now >= self._lost[1]):
                 told += self.end(now, running, 408)
         self._restored = {name: each for name, each in self._restored.items() if not each.call.ended}
-        self.restored_due = self._lost[1] if now < self._lost[1] and self._restored else None
+        waiting = now < self._lost[1] and any(not running.legs for running in self._running.values())
+        self.restored_due = self._lost[1] if waiting else None
         return told
 
     def counters(self) -> dict[str, int]:
