@@ -116,9 +116,16 @@ class Endings:
     def __contains__(self, key: str) -> bool:
         return key in self._endings
 
-    def adopt(self, *, managed: bool) -> None:
-        """Ask the PBX itself from now on, or no longer; what was begun goes on as it was."""
+    def adopt(self, *, managed: bool, acting: bool = True) -> None:
+        """Ask the PBX itself from now on, or no longer; what was begun goes on as it was, but where nothing may be done.
+
+        Then nobody is told to end anything any more; connections into which something was put are reset all the same.
+        """
         self._managed = managed
+        for ending in self._endings.values() if not acting else ():
+            ending.ways.clear()
+            ending.to_caller = ending.last_words = None
+            ending.why += "; the guard has been told to observe"
 
     def counters(self) -> dict[str, int]:
         """Give how many are on their way, and how it went with the others."""

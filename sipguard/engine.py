@@ -340,7 +340,7 @@ class Engine:
         self._judge.adopt(consequences(policy.detect))
         self._verdicts.adopt(policy)
         self._tolls.adopt(at, policy)
-        self._endings.adopt(managed=policy.shell.managed)
+        self._endings.adopt(managed=policy.shell.managed, acting=policy.mode is Mode.ENFORCE)
         if heard_by(policy) != heard_by(earlier):  # counters begin anew only where what they count has changed
             self._set_detectors()
             self._recall()

@@ -319,7 +319,8 @@ def _meant(called: Called, match: Match) -> Called:
     inside = match.inside
     if inside is None or inside.called.kind is not NumberClass.EMERGENCY:
         return called
-    return inside.called if same_number(inside.digits, digits_of(called)) else called
+    same = any(same_number(inside.digits, each) for each in (digits_of(called), called.dialled))
+    return inside.called if same else called
 
 
 def _attempt(call: Call, match: Match, heard: Heard, request: SipRequest) -> str:

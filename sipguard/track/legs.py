@@ -61,12 +61,15 @@ class Legs:
         return [leg for leg in legs if leg.outgoing == outgoing and leg.tag == tag and sender_key(leg.far) == place]
 
     def within(self, message: SipMessage, far: Address, *, by_pbx: bool) -> Leg | None:
-        """Give the leg that a request within a dialog, or an answer to one, is of."""
+        """Give the leg that a request within a dialog, or an answer to one, is of: one that stands before one that is over."""
         place = sender_key(far)
+        found: Leg | None = None
         for leg in self.of(message.call_id):
             if sender_key(leg.far) == place and leg.is_of(message, by_pbx=by_pbx):
-                return leg
-        return None
+                if leg.state < _FAILED:
+                    return leg
+                found = found or leg
+        return found
 
     def tagged(self, call_id: bytes, one: bytes, other: bytes) -> Leg | None:
         """Give the leg with these two tags, whoever has which."""
