@@ -59,7 +59,9 @@ class Book:
     def call(self, at: Instant, request: SipRequest, far: Address, called: Called, match: Match, trunk: str) -> Call:
         """Make the call that an INVITE to `far` begins; nothing knows of it yet."""
         key = key_of(far, request)
-        if key in self._ended:  # a proxy makes one branch of two requests alike; the second is another call all the same
+        if (
+            key in self._ended
+        ):  # a proxy makes one branch of two requests alike; the second is another call all the same
             key = blake2b(b"%b %d" % (key.encode(), at), digest_size=9).hexdigest()
         call = Call(key, at, Direction.OUTBOUND, called)
         call.origin = match.origin

@@ -265,3 +265,12 @@ def test_misdials_of_one_account_are_bounded() -> None:
         misdials.refused(each, Account("busy", ""), number(f"+1{each}"))
     assert len(misdials._refused) <= 100
     assert max(len(crowd) for crowd in misdials._refused.values()) <= 4
+
+
+@pytest.mark.parametrize("said", ["", "international = false", "countries = ['DE']"])
+def test_a_door_and_a_short_code_are_neither_abroad_nor_without_a_price(said: str) -> None:
+    text = f"[calls]\nhome = ['DE']\n{said}\n"
+    for called in (Called("door", NumberClass.UNREADABLE), Called("116117", NumberClass.SHORT)):
+        assert judge(text, call(called, rate=None), deck=True) == ""
+    trunked = call(Called("door", NumberClass.UNREADABLE), rate=None, trunk="alpha")
+    assert judge(text, trunked, deck=True) != "", "what a carrier makes of it, nobody knows"

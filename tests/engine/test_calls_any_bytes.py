@@ -40,7 +40,17 @@ from sipguard.policy.schema import Policy
 from sipguard.wire.link import strip
 
 PCAPS = Path(__file__).resolve().parents[2] / "pcaps"
-FRAUD = "costlycalls firstabroad longcalls newdestination orphancalls prefixburst testcall tollfreepump wangiri".split()
+FRAUD = [
+    "costlycalls",
+    "firstabroad",
+    "longcalls",
+    "newdestination",
+    "orphancalls",
+    "prefixburst",
+    "testcall",
+    "tollfreepump",
+    "wangiri",
+]
 STRICT = """
 mode = "enforce"
 pbx = ["192.0.2.10"]
@@ -84,7 +94,12 @@ international = false
 def _packets() -> list[list[tuple[bytes, Hook]]]:
     """Read every recorded call and fraud, by case."""
     cases = []
-    for path in sorted([*PCAPS.glob("calls/*/traffic.pcap"), *(each for name in FRAUD for each in PCAPS.glob(f"{name}/*/traffic.pcap"))]):
+    for path in sorted(
+        [
+            *PCAPS.glob("calls/*/traffic.pcap"),
+            *(each for name in FRAUD for each in PCAPS.glob(f"{name}/*/traffic.pcap")),
+        ]
+    ):
         found = []
         for captured in list(files.read(path))[:120]:
             packet = strip(captured.linktype, captured.data)
@@ -102,7 +117,7 @@ GAPS = (0, MILLISECOND, SECOND, 33 * SECOND, 6 * MINUTE, HOUR)
 
 def traffic(seed: int) -> list[tuple[int, bytes, Hook, Origin]]:
     """Take cases, mix them, and lose, repeat, turn round and mangle what is in them."""
-    chance = Random(seed)  # noqa: S311 - nothing secret
+    chance = Random(seed)
     packets = [each for _ in range(chance.randint(1, 3)) for each in chance.choice(CASES)]
     for _ in range(chance.randint(0, 20)):
         at, other = chance.randrange(len(packets)), chance.randrange(len(packets))
@@ -122,17 +137,19 @@ def traffic(seed: int) -> list[tuple[int, bytes, Hook, Origin]]:
                     changed[chance.randrange(min(28, len(changed) - 1), len(changed))] = chance.randrange(256)
                 packets[at] = bytes(changed), hook
     origin = chance.choice(ORIGINS)
-    return [
-        (chance.choice(GAPS) if not chance.randrange(10) else MILLISECOND, *each, origin) for each in packets
-    ]
+    return [(chance.choice(GAPS) if not chance.randrange(10) else MILLISECOND, *each, origin) for each in packets]
 
 
 TEXTS = st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=12)
 INSTANTS = st.one_of(st.just(0), st.integers(-(1 << 60), 1 << 60), st.integers(-HOUR, HOUR))
-ADDRESSES: st.SearchStrategy[Address | None] = st.sampled_from([None, parse_address("192.0.2.20"), parse_address("::1")])
+ADDRESSES: st.SearchStrategy[Address | None] = st.sampled_from(
+    [None, parse_address("192.0.2.20"), parse_address("::1")]
+)
 RATES = st.one_of(
     st.none(),
-    st.builds(Rate, TEXTS, TEXTS, st.integers(0, 10**9), st.integers(0, 10**9), st.integers(1, 600), st.integers(1, 600)),
+    st.builds(
+        Rate, TEXTS, TEXTS, st.integers(0, 10**9), st.integers(0, 10**9), st.integers(1, 600), st.integers(1, 600)
+    ),
 )
 STATES: st.SearchStrategy[CallState] = st.builds(
     CallState,
@@ -189,7 +206,9 @@ class Watched:
 
 
 @settings(max_examples=40, phases=(Phase.explicit, Phase.generate))
-@given(st.integers(0, 1 << 32), st.lists(STATES, max_size=6, unique_by=lambda each: each.key), st.lists(RESETS, max_size=3))
+@given(
+    st.integers(0, 1 << 32), st.lists(STATES, max_size=6, unique_by=lambda each: each.key), st.lists(RESETS, max_size=3)
+)
 def test_no_packet_and_no_state_makes_calls_raise_or_a_counter_negative(
     seed: int, states: list[CallState], resets: list[LimitReset]
 ) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from sipguard.model import Alert, HangUp, Hook, Order, OrderVerb, VerdictKind
 from sipguard.policy.load import load
 from sipguard.policy.schema import Policy
@@ -35,7 +37,9 @@ class House(Story):
         self.register(TWO, user="1002")
         self.calls = 0
 
-    def leaving(self, number: str, *, user: str = "1001", to_tag: str = "", call: int = 0, far: str = TRUNK) -> VerdictKind:
+    def leaving(
+        self, number: str, *, user: str = "1001", to_tag: str = "", call: int = 0, far: str = TRUNK
+    ) -> VerdictKind:
         """Let the PBX send an INVITE to the trunk through the gate."""
         self.calls += 1
         name = call or self.calls
@@ -148,9 +152,10 @@ def test_a_new_policy_forgets_no_call_that_runs() -> None:
     house.dials("+25261123456")
     house.answered()
     tolls = house.engine._tolls
+    (state,) = tolls._past.values()
     for number in range(120):
-        state = next(iter(tolls._past.values()))
-        tolls._past.renew(f"other{number}", state, b"\0\0\0\0")
+        other = replace(state, key=f"other{number}", ended=state.answered)
+        tolls._past.renew(other.key, other, b"\0\0\0\0")
     house.tell(policy("[limits]\nrunning = 100\nprefix_digits = 6\n"))
     (call,) = house.engine._tracker.calls.live()
     assert tolls.limits._running.get(call.key) is not None
