@@ -117,7 +117,7 @@ class Endings:
         return key in self._endings
 
     def adopt(self, *, managed: bool, acting: bool = True) -> None:
-        """Ask the PBX itself from now on, or no longer; what was begun goes on as it was, but where nothing may be done.
+        """Ask the PBX itself from now on, or no longer; what was begun goes on as it was, unless nothing may be done.
 
         Then nobody is told to end anything any more; connections into which something was put are reset all the same.
         """

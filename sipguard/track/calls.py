@@ -155,15 +155,7 @@ class Calls:
         far = heard.target if by_pbx else heard.source
         method = request.method
         if not request.to_tag:
-            if method == "INVITE":
-                return self._leaving(at, heard, request) if by_pbx else self._asked(at, heard, request)
-            if method == "CANCEL":
-                for each in self._legs.begun(request, far, outgoing=by_pbx):
-                    if each.queued and each.state < _ANSWERED and each.knows(request):
-                        self._course.expect(each, min(each.due, at + GIVEN_UP))
-            elif method == "REFER" and not by_pbx:
-                self._transfers.asked(at, heard, request, None, self._hands.read, self._hands.credential)
-            return _NOTHING
+            return self._begins(at, heard, request, by_pbx=by_pbx)
         leg = self._legs.within(request, far, by_pbx=by_pbx)
         if leg is None and by_pbx and method == "INVITE" and not self.continues(at, heard, request):
             return self._leaving(at, heard, request)
@@ -174,6 +166,19 @@ class Calls:
         elif method == "REFER" and not by_pbx:
             self._transfers.asked(at, heard, request, leg, self._hands.read, self._hands.credential)
         return self._course.within(at, leg, request, by_pbx=by_pbx)
+
+    def _begins(self, at: Instant, heard: Heard, request: SipRequest, *, by_pbx: bool) -> Sequence[Event]:
+        method = request.method
+        if method == "INVITE":
+            return self._leaving(at, heard, request) if by_pbx else self._asked(at, heard, request)
+        if method == "CANCEL":
+            far = heard.target if by_pbx else heard.source
+            for each in self._legs.begun(request, far, outgoing=by_pbx):
+                if each.queued and each.state < _ANSWERED and each.knows(request):
+                    self._course.expect(each, min(each.due, at + GIVEN_UP))
+        elif method == "REFER" and not by_pbx:
+            self._transfers.asked(at, heard, request, None, self._hands.read, self._hands.credential)
+        return _NOTHING
 
     def _response(self, at: Instant, heard: Heard, response: SipResponse, *, by_pbx: bool) -> Sequence[Event]:
         far = heard.target if by_pbx else heard.source

@@ -61,7 +61,7 @@ class Legs:
         return [leg for leg in legs if leg.outgoing == outgoing and leg.tag == tag and sender_key(leg.far) == place]
 
     def within(self, message: SipMessage, far: Address, *, by_pbx: bool) -> Leg | None:
-        """Give the leg that a request within a dialog, or an answer to one, is of: one that stands before one that is over."""
+        """Give the leg that a request within a dialog, or an answer to one, is of: rather one that stands."""
         place = sender_key(far)
         found: Leg | None = None
         for leg in self.of(message.call_id):

@@ -40,7 +40,7 @@ from sipguard.policy.schema import Policy
 from sipguard.wire.link import strip
 
 PCAPS = Path(__file__).resolve().parents[2] / "pcaps"
-FRAUD = [
+FRAUD = (
     "costlycalls",
     "firstabroad",
     "longcalls",
@@ -50,7 +50,7 @@ FRAUD = [
     "testcall",
     "tollfreepump",
     "wangiri",
-]
+)
 STRICT = """
 mode = "enforce"
 pbx = ["192.0.2.10"]
