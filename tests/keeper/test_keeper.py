@@ -208,7 +208,7 @@ def test_orders_reach_the_packet_process_with_the_name_of_who_gave_them(packet: 
     order = packet.until("request")["args"]["order"]
     assert order == {
         "noun": "order", "verb": "release", "account": "1001", "span": 0, "reason": "it was me", "by": name,
-        "force": False,
+        "force": False, "scope": "",
     }  # fmt: skip
     packet.answers["unban"] = {"ok": False, "error": "it is not banned"}
     with pytest.raises(client.DeniedError, match="it is not banned"):
