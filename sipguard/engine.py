@@ -22,13 +22,15 @@ from sipguard.decide.judge import Judge
 from sipguard.decide.ledger import Ledger
 from sipguard.detect.catalogue import Detector, consequences, detectors
 from sipguard.detect.listeners import Listeners
-from sipguard.event import Asked, AuthFailed, CallEvent, Event, Recalled, Registered, Standing, Unregistered
+from sipguard.endings import Endings
+from sipguard.event import Asked, AuthFailed, CallEnded, CallEvent, Event, Recalled, Registered, Standing, Unregistered
 from sipguard.explain import Parts, why
 from sipguard.intake import Heard, Intake, Passage
 from sipguard.meanings import Meanings
 from sipguard.model import (
     NOWHERE,
     Action,
+    Alert,
     Clock,
     Decision,
     DecisionVerdict,
@@ -53,8 +55,8 @@ from sipguard.model import (
     State,
     Verdict,
 )
-from sipguard.policy.schema import Policy, Strangers
-from sipguard.policy.wants import force_of, house_of, names_of
+from sipguard.policy.schema import Mode, Policy, Strangers
+from sipguard.policy.wants import force_of, heard_by, house_of, names_of
 from sipguard.senses import Senses
 from sipguard.tolls import Tolls
 from sipguard.track.journal import Journal
@@ -92,10 +94,12 @@ class Engine:
         told = self._meanings = Meanings(policy, self._exempt, self._force.ledger.trusts)
         asked = told.trunk, self._wake, told.read, told.price
         self._tracker = Tracker(policy.track, self._sides, self._standing, *asked)
+        self._endings = Endings(self._tracker.calls.shares)
         self._tolls = Tolls(policy, told, self._tracker.calls, self._force, look, self._happened, self._end)
         self._blocked = self._force.ledger.blocked
         self._trusts = Trusts(policy.track.registrations, self._force.wards.doubts)
-        self._judge = Judge(self._force, consequences(policy.detect), self._exempt, self._is_own, self._trusts.accounts)
+        owned, known = self._sides.owns, self._trusts.accounts
+        self._judge = Judge(self._force, consequences(policy.detect), self._exempt, owned, known)
         self._feeds = Feeds(self._force, self._judge.spared)
         self._journal = Journal()
         parts = self._intake, self._tracker, self._sides, self._judge, self._force, self._trusts, self._exempt
@@ -146,8 +150,7 @@ class Engine:
         for event in self._tracker.advance(now):
             self._happened(event, actions)
         self._force.advance(now)
-        actions += self._feeds.advance(now)
-        actions += self._tolls.advance(now)
+        actions += (*self._feeds.advance(now), *self._tolls.advance(now), *self._endings.advance(now))
         if self._pending:
             actions = [*(_at(self._now, action) for action in self._pending), *actions]
             self._pending = []
@@ -158,7 +161,8 @@ class Engine:
         if self._pending:
             return self._now
         earliest = self._tracker.next_deadline()
-        for other in (self._force.next_deadline(), self._feeds.next_deadline(), self._tolls.next_deadline()):
+        for part in (self._force, self._feeds, self._tolls, self._endings):
+            other = part.next_deadline()
             if other is not None and (earliest is None or other < earliest):
                 earliest = other
         return earliest
@@ -180,15 +184,14 @@ class Engine:
     def why(self, subject: Network | str | Sheet) -> dict[str, Any]:
         """Say what is known of a subject, or of calls, accounts and limits: see `explain.py` and `callsheet.py`."""
         parts = self._judge, self._exempt, self._force, self._feeds, self._tracker, self._journal, self._detectors
-        calls, limits, deck = self._tracker.calls.live(), self._tolls.limits, self._meanings.deck
-        currency = "" if deck is None else deck.currency
-        return why(subject, self._now, Parts(*parts, -self._clock_offset, calls, limits, currency))
+        calls, limits = self._tracker.calls.live(), self._tolls.limits
+        return why(subject, self._now, Parts(*parts, -self._clock_offset, calls, limits, self._meanings.currency))
 
     def counters(self) -> dict[str, int]:
         """Give what was counted, by name."""
         counts = dict(self._counts)
         parts = self._intake, self._tracker, self._trusts, self._judge, self._force, self._feeds, self._journal
-        for part in (*parts, self._verdicts, self._senses, self._tolls):
+        for part in (*parts, self._verdicts, self._senses, self._tolls, self._endings):
             counts.update(part.counters())
         for detector in self._detectors:
             counts.update(detector.counters())
@@ -236,6 +239,8 @@ class Engine:
             actions.extend(self._feeds.asked(event))
         elif isinstance(event, CallEvent):
             actions.extend(self._tolls.happened(event))
+            if isinstance(event, CallEnded):
+                actions.extend(self._endings.heard(event))
         for handle in self._listeners.of(event):
             findings = handle(event)
             if findings:
@@ -248,8 +253,12 @@ class Engine:
         if told:
             actions.extend(self._tolls.decided(told))
 
-    def _end(self, _at: Instant, _call: Call, _why: str) -> list[Action]:
-        return []
+    def _end(self, at: Instant, call: Call, why: str) -> list[Action]:
+        """Have a call hung up, or say that it would be."""
+        if self._policy.mode is not Mode.ENFORCE:
+            who = str(call.account or call.trunk)
+            return [Alert(at, "would-hang-up", who, f"call {call.key} would be ended: {why}")]
+        return list(self._endings.begin(at, call, self._tracker.calls.leg(call), why))
 
     def _trust(self, event: Event, actions: list[Action]) -> None:
         at, place = event.at, subject_of(event.source)
@@ -332,7 +341,7 @@ class Engine:
         self._verdicts.adopt(policy)
         self._meanings.adopt(policy)
         self._tolls.adopt(at, policy)
-        if _heard_by(policy) != _heard_by(earlier):  # counters begin anew only where what they count has changed
+        if heard_by(policy) != heard_by(earlier):  # counters begin anew only where what they count has changed
             self._set_detectors()
             self._recall()
         return self._named(at, names_of(policy, earlier))
@@ -359,9 +368,6 @@ class Engine:
     def _wake(self, due: Instant) -> None:
         self._next = min(self._next, due)
 
-    def _is_own(self, network: Network) -> bool:
-        return self._sides.is_pbx(network.address)
-
     def _restore(self, state: State) -> None:
         self._trusts.restore(state.trust)
         self._recall()
@@ -371,8 +377,7 @@ class Engine:
         self._tracker.calls.restore(state.calls)
         self._tolls.restore(state.calls, state.resets)
         self._judge.restore(state.decisions)
-        for place, until in self._trusts.places():
-            self._force.ledger.hold(Held(SetName.TRUSTED, place, until))
+        self._force.trust(self._trusts.places())
         for held in state.adopted:
             self._pending += self._take_up(0, held)
         self._pending += self._named(0, names_of(self._policy, None))
@@ -385,10 +390,6 @@ class Engine:
             return _NOTHING
         ledger.hold(held)
         return (Record(at, Decision(at, DecisionVerdict.BLOCK, subject, held.until, ("adopted",), "adopted")),)
-
-
-def _heard_by(policy: Policy) -> tuple[object, ...]:
-    return policy.detect, policy.home(), policy.calls.zone
 
 
 def _at(now: Instant, action: Action) -> Action:

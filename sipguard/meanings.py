@@ -48,6 +48,11 @@ class Meanings:
         """Take up a rate deck. Raises ValueError for one that `numbering/rates.py` has not packed."""
         self.deck = unpack(rates.packed) if rates.packed else None
 
+    @property
+    def currency(self) -> str:
+        """The currency of the deck, "" without one."""
+        return "" if self.deck is None else self.deck.currency
+
     def trunk(self, address: Address) -> str | None:
         """Name the trunk at an address as the policy does; None where there is none."""
         name = self._exempt.trunk(address)

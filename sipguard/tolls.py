@@ -10,6 +10,7 @@ told of, and nothing else happens to them.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from sipguard.address import Address, show, subject_of
 from sipguard.call import Call, CallState, Direction, LimitReset, NumberClass
@@ -118,7 +119,10 @@ class Tolls:
         self._destinations = Destinations(policy.calls, policy.carriers(), self._parties, zone, deck=known)
 
     def adopt(self, at: Instant, policy: Policy) -> None:
-        """Go by a policy from now on; what was counted is counted again by it."""
+        """Go by a policy from now on; what was counted is counted again by it, where it says anything else of calls."""
+        if replace(policy, mode=self._policy.mode, detect=self._policy.detect) == self._policy:
+            self._policy = policy
+            return
         self._set(policy)
         self.limits.restore(list(self._past.values()), list(self._resets.values()), at)
         for call in self._calls.live():

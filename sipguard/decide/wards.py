@@ -139,7 +139,7 @@ class Wards:
     def _push(self, until: Instant, ward: Ward) -> None:
         self._pushed += 1
         heapq.heappush(self._due, (until, self._pushed, ward))
-        if len(self._due) > 4 * self._quarantined.most:
+        if len(self._due) > 4 * (self._quarantined.most + len(self._named)):
             self._due = [(end, number, each) for number, (_, each, end) in enumerate(self.all())]
             heapq.heapify(self._due)
 

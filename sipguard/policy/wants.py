@@ -8,12 +8,8 @@ from dataclasses import replace
 from sipguard.constraint import Levels
 from sipguard.decide.books import Kind
 from sipguard.decide.force import Config as ForceConfig
-<<<<<<< HEAD
 from sipguard.decide.wallclock import Zone
-from sipguard.model import Instant, Lookups, Names, Role, Span
-=======
-from sipguard.model import DAY, Names, Role, Span
->>>>>>> calls
+from sipguard.model import DAY, Instant, Lookups, Names, Role, Span
 from sipguard.policy.schema import Policy
 from sipguard.track.spending import House
 
@@ -44,7 +40,6 @@ def names_of(policy: Policy, earlier: Policy | None) -> list[Names]:
     return found
 
 
-<<<<<<< HEAD
 def house_of(policy: Policy, look: Lookups, offset: Callable[[], Span]) -> House:
     """Give what detectors may know of the place; `offset` is the wall clock's, 0 while nobody has told it."""
     zone = Zone(look.zone(policy.calls.zone))
@@ -54,16 +49,21 @@ def house_of(policy: Policy, look: Lookups, offset: Callable[[], Span]) -> House
         return zone.moment(at + wall).minute if wall else -1
 
     return House(policy.home(), minute)
-=======
+
+
 def calls_remembered(policy: Policy) -> Span:
     """Give how long calls that are over still count: the longest window of any limit, a day at least."""
     limits = policy.limits
     tables = limits.account, limits.group, limits.trunk, limits.site, limits.class_, limits.country, limits.number
     said: list[Levels] = [getattr(table, kind) for table in (*tables, *limits.rule) for kind in Kind]
     return max([DAY, *(levels.window for levels in said)])
->>>>>>> calls
 
 
 def force_of(policy: Policy) -> ForceConfig:
     """Give what a policy says of bans, wards and neighbours, as the force takes it."""
     return ForceConfig(policy.ban, policy.ward, policy.neighbours)
+
+
+def heard_by(policy: Policy) -> tuple[object, ...]:
+    """Give what detectors go by: where it changes, what they have counted is of no use."""
+    return policy.detect, policy.home(), policy.calls.zone
