@@ -126,7 +126,11 @@ class Tolls:
             return
         self._meanings.adopt(policy)
         self._set(policy)
-        self.limits.restore(list(self._past.values()), list(self._resets.values()), at)
+        states = {state.key: state for state in self._past.values()}
+        for call in self._calls.live():  # one that began long ago may be none of the last ones
+            if call.direction is _OUTBOUND:
+                states[call.key] = self._calls.state_of(call)
+        self.limits.restore(list(states.values()), list(self._resets.values()), at)
         for call in self._calls.live():
             self.limits.noticed(at, call)
 
@@ -148,13 +152,19 @@ class Tolls:
 
     def refusal(self, at: Instant, heard: Heard, request: SipRequest) -> Refusal | None:
         """Say why an INVITE that the PBX sends may not leave; None when it may. Nothing is counted."""
-        return self._against(at, self._calls.preview(at, heard, request)) if self._calls.leaves(heard) else None
+        if not self._calls.leaves(heard):
+            return None
+        call = self._calls.preview(at, heard, request)
+        found = self._against(at, call)
+        return None if found is None else Refusal(found.rule, f"{found.why} It was the call of {_whose(call)}.")
 
-    def refused(self, at: Instant, heard: Heard, request: SipRequest, actions: list[Action]) -> None:
-        """Learn that an INVITE was kept from leaving."""
+    def refused(self, at: Instant, heard: Heard, request: SipRequest, rule: str, actions: list[Action]) -> None:
+        """Learn that an INVITE was kept from leaving by a rule."""
         for event in self._calls.refused(at, heard, request):
-            if isinstance(event, CallEvent):
+            if isinstance(event, CallRefused):
                 self._happened(event, actions)
+                if _is_misdial(rule):
+                    actions += self._misdialled(at, event.call)
 
     def _against(self, at: Instant, call: Call) -> Refusal | None:
         if call.called.kind is _EMERGENCY:
@@ -186,7 +196,7 @@ class Tolls:
         if kind is CallEnded:
             return [self._record(at, call), *self._tripped(self.limits.ended(at, call))]
         if kind is CallRefused:
-            return self._refused(at, call)
+            self._counts["calls_refused"] += 1
         if kind is CallConfirmed or kind is CallUnconfirmed:
             return self._tripped(self.limits.noticed(at, call))
         return []
@@ -204,8 +214,7 @@ class Tolls:
             told += self._over(at, call, refusal.why)
         return told
 
-    def _refused(self, at: Instant, call: Call) -> list[Action]:
-        self._counts["calls_refused"] += 1
+    def _misdialled(self, at: Instant, call: Call) -> list[Action]:
         account = call.account
         if account is None or call.ambiguous or self._force.wards.quarantined(account):
             return []
@@ -233,7 +242,7 @@ class Tolls:
 
     def _over(self, at: Instant, call: Call, why: str) -> list[Action]:
         """Have a call ended, if it costs and is no call for help."""
-        if call.ended or call.direction is not _OUTBOUND or call.called.kind is _EMERGENCY or not call.confirmed:
+        if call.ended or call.direction is not _OUTBOUND or call.called.kind is _EMERGENCY:
             return []
         self._counts["calls_overdue"] += 1
         return self._end(at, call, why)
@@ -288,6 +297,16 @@ class Tolls:
     def counters(self) -> dict[str, int]:
         """Give what was counted, by name."""
         return {**self._counts, **self.limits.counters(), "calls_past": len(self._past)}
+
+
+def _is_misdial(rule: str) -> bool:
+    """Tell whether a rule refuses a destination, and no fault of others or of the rates makes it do so.
+
+    What others have used up (a trunk's places or money) is no reason to put under quarantine whoever dials next.
+    """
+    if rule.endswith(".unknown_rate"):
+        return False
+    return rule.startswith(("calls.", "refuse.", "limits.account.expensive_")) or rule.endswith(".max_rate")
 
 
 def _whose(call: Call) -> str:

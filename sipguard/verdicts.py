@@ -274,7 +274,9 @@ class Verdicts:
         """Judge a request that the PBX sends to where no device is registered."""
         if request.method == "ACK":
             return self._acknowledged(at, heard, request)
-        if request.method != "INVITE" or request.to_tag or self._dialled.is_emergency(request.uri):
+        if request.method != "INVITE" or self._dialled.is_emergency(request.uri):
+            return None
+        if request.to_tag and self._tracker.calls.continues(at, heard, request):
             return None
         if self._dialled.is_closed(request.uri):
             refusal = Refusal("refuse.destinations", "")
@@ -284,7 +286,7 @@ class Verdicts:
                 return None
             refusal = found
         if self._held:  # else it leaves, and is heard as a call
-            self._tolls.refused(at, heard, request, actions)
+            self._tolls.refused(at, heard, request, refusal.rule, actions)
         return self._refuse(at, heard, request, refusal.rule, actions, proven=True, said=refusal.why)
 
     # --- Refusing -----------------------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from typing import NamedTuple, TypeAlias
 from sipguard.call import Call, Called, Direction, NumberClass, money
 from sipguard.constraint import Switch
 from sipguard.decide.callrules import ABROAD, CLASSES, HOME, CallRule, Calls, Carrier
-from sipguard.decide.parties import Parties
+from sipguard.decide.parties import Parties, is_peer
 from sipguard.decide.wallclock import ALWAYS, UTC, Hours, Moment, Zone
 
 _CLASSES = frozenset(CLASSES.split("|"))
@@ -27,7 +27,7 @@ _SIDE, _COUNTRY, _SHORT, _CLASS, _LONG, _NUMBER = 10, 20, 30, 50, 100, 1000
 _SHORT_DIGITS = 4
 _SHOWN = 24  # characters of a number that stand in a refusal: who dials chooses them
 # Who is never asked for a price: nobody is charged for these, and few decks list them.
-_FREE = frozenset({NumberClass.TOLL_FREE, NumberClass.EXTENSION})
+_FREE = frozenset({NumberClass.TOLL_FREE, NumberClass.EXTENSION, NumberClass.SHORT})
 
 
 _Says: TypeAlias = Callable[[CallRule], bool]
@@ -164,13 +164,13 @@ class Destinations:
             if each.rank > allowed and each.rule.said.outbound is Switch.OFF:
                 path = f"{each.rule.path}.outbound"
                 return Refusal(path, f"{_whose(call)} may not call out ({path}); {_open(call, each.rule.path)}.")
-        unread = call.called.kind is NumberClass.UNREADABLE
+        unread = call.called.kind is NumberClass.UNREADABLE and not is_peer(call)
         for each in _narrowest(holding, lambda rule: bool(rule.countries) or rule.international is not Switch.INHERIT):
             if each.rank <= allowed:
                 continue
             said = each.rule.said
             if said.countries:
-                if _outside(call.called, said.countries):
+                if unread or _outside(call.called, said.countries):
                     path = f"{each.rule.path}.countries"
                     why = f"{_where(call)} is in none of the countries of {path}; {_open(call, each.rule.path)}."
                     return Refusal(path, why)
@@ -183,7 +183,7 @@ class Destinations:
 
     def _price(self, call: Call, holding: Sequence[_Holding], named: int) -> Refusal | None:
         if call.rate is None:
-            if not self._deck or call.called.kind in _FREE:
+            if not self._deck or call.called.kind in _FREE or is_peer(call):
                 return None
             for each in _narrowest(holding, lambda rule: rule.unknown_rate is not Switch.INHERIT):
                 if each.rank > named and each.rule.said.unknown_rate is Switch.OFF:
@@ -213,8 +213,6 @@ def _narrowest(holding: Sequence[_Holding], says: _Says) -> list[_Holding]:
 
 def _outside(called: Called, countries: Sequence[str]) -> bool:
     """Tell whether a number is in none of the countries; one that is nowhere, like an extension, is in all."""
-    if called.kind is NumberClass.UNREADABLE:
-        return True
     return bool(called.e164) and called.country not in countries
 
 

@@ -22,7 +22,8 @@ Money. A running call is paid for up to the end of the increment it is in (`Runn
 begins it is seen whether every limit has room for it; if not, the call is to be hung up. A call that rings holds the
 price of its first increment, so that many calls begun at once cannot overtake a cap. A call is settled when it ends,
 with what it has really cost, and counts for a whole window from then on. After a restart, and while nobody hears of it,
-a call is unconfirmed: it fills no place, is not hung up, and holds only what it was known to cost.
+a call is unconfirmed: it fills no place, and holds only what it was known to cost. One that was heard of since the
+guard began is still hung up at its own limits, those of a single call; else silence would be enough to talk for ever.
 
 Time is `Instant` alone: a wall clock that is moved changes nothing here, and no midnight gives anything back.
 """
@@ -184,7 +185,7 @@ class Limits:
         for key, state in last.items():
             happened.append((state.began, 0, key, state))
             if state.ended:
-                happened.append((state.ended, 1, key, state))
+                happened.append((max(state.began, state.ended), 1, key, state))  # a wall clock was set back between
         happened += [(reset.at, 2, reset.subject, reset) for reset in resets]
         horizon = now - self._shelf.longest
         for at, what, key, each in sorted(happened, key=lambda item: item[:3]):
@@ -276,6 +277,9 @@ class Limits:
         """See whether a call may go on, and say when to look again."""
         running.hold(held=running.call.confirmed)
         if not running.held or not running.answered:
+            over = self._alone(now, running) if running.known and running.answered else None
+            if over is not None:
+                return [self._again_soon(now, running, over)]
             self._push(running, now + (PATIENCE if running.held else RECHECK))
             return []
         running.commit(paid(running.facts.rate, now - running.answered + LEAD))  # late: it costs that already
@@ -285,9 +289,23 @@ class Limits:
         if over is None:
             self._push(running, min([running.answered + running.through - LEAD, *self._ends(now, running)]))
             return found
+        return [*found, self._again_soon(now, running, over)]
+
+    def _again_soon(self, now: Instant, running: Running, over: Tripped) -> Tripped:
         self._push(running, now + running.again)
         running.again = min(2 * running.again, _LONGEST_AGAIN)
-        return [*found, over]
+        return over
+
+    def _alone(self, now: Instant, running: Running) -> Tripped | None:
+        """See whether a call of which nothing is heard has lasted too long, or cost too much, all by itself.
+
+        Else silence would be enough to talk for ever. If it is over, ending it harms nobody, and shows that it is.
+        """
+        cost = running.facts.rate.cost(now - running.answered + LEAD)
+        for book, check in running.costs:
+            if check.critical and cost > check.critical:
+                return _tripped(now, Grade.CRITICAL, book, check, cost, running.call)
+        return self._too_long(now, running)
 
     def _too_long(self, now: Instant, running: Running) -> Tripped | None:
         lasted = now - running.answered

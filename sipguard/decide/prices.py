@@ -1,14 +1,15 @@
 """What a call is taken to cost, and which calls are expensive, for those who set limits. Pure.
 
 With a price in the rate deck it is that. Without one a number abroad, one that cannot be read, and one of a class that
-costs its callers more has the price that `[limits]` assumes, so that spend limits hold without any deck.
+costs its callers more has the price that `[limits]` assumes, so that spend limits hold without any deck. What is abroad
+or unreadable nobody can say before the policy names a country.
 """
 
 from __future__ import annotations
 
 from sipguard.call import Call, NumberClass, Rate
 from sipguard.decide.limitset import Config
-from sipguard.decide.parties import Parties
+from sipguard.decide.parties import Parties, is_peer
 
 _SPECIAL = frozenset({NumberClass.PREMIUM, NumberClass.PERSONAL, NumberClass.SATELLITE, NumberClass.GLOBAL})
 _FREE = frozenset({NumberClass.TOLL_FREE, NumberClass.EXTENSION, NumberClass.SHORT, NumberClass.EMERGENCY})
@@ -44,10 +45,10 @@ class Prices:
         kind = call.called.kind
         if kind in _SPECIAL:
             return self._special
-        unread = kind is NumberClass.UNREADABLE or kind is NumberClass.UNALLOCATED
-        if kind not in _FREE and (unread or self._parties.abroad(call.called)):
-            return self._abroad
-        return _NOTHING
+        if kind in _FREE or not self._parties.home:
+            return _NOTHING  # no country is named: then no number at home can be read either, and all would be dear
+        unread = kind is NumberClass.UNALLOCATED or (kind is NumberClass.UNREADABLE and not is_peer(call))
+        return self._abroad if unread or self._parties.abroad(call.called) else _NOTHING
 
 
 _NOTHING = Rate("", "", 0, 0, _MINUTE, _MINUTE)

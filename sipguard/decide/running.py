@@ -28,7 +28,7 @@ class Running:
     """One call from its beginning to its end, and the books that it is written in.
 
     `committed` is what it costs if it ends at `through` after its answer. `held`: it fills the books' places for
-    running calls, as only confirmed calls do. `lasts` and `costs` are the limits of
+    running calls, as only confirmed calls do. `known`: it was confirmed once since the guard began. `lasts` and `costs` are the limits of
     single calls, `told` those kinds of them that have been warned of.
     """
 
@@ -42,6 +42,7 @@ class Running:
         "due",
         "facts",
         "held",
+        "known",
         "lasts",
         "through",
         "told",
@@ -60,7 +61,7 @@ class Running:
         self.told: tuple[Kind, ...] = ()
         self.committed = facts.first
         self.through = paid(facts.rate, LEAD)
-        self.held = False
+        self.held = self.known = False
         for book in books:
             book.committed += self.committed
 
@@ -69,6 +70,7 @@ class Running:
         if held == self.held:
             return
         self.held = held
+        self.known = self.known or held
         one = 1 if held else -1
         for book in self.books:
             book.running += one

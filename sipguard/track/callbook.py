@@ -14,6 +14,7 @@ from sipguard.call import Call, Called, CallState, Direction, Rate
 from sipguard.event import CallAnswered, CallAttempted, CallConfirmed, CallEnded, CallUnconfirmed, Event
 from sipguard.model import DAY, SECOND, Instant, Span
 from sipguard.sip.message import SipRequest
+from sipguard.table import Table
 from sipguard.track.hints import digits_of
 from sipguard.track.leg import Leg, LegState, Running, short
 from sipguard.track.origin import Match
@@ -29,12 +30,13 @@ _NOWHERE = b"\0\0\0\0"
 class Book:
     """The running calls by key; `most` of them, and when full the oldest unconfirmed one is ended, else the oldest."""
 
-    __slots__ = ("_lost", "_most", "_price", "_restored", "_running", "_words", "evicted", "restored_due")
+    __slots__ = ("_ended", "_lost", "_most", "_price", "_restored", "_running", "_words", "evicted", "restored_due")
 
     def __init__(self, most: int, price: Price | None) -> None:
         self._most = most
         self._price = price
         self._running: dict[str, Running] = {}
+        self._ended: Table[str, None] = Table(most)  # names that are no other call's any more
         self._restored: dict[str, Running] = {}  # by the name of the dialog, until it is heard of
         self._words: dict[str, tuple[int, bytes]] = {}  # final answers to those, until the PBX takes them: code, tag
         self._lost: tuple[Instant, Instant] = (0, 0)
@@ -56,7 +58,10 @@ class Book:
 
     def call(self, at: Instant, request: SipRequest, far: Address, called: Called, match: Match, trunk: str) -> Call:
         """Make the call that an INVITE to `far` begins; nothing knows of it yet."""
-        call = Call(key_of(far, request), at, Direction.OUTBOUND, called)
+        key = key_of(far, request)
+        if key in self._ended:  # a proxy makes one branch of two requests alike; the second is another call all the same
+            key = blake2b(b"%b %d" % (key.encode(), at), digest_size=9).hexdigest()
+        call = Call(key, at, Direction.OUTBOUND, called)
         call.origin = match.origin
         call.account = match.account
         call.source = match.source
@@ -96,6 +101,7 @@ class Book:
         call.ended = running.failed or at
         call.code = 0 if call.answered else code
         self._running.pop(call.key, None)
+        self._ended.renew(call.key, None, _NOWHERE)
         for leg in running.legs:
             leg.state = _OVER
         if running.inside is not None and running.inside.led is running:
@@ -148,6 +154,9 @@ class Book:
 
         The newest `most` of them, where there are more.
         """
+        for state in states:
+            if state.ended:
+                self._ended.put(state.key, None, _NOWHERE)
         for state in [each for each in states if not each.ended][-self._most :]:
             called = Called(state.dialled, state.kind, state.e164, state.country)
             call = Call(state.key, state.began + offset, Direction.OUTBOUND, called)
@@ -198,7 +207,8 @@ class Book:
             if not running.legs and (not running.call.answered or now >= self._lost[1]):
                 told += self.end(now, running, 408)
         self._restored = {name: each for name, each in self._restored.items() if not each.call.ended}
-        self.restored_due = self._lost[1] if now < self._lost[1] and self._restored else None
+        waiting = now < self._lost[1] and any(not running.legs for running in self._running.values())
+        self.restored_due = self._lost[1] if waiting else None
         return told
 
     def counters(self) -> dict[str, int]:
@@ -207,9 +217,9 @@ class Book:
 
 
 def key_of(far: Address, request: SipRequest) -> str:
-    """Name the call that an INVITE begins. No caller can give two calls one name: the branch is the PBX's.
+    """Name the call that an INVITE begins, the same for its copies: the branch is the PBX's.
 
-    Where a proxy computes it from what the caller sends, two alike are one request to everybody else as well.
+    A proxy computes it from what the caller sends, who can send the same again later: see `Book.call`.
     """
     return key_made_of(far, short(request.call_id), short(request.from_tag), short(request.branch), request.cseq)
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from sipguard.address import Address
-from sipguard.call import Call, CallOrigin, CallState
+from sipguard.call import Call, Called, CallOrigin, CallState, NumberClass
 from sipguard.event import CallRefused, Event
 from sipguard.intake import Heard
-from sipguard.model import Account, Instant, Span
+from sipguard.model import HOUR, SECOND, Account, Instant, Span
 from sipguard.sip.message import SipRequest, SipResponse
 from sipguard.table import Table
 from sipguard.track.callbook import Book, key_of, source_of
@@ -28,6 +28,9 @@ from sipguard.track.transfer import Transfers
 
 METHODS = frozenset({"INVITE", "ACK", "BYE", "CANCEL", "PRACK", "UPDATE", "REFER", "NOTIFY", "INFO"})
 """What calls are made of, and kept alive by."""
+UNSURE: Span = HOUR
+"""For so long after the start an INVITE with a To-tag is taken to be of a dialog from before it."""
+_UNDERWAY: Span = 5 * SECOND  # T4: the longest that a message is on its way (RFC 3261 section 17.1.2.2)
 _REFUSED = 1_000
 _NOTHING: tuple[Event, ...] = ()
 _ANSWERED, _FAILED, _OVER = LegState.ANSWERED, LegState.FAILED, LegState.OVER
@@ -39,10 +42,11 @@ _EXTENSION = CallOrigin.EXTENSION
 class Calls:
     """Follows calls. `hear` takes messages in the order of their time."""
 
-    __slots__ = ("_book", "_course", "_hands", "_legs", "_origins", "_refused", "_transfers")
+    __slots__ = ("_began", "_book", "_course", "_hands", "_legs", "_origins", "_refused", "_transfers")
 
     def __init__(self, config: Config, hands: Hands) -> None:
         self._hands = hands
+        self._began: Instant | None = None
         self._legs = Legs(config.calls)
         self._book = Book(config.calls, hands.price)
         self._origins = Origins(self._legs, hands.named)
@@ -92,16 +96,32 @@ class Calls:
         """Tell whether what the PBX sends to `heard.target` leaves the house."""
         return self._trunk_at(heard.target) is not None
 
+    def continues(self, at: Instant, heard: Heard, request: SipRequest) -> bool:
+        """Tell whether an INVITE that leaves is within a dialog: one that is known, or may be from before the start.
+
+        A To-tag alone makes none: a caller can invent one, and a proxy sends it on. Nobody has heard of the dialogs
+        from before the start, but in an hour most of them are refreshed, or over.
+        """
+        if not request.to_tag:
+            return False
+        if self._began is None or at - self._began < UNSURE:
+            return True
+        if self._legs.within(request, heard.target, by_pbx=True) is not None:
+            return True
+        name = name_of(heard.target, short(request.call_id), short(request.from_tag))
+        return self._book.remembered(name) is not None
+
     def preview(self, at: Instant, heard: Heard, request: SipRequest) -> Call:
         """Say of which call an INVITE that leaves would be, running or yet to begin. Changes nothing."""
         for leg in self._legs.begun(request, heard.target, outgoing=True):
-            if leg.running is not None and (leg.knows(request) or self._is_repeated(leg, request)):
+            if leg.running is not None and (_is_copy(at, leg, request) or self._is_repeated(leg, request)):
                 return leg.running.call
         before = self._from_before(at, heard, request)
         if before is not None:
             return before.call
         called = self._hands.read(request.uri, heard.target)
         match = self._origins.resolve(at, request, called)
+        called = _meant(called, match)
         if match.running is not None:
             return match.running.call
         call = self._book.call(at, request, heard.target, called, match, self._trunk_at(heard.target) or "")
@@ -125,6 +145,8 @@ class Calls:
         """Take a message of one of `METHODS`, or an answer to one, sent by the PBX or to it."""
         by_pbx = side is _PBX
         message = heard.message
+        if self._began is None:
+            self._began = at
         if type(message) is SipRequest:
             return self._request(at, heard, message, by_pbx=by_pbx)
         return self._response(at, heard, message, by_pbx=by_pbx) if type(message) is SipResponse else _NOTHING
@@ -143,6 +165,8 @@ class Calls:
                 self._transfers.asked(at, heard, request, None, self._hands.read, self._hands.credential)
             return _NOTHING
         leg = self._legs.within(request, far, by_pbx=by_pbx)
+        if leg is None and by_pbx and method == "INVITE" and not self.continues(at, heard, request):
+            return self._leaving(at, heard, request)
         if leg is None:
             return self._course.remembered(at, heard, request) if by_pbx and self._book.awaits else _NOTHING
         if method == "BYE":
@@ -212,7 +236,7 @@ class Calls:
     def _leaving(self, at: Instant, heard: Heard, request: SipRequest) -> Sequence[Event]:
         """Take an INVITE of the PBX's."""
         legs = self._legs.begun(request, heard.target, outgoing=True)
-        if any(leg.knows(request) for leg in legs):
+        if any(_is_copy(at, leg, request) for leg in legs):
             return _NOTHING
         for again in legs:
             if self._is_repeated(again, request):
@@ -231,6 +255,7 @@ class Calls:
             match = Match(running.call.origin, None, running)
         elif trunk is not None:
             match = self._origins.resolve(at, request, called)
+            called = _meant(called, match)
         leg = Leg(at, heard, request, called, outgoing=True)
         leg.trunk = trunk
         leg.asks(heard, request)
@@ -282,6 +307,19 @@ class Calls:
         """Give the name of the trunk at an address, "" for one that is not listed, None for a device."""
         name = self._hands.trunk(far)
         return name if name is not None else None if self._hands.device(far) else ""
+
+
+def _is_copy(at: Instant, leg: Leg, request: SipRequest) -> bool:
+    """Tell whether an INVITE that leaves is a copy; what comes well after the end is a call, however alike."""
+    return leg.knows(request) and (leg.state is not _OVER or at - max(leg.ended, leg.heard) <= _UNDERWAY)
+
+
+def _meant(called: Called, match: Match) -> Called:
+    """Say what a number means that leaves: one for help stays one if the PBX writes a country code before it."""
+    inside = match.inside
+    if inside is None or inside.called.kind is not NumberClass.EMERGENCY:
+        return called
+    return inside.called if same_number(inside.digits, digits_of(called)) else called
 
 
 def _attempt(call: Call, match: Match, heard: Heard, request: SipRequest) -> str:

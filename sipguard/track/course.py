@@ -268,6 +268,9 @@ class Course:
         for leg in self._legs.overdue(now):
             if self._legs.holds(leg):
                 told += self._overdue(leg.due, leg)
+            elif leg.running is not None and leg.state < _OVER:  # it had to go: nothing will ever be heard of it
+                leg.state, leg.ended = _OVER, leg.due
+                told += [] if leg.running.live else self._end(leg.due, leg.running, _TIMEOUT)
         return told + self._book.run_out(now) if self._book.restored_due is not None else told
 
     def _overdue(self, at: Instant, leg: Leg) -> Sequence[Event]:

@@ -276,6 +276,8 @@ class Leg:
         asked = by_pbx, short(branch), cseq
         if asked not in self.byes:
             self.byes = (*self.byes, asked)[-_SEEN:]
+            if cseq >= 1 << 31:
+                return  # no number (RFC 3261 section 8.1.1.5): whoever gets it refuses it
             if by_pbx:
                 self.pbx_cseq = max(self.pbx_cseq, cseq)
             else:

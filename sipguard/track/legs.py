@@ -114,6 +114,10 @@ class Legs:
         """Tell whether a leg that was taken up is still here."""
         return leg in (self._known.get(leg.call_id) or _NONE)
 
+    def matters(self, leg: Leg) -> bool:
+        """Tell whether a leg is still here, or had to go before the call that it belongs to was over."""
+        return self.holds(leg) or (leg.running is not None and not leg.running.call.ended)
+
     def shares(self, leg: Leg) -> bool:
         """Tell whether another dialog that stands uses a leg's connection. Looks at all of them."""
         flow = leg.flow
@@ -158,7 +162,7 @@ class Legs:
         self._serial += 1
         heapq.heappush(self._due, (due, self._serial, leg))
         if len(self._due) > 3 * self._known.most:
-            self._due = [each for each in self._due if each[0] == each[2].queued and self.holds(each[2])]
+            self._due = [each for each in self._due if each[0] == each[2].queued and self.matters(each[2])]
             heapq.heapify(self._due)
 
     def next_deadline(self) -> Instant | None:

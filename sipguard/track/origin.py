@@ -180,7 +180,7 @@ class Origins:
                 match = Match(_FORWARDED, parent)
                 match.source = None if parent is None else parent.far
                 match.caller = printable(hints.diverting) if hints.diverting != b"?" else ""
-                if parent is not None and not parent.hinted:  # else the caller may have written it himself
+                if parent is not None and not any(leg.hinted for leg in waiting):  # else a caller may have written it
                     match.account = self._named(match.caller)
                 return match
             return _one_of(dialled, hints)
