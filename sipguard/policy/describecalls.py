@@ -30,7 +30,8 @@ def describe_calls(policy: Policy) -> Iterator[str]:
     yield _prices(policy)
     yield from _carriers(policy.trunks)
     yield from _quarantines(policy)
-    yield f"Emergency calls ({and_(_few(policy.refuse.emergency))}, and the country's own) are never refused or counted."
+    emergency = and_(_few(policy.refuse.emergency))
+    yield f"Emergency calls ({emergency}, and the country's own) are never refused or counted."
 
 
 # --- Where calls may go -----------------------------------------------------------------------------------------------
@@ -150,8 +151,8 @@ def _prices(policy: Policy) -> str:
         return f"Calls cost what {policy.rates.file} says."
     abroad, special = _price(policy.limits.assumed_abroad, policy), _price(policy.limits.assumed_special, policy)
     return (
-        f"No price list is named (rates.deck): a minute abroad is taken to cost {abroad}, one to a premium or satellite "
-        f"number {special}."
+        f"No price list is named (rates.deck): a minute abroad is taken to cost {abroad}, one to a premium or "
+        f"satellite number {special}."
     )
 
 

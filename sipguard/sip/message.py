@@ -180,7 +180,7 @@ class SipMessage:
         return both[1]
 
     def plain_method(self) -> str:
-        """The method in CSeq, without sorting the head where the first mention of CSeq is plainly its header."""
+        """Read the method in CSeq, without sorting the head where the first mention of CSeq is plainly its header."""
         if self._first is None:
             raw = self.raw
             at = raw.find(b"\r\nCSeq: ")

@@ -9,7 +9,7 @@ from sipguard.policy.schema import Policy
 FORGOTTEN = "an old ban is forgotten after 30 days"
 
 
-def test_the_default_is_told_in_seven_lines_and_six_on_calls() -> None:
+def test_the_default_is_told_in_seven_lines_before_those_on_calls() -> None:
     assert describe(Policy())[:7] == [
         "The guard only watches: it says what it would do and blocks nothing.",
         "It reads SIP on ports 5060, 5061, 5080 and 50600 of this host.",
@@ -82,20 +82,20 @@ def test_guessing_that_is_not_looked_for_is_not_said_to_be_banned() -> None:
 
 
 def test_the_default_is_told_for_calls() -> None:
-    assert describe(Policy())[7:] == [
+    assert "\n".join(describe(Policy())[7:]) == (
         "No country is set (numbering.country): only international numbers are read, and of emergency numbers only "
-        "those named here and the general ones are known.",
-        "Calls may go anywhere, at any price.",
-        "One account may spend 40.00 of your currency within an hour and 100.00 of your currency within a day, all over "
-        "one trunk 200.00 of your currency and 500.00 of your currency; calls beyond that would be refused, and running "
-        "ones hung up.",
-        "One account may have 4 calls at a time that cost 0.40 of your currency a minute or more.",
-        "No price list is named (rates.deck): a minute abroad is taken to cost 0.25 of your currency, one to a premium "
-        "or satellite number 2.00 of your currency.",
-        "An account would be kept from calling for 1 day by accountnets, costlycalls, passwordfound and limits.misdials; "
-        "sipguard release ends that.",
-        "Emergency calls (112, 911 and 999, and the country's own) are never refused or counted.",
-    ]
+        "those named here and the general ones are known.\n"
+        "Calls may go anywhere, at any price.\n"
+        "One account may spend 40.00 of your currency within an hour and 100.00 of your currency within a day, all "
+        "over one trunk 200.00 of your currency and 500.00 of your currency; calls beyond that would be refused, and "
+        "running ones hung up.\n"
+        "One account may have 4 calls at a time that cost 0.40 of your currency a minute or more.\n"
+        "No price list is named (rates.deck): a minute abroad is taken to cost 0.25 of your currency, one to a "
+        "premium or satellite number 2.00 of your currency.\n"
+        "An account would be kept from calling for 1 day by accountnets, costlycalls, passwordfound and "
+        "limits.misdials; sipguard release ends that.\n"
+        "Emergency calls (112, 911 and 999, and the country's own) are never refused or counted."
+    )
 
 
 def test_a_dial_plan_is_told_and_no_warning_of_its_lack() -> None:
