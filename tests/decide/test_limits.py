@@ -8,7 +8,7 @@ from sipguard.call import MICROS, Direction, NumberClass, Rate
 from sipguard.decide.books import Grade
 from sipguard.decide.limits import Limits
 from sipguard.decide.limitset import Scope
-from sipguard.model import DAY, HOUR, MINUTE, SECOND, Account
+from sipguard.model import DAY, HOUR, MILLISECOND, MINUTE, SECOND, Account, Span
 from tests.decide.calling import (
     GERMAN,
     HOME,
@@ -91,9 +91,12 @@ def test_a_running_call_ends_at_its_longest() -> None:
 @pytest.mark.parametrize("rate", [SOMALIA, SECONDS, Rate("", "", 7 * MICROS, MICROS // 3, 30, 6)])
 @pytest.mark.parametrize("kind", ["spend_call", "spend_hour", "spend_day"])
 @pytest.mark.parametrize("calls", [1, 7])
-def test_money_stops_at_the_cap_and_not_more_than_an_increment_before_it(rate: Rate, kind: str, calls: int) -> None:
+@pytest.mark.parametrize("late", [0, 60 * MILLISECOND, SECOND])
+def test_money_stops_at_the_cap_and_not_more_than_an_increment_before_it(
+    rate: Rate, kind: str, calls: int, late: Span
+) -> None:
     cap = 50 * MICROS
-    world = World(only("account", **{kind: "{critical = 50}"}))
+    world = World(only("account", **{kind: "{critical = 50}"}), late=late)
     for _ in range(calls):
         world.wait(3 * SECOND)
         world.dial(call(rate=rate))
