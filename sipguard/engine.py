@@ -181,11 +181,11 @@ class Engine:
         """Say which role keeps a network from any ban; empty when none does."""
         return self._judge.spared(network)
 
-    def why(self, subject: Network | str | Sheet) -> dict[str, Any]:
-        """Say what is known of a subject, or of calls, accounts and limits: see `explain.py` and `callsheet.py`."""
+    def why(self, subject: Network | str | Sheet, at: Instant = 0) -> dict[str, Any]:
+        """Say what is known of a subject, or of calls, accounts and limits, at `at`: `explain.py`, `callsheet.py`."""
         parts = self._judge, self._exempt, self._force, self._feeds, self._tracker, self._journal, self._detectors
-        calls, limits = self._tracker.calls.live(), self._tolls.limits
-        return why(subject, self._now, Parts(*parts, -self._clock_offset, calls, limits, self._meanings.currency))
+        rest = -self._clock_offset, self._tracker.calls.live(), self._tolls.limits, self._meanings.currency
+        return why(subject, max(at, self._now), Parts(*parts, *rest))
 
     def counters(self) -> dict[str, int]:
         """Give what was counted, by name."""

@@ -88,7 +88,7 @@ class PacketLoop:
         self._began = self._next_second = self._next_timer = boottime()
         self._verbs: Mapping[str, Callable[[Args], Answer]] = {
             **dict.fromkeys(OrderVerb, self._order),
-            "why": lambda args: (True, self._engine.why(asked_about(args))),
+            "why": lambda args: (True, self._engine.why(asked_about(args), boottime())),
             "status": lambda _: (True, self._status()),
             "enforce": lambda _: self._change(mode=Mode.ENFORCE),
             "observe": lambda _: self._change(mode=Mode.OBSERVE),

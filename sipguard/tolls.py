@@ -58,6 +58,7 @@ QUARANTINED = "ward.quarantine"
 MISDIALS = "limits.misdials"
 _ALERTED_MOST = 10_000
 _NOBODY = b"\0\0\0\0"
+_SCOPES = {str(scope): scope for scope in Scope}
 _EMERGENCY, _OUTBOUND = NumberClass.EMERGENCY, Direction.OUTBOUND
 
 
@@ -287,7 +288,7 @@ class Tolls:
             found = [call for call in self._calls.live() if call.key == order.subject]
             return self._end(at, found[0], order.reason or f"ordered by {order.by}") if found else []
         told: list[Action] = []
-        scope = next((each for each in Scope if each == order.scope), None)
+        scope = _SCOPES.get(order.scope or "account")
         for each in self.limits.reset(at, scope, str(order.subject)) if scope is not None else ():
             self._resets.renew((each.scope, each.subject), each, _NOBODY)
             told.append(Record(at, each))

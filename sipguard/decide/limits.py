@@ -282,7 +282,8 @@ class Limits:
                 return [self._again_soon(now, running, over)]
             self._push(running, now + (PATIENCE if running.held else RECHECK))
             return []
-        running.commit(paid(running.facts.rate, now - running.answered + LEAD))  # late: it costs that already
+        # no more than it costs already: what begins within LEAD is yet to be asked for, however late this look is
+        running.commit(paid(running.facts.rate, now - running.answered))
         found = self._lasting(now, running)
         over = self._too_long(now, running) or self._spend(now, running)
         found += self._crossed(now, running, flowing=True)

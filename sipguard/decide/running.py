@@ -28,8 +28,8 @@ class Running:
     """One call from its beginning to its end, and the books that it is written in.
 
     `committed` is what it costs if it ends at `through` after its answer. `held`: it fills the books' places for
-    running calls, as only confirmed calls do. `known`: it was confirmed once since the guard began. `lasts` and `costs` are the limits of
-    single calls, `told` those kinds of them that have been warned of.
+    running calls, as only confirmed calls do. `known`: it was confirmed once since the guard began. `lasts` and `costs`
+    are the limits of single calls, `told` those kinds of them that have been warned of.
     """
 
     __slots__ = (

@@ -41,12 +41,11 @@ def names_of(policy: Policy, earlier: Policy | None) -> list[Names]:
 
 
 def house_of(policy: Policy, look: Lookups, offset: Callable[[], Span]) -> House:
-    """Give what detectors may know of the place; `offset` is the wall clock's, 0 while nobody has told it."""
+    """Give what detectors may know of the place; `offset` is the wall clock's, as `Clock` told it."""
     zone = Zone(look.zone(policy.calls.zone))
 
     def minute(at: Instant) -> int:
-        wall = offset()
-        return zone.moment(at + wall).minute if wall else -1
+        return zone.moment(at + offset()).minute
 
     return House(policy.home(), minute)
 

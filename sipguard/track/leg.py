@@ -16,6 +16,7 @@ from sipguard.intake import Heard
 from sipguard.model import Account, Instant, Transport
 from sipguard.sip.grammar import split_list
 from sipguard.sip.message import SipMessage, SipRequest, SipResponse
+from sipguard.sip.uri import user_in
 from sipguard.track.hints import digits_of, is_hinted
 from sipguard.wire.flow import Flow
 
@@ -24,6 +25,7 @@ _LONGEST = 512
 _SEEN = 8  # transactions that are remembered of one leg, of each kind
 _FORKS = 12  # To-tags
 _ROUTES = 8
+_USER = 64
 
 Asked: TypeAlias = tuple[bytes, int]
 """A transaction: branch and CSeq number."""
@@ -94,6 +96,7 @@ class Leg:
     """
 
     __slots__ = (
+        "_user",
         "account",
         "answered",
         "began",
@@ -112,7 +115,6 @@ class Leg:
         "far_cseq",
         "far_port",
         "flow",
-        "from_user",
         "from_value",
         "heard",
         "hinted",
@@ -163,7 +165,7 @@ class Leg:
         self.challenged = False
         self.shown = self.cut = self.parted = False
         self.hinted = False
-        self.from_user = b""
+        self._user = b""  # in From, where that is too long to be kept
         self.from_value = self.to_value = self.far_contact = self.pbx_contact = b""
         self.uri = self.via = b""
         self.routes: tuple[bytes, ...] = ()
@@ -195,6 +197,11 @@ class Leg:
         """The dialog's name: see `name_of`."""
         return name_of(self.far, self.call_id, self.tag)
 
+    @property
+    def from_user(self) -> bytes:
+        """The user in the From of its INVITE, at most 64 bytes; seldom asked, so read when it is."""
+        return user_in(self.from_value)[:_USER] if self.from_value else self._user
+
     def renumber(self, called: Called) -> None:
         """Ask for another number than before."""
         self.called = called
@@ -212,8 +219,8 @@ class Leg:
         self.seen = (*self.seen, asked)[-_SEEN:]
         self.pending = (*self.pending, asked)[-_SEEN:]
         self.state = _BEGUN
-        self.from_user = request.from_user[:64]
         self.from_value, self.to_value = _kept(request.header("from")), _kept(request.header("to"))
+        self._user = b"" if self.from_value else request.from_user[:_USER]
         via = split_list(request.header("via") or b"")
         self.uri, self.via = _kept(request.uri), _kept(via[0]) if via else b""
         self.hinted = is_hinted(request)

@@ -95,7 +95,7 @@ class Tracker:
         side, message = self._sides.sender(heard), heard.message
         if side is not _NOBODY and (
             (type(message) is SipRequest and message.method in METHODS)
-            or (type(message) is SipResponse and message.cseq_method in METHODS)
+            or (type(message) is SipResponse and message.plain_method() in METHODS)
         ):
             return (*self._told(at, heard, side), *self.calls.hear(at, heard, side))
         return self._told(at, heard, side)

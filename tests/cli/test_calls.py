@@ -174,7 +174,7 @@ def test_what_is_advised_can_be_pasted_whatever_somebody_called_himself(name: st
 
 
 def test_a_story_names_as_addresses_what_is_one_and_survives_a_store_that_does_not_work() -> None:
-    decision = {"at": 5, "verdict": "block", "because": ["x"], "rule": ""}
+    decision = {"at": 5, "verdict": "block", "subject": HOSTILE, "because": ["x"], "rule": ""}
     found = {"account": "1001", "accounts": [], "running": [running("1")], "running_total": 1}
     past = {
         "decisions": [decision, decision | {"subject": "1001@pbx from 203.0.113.9"}, decision | {"subject": "1001"}]

@@ -9,7 +9,7 @@ from sipguard.call import MICROS, Call, Called, CallState, Direction, NumberClas
 from sipguard.decide.limits import Limits, Tripped
 from sipguard.decide.parties import Group, Parties
 from sipguard.errors import PolicyError
-from sipguard.model import SECOND, Account, Instant
+from sipguard.model import SECOND, Account, Instant, Span
 from sipguard.policy.load import load
 from sipguard.policy.schema import Policy
 
@@ -73,8 +73,9 @@ def whole(text: str) -> Limits:
 class World:
     """Calls as a PBX would make them that obeys: what is refused does not begin, what is to be hung up ends then."""
 
-    def __init__(self, counted: Limits) -> None:
+    def __init__(self, counted: Limits, *, late: Span = 0) -> None:
         self.limits = counted
+        self.late = late
         self.now: Instant = SECOND
         self.running: dict[str, Call] = {}
         self.over: list[Call] = []
@@ -103,13 +104,13 @@ class World:
         self._heed(self.limits.ended(self.now, made))
 
     def wait(self, span: int) -> None:
-        """Let time pass; deadlines fire when they are due."""
+        """Let time pass; deadlines fire when they are due, or so much late, as a live loop's do."""
         end = self.now + span
         while (due := self.limits.next_deadline()) is not None and due <= end:
-            self.now = max(self.now, due)
+            self.now = max(self.now, due + self.late)
             self._heed(self.limits.advance(self.now))
-        self.now = end
-        self._heed(self.limits.advance(end))
+        self.now = max(self.now, end)
+        self._heed(self.limits.advance(self.now))
 
     def spent(self) -> int:
         return sum(each.cost(self.now) for each in (*self.over, *self.running.values()))

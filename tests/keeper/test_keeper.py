@@ -207,8 +207,8 @@ def test_orders_reach_the_packet_process_with_the_name_of_who_gave_them(packet: 
     ask(packet, "release", account="1001", reason="it was me")
     order = packet.until("request")["args"]["order"]
     assert order == {
-        "noun": "order", "verb": "release", "account": "1001", "scope": "", "span": 0, "reason": "it was me",
-        "by": name, "force": False,
+        "noun": "order", "verb": "release", "account": "1001", "span": 0, "reason": "it was me", "by": name,
+        "force": False, "scope": "",
     }  # fmt: skip
     packet.answers["unban"] = {"ok": False, "error": "it is not banned"}
     with pytest.raises(client.DeniedError, match="it is not banned"):

@@ -41,7 +41,7 @@ class Agent:
 
     def __init__(
         self, host: Host, server: str, user: str, password: str = "", *, address: str, port: int = 5060,
-        tcp: bool = False, listen: bool = False,
+        tcp: bool = False, listen: bool = False, series: int = 0,
     ) -> None:  # fmt: skip
         self.user = user
         self.password = password
@@ -60,7 +60,7 @@ class Agent:
         self._stream = b""
         self._waiting: list[Message] = []
         self._answered: dict[tuple[str, ...], str] = {}
-        self._count = 0
+        self._count = series
 
     def __enter__(self) -> Self:
         return self
@@ -78,7 +78,7 @@ class Agent:
         return f"<sip:{self.user}@{self.address}:{self.port}{';transport=tcp' if self.tcp else ''}>"
 
     def fresh(self, what: str) -> str:
-        """Return a token not used yet, the same in every run with the same address and port."""
+        """Return a token not used yet, the same in every run with the same address, port and `series`."""
         self._count += 1
         return md5(f"{what} {self.address} {self.port} {self._count}")[:16]
 
