@@ -154,7 +154,9 @@ def test_a_new_policy_forgets_no_call_that_runs() -> None:
     tolls = house.engine._tolls
     (state,) = tolls._past.values()
     for number in range(120):
-        other = replace(state, key=f"other{number}", began=state.began + 2 * number, answered=0, ended=state.began + 2 * number + 1)
+        other = replace(
+            state, key=f"other{number}", began=state.began + 2 * number, answered=0, ended=state.began + 2 * number + 1
+        )
         tolls._past.renew(other.key, other, b"\0\0\0\0")
     house.tell(policy("[limits]\nrunning = 100\nprefix_digits = 6\n"))
     (call,) = house.engine._tracker.calls.live()
