@@ -17,7 +17,7 @@ from setuptools import find_packages, setup
 
 PACKET_PATH = (
     "address table window netset event call terms meanings senses intake"
-    " holding verdicts tolls endings callsheet explain engine"
+    " holding verdicts tolls endings callsheet engine"
     " wire/* sip/* netfilter/* numbering/* track/* detect/* decide/*"
 )
 SETTINGS = "_settings"
