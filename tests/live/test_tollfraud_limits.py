@@ -12,7 +12,7 @@ from tests.lab.agent import Agent
 from tests.lab.asterisk import AsteriskSettings
 from tests.lab.calls.stage import Stage, connect, talk
 from tests.lab.calls.stage import stage as calls_stage
-from tests.lab.wait import PATIENCE, until
+from tests.lab.wait import PATIENCE
 from tests.live.tolls import CHEAP, DEAR, EXPENSIVE, MICROS, OPEN, Scene, scene
 
 # the first of them may have to fetch a Debian
