@@ -1,4 +1,4 @@
-"""Where calls may go, and what they cost: refused at the phone, unheard of at the carrier, the rule named; a bad price list changes nothing."""
+"""Where calls may go and what they cost: refused at the phone, unheard of at the carrier, the rule named."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_who_dials_too_many_closed_numbers_is_put_under_quarantine(exchange: Sta
         site.through(phone, HOME, carrier)
 
 
-def test_the_prices_of_the_file_are_the_prices_of_the_calls_and_one_with_errors_changes_nothing(exchange: Stage) -> None:
+def test_calls_cost_what_the_file_says_and_one_with_errors_changes_nothing(exchange: Stage) -> None:
     with scene(exchange, "deck") as site:
         phone, carrier = site.phone(), site.carrier()
         prices = exchange.world.directory / "deck.csv"
@@ -65,11 +65,11 @@ def test_the_prices_of_the_file_are_the_prices_of_the_calls_and_one_with_errors_
         inside.hang_up()
         outside.hung_up()
         prices.write_text(DECK.replace("371,Latvia,0.06", "371,Latvia,six"))
-        site.guard.cli("reload")
+        site.guard.ask("reload")
         assert "line 3" in site.alert("rates-refused")["text"]
         assert site.guard.ask("status")["keeper"]["rates"]["prefixes"] == 4
         prices.write_text(DECK.replace("371,Latvia,0.06,0,1,1", "371,Latvia,0.06,7,1,1"))
-        site.guard.cli("reload")
+        site.guard.ask("reload")
         inside, outside = connect(phone, f"{CHEAP}0001", carrier)
         (row,) = site.answered()
         assert row["cost"] // MICROS == 7

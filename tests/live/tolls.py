@@ -97,9 +97,8 @@ class Scene:
     def phone(self, user: str = "1001", *, tcp: bool = False) -> Agent:
         """Return a registered phone that the guard knows as such."""
         address, password = f"198.51.100.{20 + int(user) % 10}", EXTENSIONS[user]
-        made = self._agent(Agent(
-            self.stage.world.phone, self.stage.world.pbx.v4, user, password, address=address, tcp=tcp, series=self._next()
-        ))  # fmt: skip
+        host, pbx = self.stage.world.phone, self.stage.world.pbx.v4
+        made = self._agent(Agent(host, pbx, user, password, address=address, tcp=tcp, series=self._next()))
         made.register()
         until(lambda: any(row["registered"] for row in self.json("accounts", user)["accounts"]), f"{user} being known")
         return made
