@@ -26,7 +26,7 @@ from sipguard.decide.guesses import Attempt, Guesses, Limit
 from sipguard.decide.judge import Judge
 from sipguard.decide.rehearsal import Rehearsal
 from sipguard.detect.accountnets import Detector as AccountNets
-from sipguard.event import Answered, AuthFailed, AuthSucceeded, Event, Rang
+from sipguard.event import Answered, AuthFailed, AuthSucceeded, CallAttempted, Event, Rang
 from sipguard.holding import Holding
 from sipguard.intake import Heard, Intake, Passage
 from sipguard.model import (
@@ -109,6 +109,7 @@ class Verdicts:
             AuthSucceeded: self._succeeded,
             Answered: self._answered,
             Rang: self._answered,
+            CallAttempted: self._let_in,
         }
 
     def adopt(self, policy: Policy) -> None:
@@ -341,6 +342,13 @@ class Verdicts:
 
     def _answered(self, event: Answered | Rang) -> Sequence[Finding]:
         self._guesses.answered(event.source, key_of(event.source, event.response))
+        return _NOTHING
+
+    def _let_in(self, event: CallAttempted) -> Sequence[Finding]:
+        """Take a call that leaves for an answer: the carrier may let it ring only many seconds later."""
+        call = event.call
+        if call.account is not None and call.source is not None and not call.ambiguous:
+            self._guesses.let_in(call.source, call.account)
         return _NOTHING
 
     def forgive(self, network: Network) -> None:

@@ -57,6 +57,16 @@ def test_forty_that_are_dialled_at_once_are_no_more_than_one_after_another(excha
         assert site.invites == ALLOWED
 
 
+def test_calls_that_do_not_ring_yet_keep_no_other_of_the_same_phone_from_leaving(exchange: Stage) -> None:
+    with scene(exchange, "slow") as site:
+        phone, carrier = site.phone(), site.carrier()
+        legs = [phone.call(f"901{number}14960123") for number in range(2, 10)]  # British towns
+        for leg in legs:
+            leg.prove()
+            carrier.called()
+        assert site.guard.packet["counters"]["guesses_deferred"] == 0
+
+
 # --- A running call ---------------------------------------------------------------------------------------------------
 
 
