@@ -64,7 +64,7 @@ class Wards:
         """Tell whether a call of an account from a place is to be refused; `healthy`: it stands registered there."""
         if account in self._quarantined or Pair(place, account) in self._quarantined:
             return True
-        if len(self._named) and self._by_name(account) is not _NOT:
+        if len(self._named) and self._by_name(account) != _NOT:
             return True
         return not healthy and Pair(place, EVERY_OTHER) in self._quarantined
 
