@@ -34,7 +34,7 @@ class Config:
         tuple[Number, ...],
         Count(0, 100),
         Described("Numbers that nobody is ever refused, as they are dialled, besides those of the country"),
-    ] = ("112", "911", "999")
+    ] = ("112", "911", "999", "000")
 
 
 class Dialled:

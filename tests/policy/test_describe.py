@@ -94,7 +94,7 @@ def test_the_default_is_told_for_calls() -> None:
         "premium or satellite number 2.00 of your currency.\n"
         "An account would be kept from calling for 1 day by accountnets, costlycalls, passwordfound and "
         "limits.misdials; sipguard release ends that.\n"
-        "Emergency calls (112, 911 and 999, and the country's own) are never refused or counted."
+        "Emergency calls (112, 911, 999 and 000, and the country's own) are never refused or counted."
     )
 
 
