@@ -5,6 +5,7 @@ Stages write `failures: Annotated[int, Between(1, 1000)] = 5` and stay free of a
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Annotated, NamedTuple, TypeAlias
 
 from sipguard.model import Span
@@ -29,6 +30,43 @@ class ByteSize(NamedTuple):
 
     least: int
     most: int
+
+
+class Amount(NamedTuple):
+    """Money in the rate deck's currency, kept in millionths, up to `most` of them; 0 is written "none" and means none.
+
+    Written 50, 0.35 or "0.35", with at most six decimals.
+    """
+
+    most: int
+
+
+class Graded(NamedTuple):
+    """`Levels` whose values are as `unit` says; `windowed` ones are counted within a window that may be set, too."""
+
+    unit: Between | DurationBetween | Amount
+    windowed: bool = False
+
+
+class Levels(NamedTuple):
+    """A limit: more than `warn` is told, more than `critical` is refused; 0: no such level.
+
+    `window` is the length of time within which is counted, 0 where the limit's name says it. A limit that is
+    `inherited` is what the wider rule says.
+    """
+
+    warn: int = 0
+    critical: int = 0
+    window: Span = 0
+    inherited: bool = False
+
+
+class Switch(StrEnum):
+    """A yes or no that may be left to the wider rule; written true, false, or "inherit"."""
+
+    ON = "on"
+    OFF = "off"
+    INHERIT = "inherit"
 
 
 class Count(NamedTuple):

@@ -14,21 +14,21 @@ from typing import Any, TypeAlias
 
 from sipguard import model
 from sipguard.address import Address, Network, subject_of
+from sipguard.call import Call
 from sipguard.decide.exempt import Exempt
 from sipguard.decide.feeds import Feeds
-from sipguard.decide.force import COLLATERAL, Force
-from sipguard.decide.force import Config as ForceConfig
-from sipguard.decide.judge import FORCED, Judge
+from sipguard.decide.force import Force
+from sipguard.decide.judge import Judge
 from sipguard.decide.ledger import Ledger
 from sipguard.detect.catalogue import Detector, consequences, detectors
 from sipguard.detect.listeners import Listeners
-from sipguard.event import Asked, AuthFailed, Event, Recalled, Registered, Standing, Unregistered
+from sipguard.endings import Endings
+from sipguard.event import Asked, AuthFailed, CallEnded, CallEvent, Event, Recalled, Registered, Standing, Unregistered
 from sipguard.explain import Parts, why
 from sipguard.intake import Heard, Intake, Passage
+from sipguard.meanings import Meanings
 from sipguard.model import (
-    MINUTE,
     NOWHERE,
-    Account,
     Action,
     Alert,
     Clock,
@@ -46,17 +46,19 @@ from sipguard.model import (
     Order,
     OrderVerb,
     Origin,
+    Rates,
     Record,
     Role,
     Sensor,
-    SensorKind,
     SetName,
+    Sheet,
     State,
     Verdict,
 )
-from sipguard.policy.schema import Policy, Strangers
-from sipguard.policy.wants import names_of
-from sipguard.report import HOLDING
+from sipguard.policy.schema import Mode, Policy, Strangers
+from sipguard.policy.wants import force_of, heard_by, house_of, names_of
+from sipguard.senses import Senses
+from sipguard.tolls import Tolls
 from sipguard.track.journal import Journal
 from sipguard.track.sides import Sides
 from sipguard.track.tracker import Tracker
@@ -82,34 +84,39 @@ class Engine:
         self._policy = policy
         self._look = look
         self._now: Instant = 0
-        self._counts = dict.fromkeys(("frames", "findings", "flows", "enforce_failed", *SensorKind), 0)
-        self._alerted: dict[SensorKind, Instant] = {}
+        self._counts = dict.fromkeys(("frames", "findings", "flows"), 0)
         self._clock_offset = 0
-        self._enforce_told: Instant = -MINUTE
+        self._senses = Senses()
         self._exempt = Exempt()
         self._sides = Sides(policy.ports)
         self._intake = Intake(policy.ports, self._shut)
-        self._tracker = Tracker(policy.track, self._sides, self._standing)
-        self._force = Force(_force_of(policy), _HELD_MOST)
+        self._force = Force(force_of(policy), _HELD_MOST)
+        told = self._meanings = Meanings(policy, self._exempt, self._force.ledger.trusts)
+        asked = told.trunk, self._wake, told.read, told.price
+        self._tracker = Tracker(policy.track, self._sides, self._standing, *asked)
+        self._endings = Endings(self._tracker.calls.shares, managed=policy.shell.managed)
+        self._tolls = Tolls(policy, told, self._tracker.calls, self._force, look, self._happened, self._end)
         self._blocked = self._force.ledger.blocked
         self._trusts = Trusts(policy.track.registrations, self._force.wards.doubts)
-        self._judge = Judge(self._force, consequences(policy.detect), self._exempt, self._is_own, self._trusts.accounts)
+        owned, known = self._sides.owns, self._trusts.accounts
+        self._judge = Judge(self._force, consequences(policy.detect), self._exempt, owned, known)
         self._feeds = Feeds(self._force, self._judge.spared)
         self._journal = Journal()
         parts = self._intake, self._tracker, self._sides, self._judge, self._force, self._trusts, self._exempt
-        self._verdicts = Verdicts(policy, *parts, self._hear)
+        self._verdicts = Verdicts(policy, *parts, self._tolls, self._hear)
         self._detectors: Sequence[Detector] = ()
         self._listeners = Listeners()
         self._set_detectors()
         self._doors: Mapping[type, Callable[[Instant, Any], Sequence[Action]]] = {
             Order: self._order,
-            Sensor: self._sensed,
+            Sensor: self._senses.sensed,
             Enforced: self._enforced,
             Names: lambda at, names: self._named(at, [names]),
             Policy: self._adopt,
             Clock: self._clock,
             Flow: self._flow,
             Feed: self._feeds.say,
+            Rates: self._tolls.priced,
         }
         self._pending: list[Action] = []  # what a restored state calls for; told at the first instant that is fed
         self._next: Instant = 0  # no deadline lies before it; kept here so that a frame costs one comparison
@@ -143,7 +150,7 @@ class Engine:
         for event in self._tracker.advance(now):
             self._happened(event, actions)
         self._force.advance(now)
-        actions += self._feeds.advance(now)
+        actions += (*self._feeds.advance(now), *self._tolls.advance(now), *self._endings.advance(now))
         if self._pending:
             actions = [*(_at(self._now, action) for action in self._pending), *actions]
             self._pending = []
@@ -154,7 +161,8 @@ class Engine:
         if self._pending:
             return self._now
         earliest = self._tracker.next_deadline()
-        for other in (self._force.next_deadline(), self._feeds.next_deadline()):
+        for part in (self._force, self._feeds, self._tolls, self._endings):
+            other = part.next_deadline()
             if other is not None and (earliest is None or other < earliest):
                 earliest = other
         return earliest
@@ -173,16 +181,17 @@ class Engine:
         """Say which role keeps a network from any ban; empty when none does."""
         return self._judge.spared(network)
 
-    def why(self, subject: Network | str) -> dict[str, Any]:
-        """Say what is known of an address, a network or the accounts of a name: see `explain.py`."""
+    def why(self, subject: Network | str | Sheet, at: Instant = 0) -> dict[str, Any]:
+        """Say what is known of a subject, or of calls, accounts and limits, at `at`: `explain.py`, `callsheet.py`."""
         parts = self._judge, self._exempt, self._force, self._feeds, self._tracker, self._journal, self._detectors
-        return why(subject, self._now, Parts(*parts, base=-self._clock_offset))
+        rest = -self._clock_offset, self._tracker.calls.live(), self._tolls.limits, self._meanings.currency
+        return why(subject, max(at, self._now), Parts(*parts, *rest))
 
     def counters(self) -> dict[str, int]:
         """Give what was counted, by name."""
         counts = dict(self._counts)
         parts = self._intake, self._tracker, self._trusts, self._judge, self._force, self._feeds, self._journal
-        for part in (*parts, self._verdicts):
+        for part in (*parts, self._verdicts, self._senses, self._tolls, self._endings):
             counts.update(part.counters())
         for detector in self._detectors:
             counts.update(detector.counters())
@@ -228,12 +237,28 @@ class Engine:
             self._trust(event, actions)
         elif self._feeds.named and isinstance(event, Asked):
             actions.extend(self._feeds.asked(event))
+        elif isinstance(event, CallEvent):
+            actions.extend(self._tolls.happened(event))
+            if isinstance(event, CallEnded):
+                actions.extend(self._endings.heard(event))
         for handle in self._listeners.of(event):
             findings = handle(event)
             if findings:
                 self._counts["findings"] += len(findings)
                 for finding in findings:
-                    actions.extend(self._judge.find(finding))
+                    self._decided(self._judge.find(finding), actions)
+
+    def _decided(self, told: Sequence[Action], actions: list[Action]) -> None:
+        actions.extend(told)
+        if told:
+            actions.extend(self._tolls.decided(told))
+
+    def _end(self, at: Instant, call: Call, why: str) -> list[Action]:
+        """Have a call hung up, or say that it would be."""
+        if self._policy.mode is not Mode.ENFORCE:
+            who = str(call.account or call.trunk)
+            return [Alert(at, "would-hang-up", who, f"call {call.key} would be ended: {why}")]
+        return list(self._endings.begin(at, call, self._tracker.calls.leg(call), why))
 
     def _trust(self, event: Event, actions: list[Action]) -> None:
         at, place = event.at, subject_of(event.source)
@@ -265,30 +290,19 @@ class Engine:
     def _order(self, at: Instant, order: Order) -> Sequence[Action]:
         if order.verb is OrderVerb.UNBAN and isinstance(order.subject, Network):
             self._verdicts.forgive(order.subject)
-        return self._judge.order(at, order)
-
-    def _sensed(self, at: Instant, sensor: Sensor) -> Sequence[Action]:
-        self._counts[sensor.kind] += sensor.count
-        told = self._alerted.get(sensor.kind)
-        if told is not None and at - told < MINUTE:
-            return _NOTHING
-        self._alerted[sensor.kind] = at
-        said = "dropped that came too fast" if sensor.kind is SensorKind.FLOOD else f"lost or unread ({sensor.kind})"
-        return (Alert(at, str(sensor.kind), sensor.about, f"{sensor.count} {said}"),)
+        if order.verb is OrderVerb.HANG_UP or order.verb is OrderVerb.RESET:
+            return self._tolls.order(at, order)
+        actions: list[Action] = []
+        self._decided(self._judge.order(at, order), actions)
+        return actions
 
     def _enforced(self, at: Instant, enforced: Enforced) -> Sequence[Action]:
         if enforced.ok:
             return self._take_up(at, enforced.hold) if enforced.why else _NOTHING
-        self._counts["enforce_failed"] += 1
-        if at - self._enforce_told < MINUTE:
-            return _NOTHING
-        self._enforce_told = at
-        held = enforced.hold
-        text = f"the kernel did not take {held.network} into the set {held.set}: {enforced.why}"
-        return (Alert(at, "enforce-failed", str(held.network), text),)
+        return self._senses.refused(at, enforced)
 
     def _clock(self, _at: Instant, clock: Clock) -> Sequence[Action]:
-        self._clock_offset = clock.offset
+        self._clock_offset = self._tolls.offset = clock.offset
         return _NOTHING
 
     def _flow(self, at: Instant, flow: Flow) -> Sequence[Action]:
@@ -322,16 +336,19 @@ class Engine:
         earlier, self._policy = self._policy, policy
         self._intake.listen(policy.ports)
         self._sides.listen(policy.ports)
-        self._force.adopt(_force_of(policy))
+        self._force.adopt(force_of(policy))
         self._judge.adopt(consequences(policy.detect))
         self._verdicts.adopt(policy)
-        if policy.detect != earlier.detect:  # counters begin anew only where what they count has changed
+        self._tolls.adopt(at, policy)
+        self._endings.adopt(managed=policy.shell.managed, acting=policy.mode is Mode.ENFORCE)
+        if heard_by(policy) != heard_by(earlier):  # counters begin anew only where what they count has changed
             self._set_detectors()
             self._recall()
         return self._named(at, names_of(policy, earlier))
 
     def _set_detectors(self) -> None:
-        self._detectors = detectors(self._policy.detect, self._look)
+        house = house_of(self._policy, self._look, lambda: self._clock_offset)
+        self._detectors = detectors(self._policy.detect, self._look, house)
         self._listeners = Listeners((self._journal, self._verdicts, *self._detectors))
 
     def _recall(self) -> None:
@@ -348,8 +365,8 @@ class Engine:
             return _EXEMPT
         return _TRUSTED if self._force.ledger.trusts(address) else _STRANGER
 
-    def _is_own(self, network: Network) -> bool:
-        return self._sides.is_pbx(network.address)
+    def _wake(self, due: Instant) -> None:
+        self._next = min(self._next, due)
 
     def _restore(self, state: State) -> None:
         self._trusts.restore(state.trust)
@@ -357,23 +374,10 @@ class Engine:
         self._tracker.restore(state.trust)
         self._force.ladder.restore(state.offences)
         self._feeds.restore(state.feeds)
-        ledger = self._force.ledger
-        for decision in state.decisions:
-            if isinstance(decision, Held):
-                ledger.hold(decision)
-                continue
-            subject = decision.subject
-            if isinstance(subject, Network):
-                if decision.verdict in HOLDING:
-                    ledger.hold(Held(HOLDING[decision.verdict], subject, decision.until))
-                    if decision.rule == FORCED:
-                        self._judge.let_force(subject)
-            elif decision.verdict is DecisionVerdict.QUARANTINE:
-                self._force.wards.quarantine(subject, decision.until, doubted=decision.reason != COLLATERAL)
-            elif decision.verdict is DecisionVerdict.SHIELD and isinstance(subject, Account):
-                self._force.wards.shield(subject, decision.until)
-        for place, until in self._trusts.places():
-            ledger.hold(Held(SetName.TRUSTED, place, until))
+        self._tracker.calls.restore(state.calls)
+        self._tolls.restore(state.calls, state.resets)
+        self._judge.restore(state.decisions)
+        self._force.trust(self._trusts.places())
         for held in state.adopted:
             self._pending += self._take_up(0, held)
         self._pending += self._named(0, names_of(self._policy, None))
@@ -394,7 +398,3 @@ def _at(now: Instant, action: Action) -> Action:
         what = action.what
         return Record(now, replace(what, at=now) if isinstance(what, Decision) else what)
     return action if isinstance(action, Verdict) else replace(action, at=now)
-
-
-def _force_of(policy: Policy) -> ForceConfig:
-    return ForceConfig(policy.ban, policy.ward, policy.neighbours)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from enum import IntEnum
 
 from sipguard.address import Address
+from sipguard.call import Call, Called
 from sipguard.model import Account, Excuse, Instant, Transport
 from sipguard.sip.fault import Fault
 from sipguard.sip.message import SipRequest, SipResponse
@@ -308,3 +309,64 @@ class FlowEnded(Event):
         self.received = received  # bytes that the far side sent on it
         self.proven = proven
         self.tls = tls
+
+
+class CallEvent(Event):
+    """Something that happened to a call. `source` is the phone's address, else the trunk's; `call` goes on changing."""
+
+    __slots__ = ("call",)
+
+    def __init__(self, at: Instant, source: Address, call: Call) -> None:
+        self.at = at
+        self.source = source
+        self.call = call
+
+
+class CallAttempted(CallEvent):
+    """A call was begun: once for each, however often its INVITE was challenged, repeated or failed over.
+
+    An outbound one is told when its leg leaves to the trunk, not before; an inbound one when it comes from there.
+    """
+
+    __slots__ = ()
+
+
+class CallAnswered(CallEvent):
+    """A call was answered: from now on it costs."""
+
+    __slots__ = ()
+
+
+class CallEnded(CallEvent):
+    """A call is over: refused, given up, or hung up with the other end's agreement."""
+
+    __slots__ = ()
+
+
+class CallDiverted(CallEvent):
+    """Somebody sent a call elsewhere, by 3xx or REFER; `target` is where to, `referred` tells a transfer."""
+
+    __slots__ = ("referred", "target")
+
+    def __init__(self, at: Instant, source: Address, call: Call, target: Called, *, referred: bool) -> None:
+        super().__init__(at, source, call)
+        self.target = target
+        self.referred = referred
+
+
+class CallRefused(CallEvent):
+    """The gate kept a call from leaving: told once for each, however many ways out the PBX tried."""
+
+    __slots__ = ()
+
+
+class CallUnconfirmed(CallEvent):
+    """Nothing was heard of a running call for so long that it may have ended unheard; it fills no limit from now on."""
+
+    __slots__ = ()
+
+
+class CallConfirmed(CallEvent):
+    """A call that was thought to have ended unheard, or begun before a restart, was heard of again."""
+
+    __slots__ = ()

@@ -7,18 +7,21 @@ any more. What was found and decided in the past is the store's to tell; what it
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
 from typing import Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 from sipguard.address import Address, Network, subject_of
+from sipguard.call import Call
+from sipguard.callsheet import Tolls, sheet
 from sipguard.decide.exempt import Exempt
 from sipguard.decide.feeds import Feeds
 from sipguard.decide.force import Force
 from sipguard.decide.judge import Judge
 from sipguard.decide.ledger import is_host
+from sipguard.decide.limits import Limits
 from sipguard.detect.catalogue import Detector
-from sipguard.model import EVERY_OTHER, SECOND, Account, Instant, Pair, SetName, Span
+from sipguard.model import EVERY_OTHER, SECOND, Account, Instant, Pair, SetName, Sheet, Span
 from sipguard.report import seconds
 from sipguard.sip.redact import redact
 from sipguard.track.journal import Entry, Journal
@@ -57,7 +60,10 @@ class CountsAccounts(Protocol):
 
 
 class Parts(NamedTuple):
-    """What the engine is made of, as far as it is asked. `base` is taken from every instant that is told."""
+    """What the engine is made of, as far as it is asked. `base` is taken from every instant that is told.
+
+    `calls` are the running ones, `currency` that of their prices, "" where it is not known.
+    """
 
     judge: Judge
     exempt: Exempt
@@ -67,10 +73,16 @@ class Parts(NamedTuple):
     journal: Journal
     detectors: Sequence[Detector]
     base: Instant
+    calls: Iterable[Call] = ()
+    limits: Limits | None = None
+    currency: str = ""
 
 
-def why(subject: Network | str, at: Instant, parts: Parts) -> Json:
-    """Say what is known of an address (of any in its /64), a network, or the accounts of a name, at `at`."""
+def why(subject: Network | str | Sheet, at: Instant, parts: Parts) -> Json:
+    """Say what is known of an address (of any in its /64), a network, the accounts of a name, or calls, at `at`."""
+    if isinstance(subject, Sheet):
+        tolls = parts.calls, parts.limits, parts.force.wards, parts.tracker.registrations()
+        return sheet(subject, at, Tolls(*tolls, parts.base, parts.currency))
     return _account(subject.casefold(), at, parts) if isinstance(subject, str) else _network(subject, at, parts)
 
 
@@ -164,7 +176,7 @@ def _wards_of(name: str, here: set[Network], parts: Parts) -> Iterator[Json]:
     for verdict, ward, until in parts.force.wards.all():
         account: Account = ward.account if isinstance(ward, Pair) else ward
         others = isinstance(ward, Pair) and account == EVERY_OTHER and ward.network in here
-        if others or name in account.called():
+        if others or name in account.called() or (not account.realm and account.username == name.partition("@")[0]):
             yield {"what": str(verdict), "subject": str(ward), "until": _until(until, parts.base)}
 
 

@@ -26,26 +26,20 @@ from typing import Any, TypeAlias
 import structlog
 
 from sipguard.control import journal, privilege
-from sipguard.control.desk import Desk
 from sipguard.control.lines import event_text
 from sipguard.control.lists import pieces
 from sipguard.control.pair import Message, Pair
 from sipguard.control.policyfile import read_policy
 from sipguard.control.requests import Requests
-from sipguard.control.server import RefusedError, Server
+from sipguard.control.server import RefusedError
 from sipguard.errors import AdapterError, PolicyError
-from sipguard.feeds import shelf as feeds
-from sipguard.feeds.watch import Watch as FeedWatch
-from sipguard.model import SECOND, Decision, Delta, Feed, Names, Offence, Trust
-from sipguard.names.household import Household
-from sipguard.names.lookup import Lookup
-from sipguard.names.watch import Watch
+from sipguard.keeping import Parts
+from sipguard.model import SECOND, Decision, Delta, Feed, Names
 from sipguard.policy.load import load
 from sipguard.policy.schema import Policy
-from sipguard.policy.wants import host_names
+from sipguard.policy.wants import calls_remembered, host_names
 from sipguard.report import pack, subject_text, unpack
 from sipguard.store.database import Store
-from sipguard.store.shelf import Shelf
 from sipguard.store.writer import Writer
 
 Json: TypeAlias = dict[str, Any]
@@ -73,11 +67,11 @@ class Keeper:
         self._log = structlog.get_logger()
         self._stop = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
-        self.requests = Requests(self._send)
+        self.requests = Requests(self.send)
         self._faults = 0
         self._offset = time.time_ns() - time.clock_gettime_ns(time.CLOCK_BOOTTIME)
         self._roomy = asyncio.Event()
-        self._parts: _Parts | None = None
+        self._parts: Parts | None = None
         self._takes: Mapping[str, Callable[[Message], None]] = {
             "hello": self._hello,
             "delta": self._delta,
@@ -86,6 +80,7 @@ class Keeper:
             "reply": self.requests.settle,
             "reload": lambda _: self._spawn(self._reload_logged()),
             "bye": lambda _: self._stop.set(),
+            "manage": lambda said: self._spawn(self._managed([str(each) for each in said["calls"]], str(said["call"]))),
         }
 
     async def run(self) -> None:
@@ -124,7 +119,8 @@ class Keeper:
                 if self._faults < 10:  # enough to see what is wrong, too few to fill a disk
                     self._log.warning("message not understood", kind=message["t"], why=repr(error))
 
-    def _send(self, message: Message) -> None:
+    def send(self, message: Message) -> None:
+        """Send a message to the packet process."""
         self._pair.send(message)
         self._flush()
 
@@ -160,7 +156,7 @@ class Keeper:
         if self._parts is None:
             policy = self._first_policy(message.get("policy"))
             self.configure_log(policy)
-            self._parts = _Parts(self, policy)
+            self._parts = Parts(self, policy)
             self._spawn(self._begin(self._parts, state=message.get("state", True) is not False))
         else:
             self._spawn(self._send_state(self._parts, state=message.get("state", True) is not False))
@@ -175,7 +171,7 @@ class Keeper:
 
     def _delta(self, message: Message) -> None:
         noun = unpack(message["what"])
-        if not isinstance(noun, Decision | Offence | Trust) or self._parts is None:
+        if not isinstance(noun, Delta) or self._parts is None:
             raise TypeError("no delta")
         self._offset = int(message["offset"])
         self._parts.writer.delta(int(message["n"]), noun, self._offset)
@@ -224,21 +220,23 @@ class Keeper:
 
     def written(self, number: int) -> None:
         """Acknowledge what is on disk."""
-        self._send({"t": "ack", "n": number})
+        self.send({"t": "ack", "n": number})
 
     def about(self) -> Json:
         """Tell of ourselves, for `status`."""
         found: Json = {"pid": os.getpid(), "policy": str(self._policy_path), "faults": self._pair.faults + self._faults}
         return found | (self._parts.about() if self._parts else {})
 
-    async def _begin(self, parts: _Parts, *, state: bool) -> None:
+    async def _begin(self, parts: Parts, *, state: bool) -> None:
         """Send names and state first: the packet process waits for them; then open the door, then look names up."""
         with suppress(AdapterError):
             parts.watch.remember(await parts.writer.ask(Store.names))
         parts.watch.want(host_names(parts.policy))  # before the state: a closed guard opens to its trunks at once
         await parts.feeds.want(parts.policy.feeds)
+        await parts.price(parts.policy)
         await self._send_state(parts, state=state)
-        works = (parts.writer.run(), parts.watch.run(), parts.household.run(), parts.feeds.run(), self._tidy(parts))
+        works = (parts.writer.run(), parts.watch.run(), parts.household.run(), parts.feeds.run(), parts.decks.run())
+        self._spawn(self._tidy(parts))
         for work in works:
             self._spawn(work)
         try:
@@ -248,15 +246,15 @@ class Keeper:
         if warning:
             self.alert("control", str(parts.policy.shell.control.socket), warning)
 
-    async def _send_state(self, parts: _Parts, *, state: bool) -> None:
+    async def _send_state(self, parts: Parts, *, state: bool) -> None:
         count, complete, mode = 0, await parts.writer.flush(), None
         try:
             mode = await parts.shelf.kept_mode(str(parts.policy.mode))
-            pages = await parts.writer.ask(self._pages) if state else iter(())
+            pages = await parts.writer.ask(lambda store: self._pages(parts.policy, store)) if state else iter(())
             while page := await parts.writer.ask(lambda _, pages=pages: next(pages, None)):  # type: ignore[misc]
                 count += len(page)
                 self._roomy.clear()
-                self._send({"t": "state", "items": [pack(noun) for noun in page]})
+                self.send({"t": "state", "items": [pack(noun) for noun in page]})
                 await self._roomy.wait()
         except AdapterError:
             complete = False
@@ -264,15 +262,16 @@ class Keeper:
         off = parts.shelf.marker.exists()
         parts.household.see()
         for noun in (*parts.watch.present(), *parts.household.present()):
-            self._send({"t": "names", "what": pack(noun)})
+            self.send({"t": "names", "what": pack(noun)})
         for feed in parts.feeds.present():
             self.feed_changed(feed)
-        self._send({"t": "state-end", "mode": mode, "off": off, "complete": complete, "count": count})
+        parts.decks.present()
+        self.send({"t": "state-end", "mode": mode, "off": off, "complete": complete, "count": count})
 
-    def _pages(self, store: Store) -> Iterator[list[Delta]]:
-        return store.pages(self._offset, time.time_ns() - self._offset, ITEMS)
+    def _pages(self, policy: Policy, store: Store) -> Iterator[list[Delta]]:
+        return store.pages(self._offset, time.time_ns() - self._offset, ITEMS, calls_remembered(policy))
 
-    async def _tidy(self, parts: _Parts) -> None:
+    async def _tidy(self, parts: Parts) -> None:
         while True:
             await asyncio.sleep(TIDY)
             with suppress(AdapterError):
@@ -291,7 +290,7 @@ class Keeper:
             raise RefusedError("the policy is kept as it was: " + "; ".join(map(str, error.problems))) from None
         mode = await self._parts.adopt(policy)
         self._parts.desk.mode = mode or str(policy.mode)
-        self._send({"t": "policy", "text": text, "mode": mode})
+        self.send({"t": "policy", "text": text, "mode": mode})
         self._log.info("policy reloaded", path=str(self._policy_path))
         return {"policy": str(self._policy_path)}
 
@@ -303,7 +302,7 @@ class Keeper:
 
     def pass_on(self, noun: Names) -> None:
         """Pass addresses on."""
-        self._send({"t": "names", "what": pack(noun)})
+        self.send({"t": "names", "what": pack(noun)})
 
     def names_changed(self, noun: Names) -> None:
         """Pass new addresses on, and keep them for a start without a name server."""
@@ -311,68 +310,20 @@ class Keeper:
         if self._parts is not None and noun.networks:
             self._spawn(self._keep_names(self._parts.writer, noun))
 
+    async def _managed(self, call_ids: list[str], call: str) -> None:
+        if self._parts is not None:
+            for fault in await self._parts.hang_up(call_ids):
+                self.alert("not-managed", call, fault)
+
     def feed_changed(self, noun: Feed) -> None:
         """Pass a list on, piece by piece."""
         for message in pieces(noun):
-            self._send(message)
+            self.send(message)
 
     @staticmethod
     async def _keep_names(writer: Writer, noun: Names) -> None:
         with suppress(AdapterError):
             await writer.ask(lambda store: store.keep_names(noun, time.time_ns()))
-
-
-class _Parts:
-    """What a policy makes: the store, the control socket, the names."""
-
-    def __init__(self, keeper: Keeper, policy: Policy) -> None:
-        shell = policy.shell
-        path = Path(shell.store.path)
-        self.policy = policy
-        self._keeper = keeper
-        self.writer = Writer(path, keeper.written, lambda kind, text: keeper.alert(kind, str(path), text))
-        self.shelf = Shelf(self.writer)
-        self.watch = Watch(Lookup().look, keeper.names_changed, keeper.alert, shell.names.refresh / SECOND)
-        self.household = Household(keeper.pass_on, Lookup().look)
-        self.feeds = FeedWatch(feeds.Shelf(path.with_name("feeds")), keeper.feed_changed, keeper.alert)
-        self.desk = Desk(keeper.requests.ask, self.shelf, keeper.about, keeper.reload)
-        self.desk.policy_mode, self.desk.accept = str(policy.mode), self.feeds.accept
-        self.server = Server(Path(shell.control.socket), shell.control.group, self.desk.handle)
-
-    async def adopt(self, policy: Policy) -> str | None:
-        """Take over what can change while running (names, log, mode); give the operator's mode where it still holds."""
-        old, self.policy = self.policy, policy
-        if (old.shell.store, old.shell.control) != (policy.shell.store, policy.shell.control):
-            self._keeper.alert("policy-restart", "policy", "[store] and [control] change when the guard is restarted")
-        self.desk.policy_mode = str(policy.mode)
-        self.watch.refresh = policy.shell.names.refresh / SECOND
-        self.watch.want(host_names(policy))
-        await self.feeds.want(policy.feeds)
-        self._keeper.configure_log(policy)
-        with suppress(AdapterError):
-            return await self.shelf.kept_mode(str(policy.mode))
-        return None
-
-    def about(self) -> Json:
-        """Tell of the parts, for `status`."""
-        writer, server = self.writer, self.server
-        return {
-            "policy_mode": str(self.policy.mode),
-            "off": self.shelf.marker.exists(),
-            "store_path": str(writer.path),
-            "store_error": writer.broken,
-            "store_waiting": writer.waiting,
-            "store_lost": writer.lost_deltas + writer.lost_lines,
-            "clients": server.clients,
-            "slow_readers": server.slow,
-            "unresolved": self.watch.unresolved()[:20],
-            "feeds": self.feeds.about(),
-        }
-
-    async def close(self) -> None:
-        """Write everything out; the disk first, nobody is told until it is there."""
-        await self.writer.close()
-        await self.server.close()
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from sipguard.errors import AdapterError, PolicyError
+from sipguard.geo.zones import is_zone
 from sipguard.packetloop import PacketLoop
 from sipguard.policy.load import load
 
@@ -22,7 +23,7 @@ def main(policy_path: Path) -> int:
     """
     try:
         text = policy_path.read_text(encoding="utf-8")
-        policy = load(text)
+        policy = load(text, is_zone)
     except (PolicyError, OSError, UnicodeDecodeError) as error:
         problems = error.problems if isinstance(error, PolicyError) else [f"cannot be read: {error}"]
         sys.stderr.write("".join(f"{policy_path}: {problem}\n" for problem in problems))

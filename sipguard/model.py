@@ -15,18 +15,21 @@ from enum import IntEnum, StrEnum
 from typing import NamedTuple, TypeAlias
 
 from sipguard.address import Address, Network
-
-# --- Time -------------------------------------------------------------------------------------------------------------
-
-Instant: TypeAlias = int
-"""Nanoseconds of CLOCK_BOOTTIME (live) or of the capture's own clock (replay). Never a float, never the wall clock."""
-Span: TypeAlias = int  # a length of time in nanoseconds
-MICROSECOND: Span = 1_000
-MILLISECOND: Span = 1_000_000
-SECOND: Span = 1_000_000_000
-MINUTE: Span = 60 * SECOND
-HOUR: Span = 60 * MINUTE
-DAY: Span = 24 * HOUR
+from sipguard.call import CallState, LimitReset
+from sipguard.call import HangUp as HangUp
+from sipguard.call import Injection as Injection
+from sipguard.terms import DAY as DAY
+from sipguard.terms import EVERY_OTHER as EVERY_OTHER
+from sipguard.terms import HOUR as HOUR
+from sipguard.terms import MICROSECOND as MICROSECOND
+from sipguard.terms import MILLISECOND as MILLISECOND
+from sipguard.terms import MINUTE as MINUTE
+from sipguard.terms import SECOND as SECOND
+from sipguard.terms import Account as Account
+from sipguard.terms import Instant as Instant
+from sipguard.terms import Pair as Pair
+from sipguard.terms import Span as Span
+from sipguard.terms import Transport as Transport
 
 
 class Hook(IntEnum):
@@ -50,13 +53,6 @@ class Origin(IntEnum):
     REHEARSAL = 4  # the tap, while the gate is only to say what it would have done
 
 
-class Transport(StrEnum):
-    """What carried a message."""
-
-    UDP = "udp"
-    TCP = "tcp"
-
-
 # --- Input: all that the engine is ever told --------------------------------------------------------------------------
 
 
@@ -78,6 +74,9 @@ class OrderVerb(StrEnum):
     BAN = "ban"
     UNBAN = "unban"
     RELEASE = "release"  # from quarantines and shields
+    QUARANTINE = "quarantine"  # whatever account is called so, also one that nobody has seen yet
+    HANG_UP = "hang-up"  # a running call, by its key
+    RESET = "reset"  # the counters of a subject of limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +84,25 @@ class Order:
     """The operator's word. `span` 0: as the ladder says; `by`: who gave it; `force`: whomever it may lock out."""
 
     verb: OrderVerb
-    subject: Network | str  # a name: whatever account is called so, to be released
+    subject: Network | str  # a name: of accounts, of a call, or of a subject of limits
     span: Span = 0
     reason: str = ""
     by: str = ""
     force: bool = False
+    scope: str = ""  # what a reset is of: account, group, trunk, site, class, country or number
+
+
+class Sheet(NamedTuple):
+    """A question about calls, accounts, limits, or one account's incident; nothing is changed by it.
+
+    `about` is calls, accounts, limits or incident; `name` whose, "" for all: an account's, the beginning of a call's
+    key, a subject of `scope`. At most `most` of what could be told is given.
+    """
+
+    about: str
+    name: str = ""
+    scope: str = ""
+    most: int = 100
 
 
 class SensorKind(StrEnum):
@@ -169,38 +182,16 @@ class Feed:
     block: bool = False
 
 
-Input: TypeAlias = Frame | Flow | Order | Sensor | Enforced | Names | Clock | Feed  # and `Policy`, of policy/schema.py
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """What calls cost from now on: a rate deck, packed by `numbering/rates.py`; nothing: there is none any more."""
+
+    packed: bytes
+
+
+Input: TypeAlias = Frame | Flow | Order | Sensor | Enforced | Names | Clock | Feed | Rates  # and `Policy`
 
 # --- Who and why ------------------------------------------------------------------------------------------------------
-
-
-class Account(NamedTuple):
-    """A digest username and its realm once authenticated; before that *claimed*: it can be attacked, never blamed."""
-
-    username: str
-    realm: str
-
-    def __str__(self) -> str:
-        return f"{self.username}@{self.realm}" if self.realm else self.username
-
-    def called(self) -> tuple[str, str, str]:
-        """Give what a list may call it, the most exact first: some PBXs take BOB and bob@example.net for bob."""
-        name = self.username.casefold()
-        return f"{name}@{self.realm.casefold()}", name, name.partition("@")[0]
-
-
-class Pair(NamedTuple):
-    """One account as used from one place. `account` `EVERY_OTHER` stands for all that are not healthy there."""
-
-    network: Network
-    account: Account
-
-    def __str__(self) -> str:
-        who = "all but the healthy accounts" if self.account == EVERY_OTHER else str(self.account)
-        return f"{who} from {self.network}"
-
-
-EVERY_OTHER = Account("*", "")
 
 
 class Excuse(StrEnum):
@@ -360,7 +351,7 @@ class Trust:
     until: Instant
 
 
-Delta: TypeAlias = Decision | Offence | Trust
+Delta: TypeAlias = Decision | Offence | Trust | CallState | LimitReset
 
 
 @dataclass(frozen=True, slots=True)
@@ -371,7 +362,7 @@ class Record:
     what: Finding | Delta
 
 
-Action: TypeAlias = Verdict | Hold | Release | Alert | Record
+Action: TypeAlias = Verdict | Hold | Release | Alert | HangUp | Record
 
 
 @dataclass(frozen=True, slots=True)
@@ -383,17 +374,21 @@ class State:
     trust: Sequence[Trust] = ()
     adopted: Sequence[Held] = ()
     feeds: Sequence[Feed] = ()
+    calls: Sequence[CallState] = ()
+    resets: Sequence[LimitReset] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Lookups:
     """Where an address is, as far as anybody knows; functions that the shell hands in, and that never raise.
 
-    `country` gives two capital letters (ISO 3166-1) or "", `asn` the number of the autonomous system or 0.
+    `country` gives two capital letters (ISO 3166-1) or "", `asn` the number of the autonomous system or 0, `zone` a
+    time zone as the seconds since 1970 from which each offset east of UTC, in seconds, holds: nothing for UTC.
     """
 
     country: Callable[[Address], str]
     asn: Callable[[Address], int]
+    zone: Callable[[str], Sequence[tuple[int, int]]] = lambda _: ()
 
 
 NOWHERE = Lookups(lambda _: "", lambda _: 0)  # what is known of addresses without a database

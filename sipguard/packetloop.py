@@ -30,8 +30,8 @@ from sipguard.control.orders import Answer, Args, asked_about, order_of, outcome
 from sipguard.control.pair import Message
 from sipguard.control.signals import Signals
 from sipguard.enforce.base import MARK
-from sipguard.enforce.calls import Refusals
 from sipguard.enforce.gaterules import BITS
+from sipguard.enforce.speaking import Speaker
 from sipguard.enforce.switch import Stance, Switch
 from sipguard.engine import Engine, Input
 from sipguard.errors import AdapterError, PolicyError
@@ -46,6 +46,7 @@ from sipguard.model import (
     Hold,
     Instant,
     Names,
+    OrderVerb,
     Release,
     Role,
     SetName,
@@ -55,7 +56,7 @@ from sipguard.model import (
 )
 from sipguard.policy.load import load
 from sipguard.policy.schema import Mode, Policy
-from sipguard.rig import AT_ONCE, DRAINS, LONGEST, PATIENCE, SHOWN, SLACK, layout_of
+from sipguard.rig import AT_ONCE, DRAINS, LONGEST, PATIENCE, SHOWN, SLACK, acting, layout_of
 
 
 class PacketLoop:
@@ -76,8 +77,8 @@ class PacketLoop:
         self._marker = store.with_name("off")  # its being there means: stay open
         self._quarantine = Quarantine(store.with_name("quarantine.pcap"))
         self._ears, self._waiting = Ears(), Waiting()
-        self._refusals = Refusals(MARK, boottime)
-        self._door = Door(self._refusals.refuse)
+        self._speaker = Speaker(MARK, boottime)
+        self._door = Door(self._speaker.refuse)
         self._places = Places(lambda why: self._link.alert("no-geoip", "", why))
         self._signals = Signals((signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD))
         self._memory = Memory()
@@ -86,8 +87,8 @@ class PacketLoop:
         self._refused: deque[Enforced] = deque(maxlen=100)  # what the kernel did not take since the last request
         self._began = self._next_second = self._next_timer = boottime()
         self._verbs: Mapping[str, Callable[[Args], Answer]] = {
-            **dict.fromkeys(("ban", "unban", "release"), self._order),
-            "why": lambda args: (True, self._engine.why(asked_about(args))),
+            **dict.fromkeys(OrderVerb, self._order),
+            "why": lambda args: (True, self._engine.why(asked_about(args), boottime())),
             "status": lambda _: (True, self._status()),
             "enforce": lambda _: self._change(mode=Mode.ENFORCE),
             "observe": lambda _: self._change(mode=Mode.OBSERVE),
@@ -118,9 +119,9 @@ class PacketLoop:
         """Take leave. Whatever is in the kernel stays."""
         self._notify.stopping()
         self._link.leave()
-        parts = self._ears, self._switch, self._door, self._refusals, self._quarantine, self._signals, self._notify
-        for each in parts:
-            each.close()
+        for part in (self._ears, self._switch, self._door, self._speaker, self._quarantine, self._signals):
+            part.close()
+        self._notify.close()
 
     def _await_state(self) -> None:
         """Wait for what the keeper has kept, as long as it comes."""
@@ -141,9 +142,8 @@ class PacketLoop:
         held = self._switch.found()
         self._places.load(self._policy.shell.geoip.files)
         self._engine = Engine(self._policy, self._link.take_state(held), self._places.look)
-        self._feed(boottime(), Clock(self._link.offset))
-        for names in (Names(Role.OWN, "host", self._ears.own), *self._link.names()):
-            self._feed(boottime(), names)
+        for said in (Clock(self._link.offset), Names(Role.OWN, "host", self._ears.own), *self._link.names()):
+            self._feed(boottime(), said)
         if (held or self._switch.unread) and self._stance() is Stance.OBSERVE and not self._link.restored:
             self._override = Mode.ENFORCE  # it did until now, and nobody can be asked
         self._take(self._stance(), adding_only=not self._link.restored)
@@ -256,6 +256,7 @@ class PacketLoop:
         answers = self._switch.enact(wishes, self._engine.in_force())
         if any(held.set is SetName.ALLOWED for _hold, held in wishes):
             self._switch.protect(self._never())
+        self._speaker.perform(actions)
         for action in actions:
             self._link.tell(action)
         for answer in answers:
@@ -272,8 +273,7 @@ class PacketLoop:
         if text := self._quarantine.note(bug, at):
             self._link.alert("bug", type(what).__name__, text)
 
-    def _never(self) -> list[Network]:
-        """List what no ban may hold: own, the PBX's, allowed."""
+    def _never(self) -> list[Network]:  # no ban may hold these
         return [*self._ears.own, *self._policy.pbx, *self._engine.in_force().held(SetName.ALLOWED)]
 
     # --- What is done to the kernel -----------------------------------------------------------------------------------
@@ -292,6 +292,7 @@ class PacketLoop:
         if wished:
             self._door.open(layout.queues, BITS)
             layout = layout if self._door.held else replace(layout, gate="")
+        self._feed(boottime(), acting(self._policy, enforce=stance is Stance.ENFORCE))
         refused = self._switch.take(stance, layout, self._engine.wanted(), self._never(), adding_only=adding_only)
         if not self._switch.gate:
             self._door.close(forget=not wished)
@@ -324,7 +325,7 @@ class PacketLoop:
         if kind == "request":
             self._refused.clear()
             self._link.pair.send(serve(message, self._verbs))
-        elif kind in {"names", "feed"}:
+        elif kind in {"names", "feed", "rates"}:
             self._feed(boottime(), self._link.named(message))
         elif kind == "policy":
             self._adopt(message)
@@ -354,7 +355,7 @@ class PacketLoop:
         self._override = Mode(message["mode"]) if message["mode"] else None
         self._places.load(policy.shell.geoip.files)
         try:
-            self._feed(boottime(), policy)
+            self._feed(boottime(), acting(policy, enforce=self._stance() is Stance.ENFORCE))
             if (layout_of(policy), self._stance()) != earlier:
                 self._take(self._stance())
         finally:
@@ -392,7 +393,7 @@ class PacketLoop:
             "counters": self._engine.counters(),
             "link": self._link.counters(),
             "tap": self._ears.counters(),
-            "gate": {**self._switch.gating(self._door.fault), **self._door.counters(), **self._refusals.counters()},
+            "gate": {**self._switch.gating(self._door.fault), **self._door.counters(), **self._speaker.counters()},
             "kernel": self._switch.counted(),
             "enforced": self._switch.agreement(),
             "geo": self._places.counters(),

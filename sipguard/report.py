@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
-from sipguard.address import Network, parse_network
+from sipguard.address import Network, parse_address, parse_network, show
+from sipguard.call import CallOrigin, CallState, LimitReset, NumberClass, Rate, money
 from sipguard.model import (
     SECOND,
     Account,
@@ -17,7 +18,9 @@ from sipguard.model import (
     Alert,
     Decision,
     DecisionVerdict,
+    Delta,
     Finding,
+    HangUp,
     Held,
     Hold,
     Instant,
@@ -35,6 +38,7 @@ from sipguard.model import (
 )
 
 Json: TypeAlias = dict[str, Any]
+Packable: TypeAlias = Delta | Held | Order | Names
 
 _HELD_AS = {SetName.BLOCKED: "block", SetName.THROTTLED: "throttle"}
 """The sets whose elements are news. That a phone is trusted, or a network allowed, is not: it would drown the rest."""
@@ -62,6 +66,10 @@ def line(action: Action, base: Instant) -> Json | None:
 
 def _record_line(record: Record, base: Instant) -> Json | None:
     what = record.what
+    if isinstance(what, CallState):
+        return _call_line(what, record.at, base)
+    if isinstance(what, LimitReset):
+        return {"at": seconds(what.at, base), "kind": "reset", "scope": what.scope, "subject": what.subject}
     if isinstance(what, Finding):
         return {
             "at": seconds(what.at, base),
@@ -90,6 +98,29 @@ def _record_line(record: Record, base: Instant) -> Json | None:
             found["offence"] = what.offence
         return found
     return None
+
+
+def _call_line(call: CallState, at: Instant, base: Instant) -> Json:
+    """Tell of a call's beginning, answer or end: which of them is the latest."""
+    found: Json = {
+        "at": seconds(at, base),
+        "call": "ended" if call.ended else "answered" if call.answered else "begun",
+        "class": str(call.kind),
+        "country": call.country,
+        "id": call.key,
+        "kind": "call",
+        "number": call.e164 or call.dialled,
+        "origin": str(call.origin),
+        "subject": str(call.account) if call.account is not None else call.caller,
+        "trunk": call.trunk,
+    }
+    if call.source is not None:
+        found["source"] = show(call.source)
+    if call.answered and call.ended:
+        found["seconds"] = seconds(call.ended, call.answered)
+        if call.rate is not None:
+            found["cost"] = money(call.cost)
+    return found
 
 
 def _hold_line(action: Hold, base: Instant) -> Json | None:
@@ -130,11 +161,25 @@ def _alert_line(action: Alert, base: Instant) -> Json:
     }
 
 
+def _hang_up_line(action: HangUp, base: Instant) -> Json | None:
+    if not action.text:
+        return None  # said before
+    return {
+        "action": "hang-up",
+        "at": seconds(action.at, base),
+        "kind": "action",
+        "subject": action.call,
+        "text": action.text,
+        "way": "managed" if action.managed else "messages",
+    }
+
+
 _LINES: Mapping[type, Callable[[Any, Instant], Json | None]] = {
     Record: _record_line,
     Hold: _hold_line,
     Release: _release_line,
     Alert: _alert_line,
+    HangUp: _hang_up_line,
 }
 
 
@@ -199,6 +244,7 @@ def _pack_order(noun: Order) -> Json:
         "reason": noun.reason,
         "by": noun.by,
         "force": noun.force,
+        "scope": noun.scope,
     }
 
 
@@ -210,6 +256,48 @@ def _unpack_order(value: Json) -> Order:
         str(value["reason"]),
         str(value["by"]),
         value.get("force") is True,
+        str(value.get("scope", "")),
+    )
+
+
+def _pack_call(noun: CallState) -> Json:
+    return {
+        "key": noun.key,
+        "began": noun.began,
+        "answered": noun.answered,
+        "ended": noun.ended,
+        "account": None if noun.account is None else list(noun.account),
+        "caller": noun.caller,
+        "source": None if noun.source is None else show(noun.source),
+        "origin": str(noun.origin),
+        "trunk": noun.trunk,
+        "dialled": noun.dialled,
+        "e164": noun.e164,
+        "class": str(noun.kind),
+        "country": noun.country,
+        "rate": None if noun.rate is None else list(noun.rate),
+        "leg": noun.leg,
+    }
+
+
+def _unpack_call(value: Json) -> CallState:
+    account, source, rate = value["account"], value["source"], value["rate"]
+    return CallState(
+        key=str(value["key"]),
+        began=int(value["began"]),
+        answered=int(value["answered"]),
+        ended=int(value["ended"]),
+        account=None if account is None else Account(str(account[0]), str(account[1])),
+        caller=str(value["caller"]),
+        source=None if source is None else parse_address(source),
+        origin=CallOrigin(value["origin"]),
+        trunk=str(value["trunk"]),
+        dialled=str(value["dialled"]),
+        e164=str(value["e164"]),
+        kind=NumberClass(value["class"]),
+        country=str(value["country"]),
+        rate=None if rate is None else Rate(str(rate[0]), str(rate[1]), *map(int, rate[2:6])),
+        leg=str(value["leg"]),
     )
 
 
@@ -218,6 +306,8 @@ _PACK: Mapping[type, tuple[str, Callable[[Any], Json]]] = {
     Offence: ("offence", lambda noun: {"network": str(noun.network), "count": noun.count, "until": noun.until}),
     Trust: ("trust", _pack_trust),
     Held: ("held", lambda noun: {"set": str(noun.set), "network": str(noun.network), "until": noun.until}),
+    CallState: ("call", _pack_call),
+    LimitReset: ("reset", lambda noun: {"at": noun.at, "scope": noun.scope, "subject": noun.subject}),
     Order: ("order", _pack_order),
     Names: (
         "names",
@@ -230,6 +320,8 @@ _UNPACK: Mapping[str, Callable[[Json], Any]] = {
     "offence": lambda value: Offence(parse_network(value["network"]), int(value["count"]), int(value["until"])),
     "trust": _unpack_trust,
     "held": lambda value: Held(SetName(value["set"]), parse_network(value["network"]), int(value["until"])),
+    "call": _unpack_call,
+    "reset": lambda value: LimitReset(int(value["at"]), str(value["scope"]), str(value["subject"])),
     "order": _unpack_order,
     "names": lambda value: Names(
         Role(value["role"]), str(value["name"]), tuple(parse_network(net) for net in value["networks"])
@@ -237,22 +329,22 @@ _UNPACK: Mapping[str, Callable[[Json], Any]] = {
 }
 
 
-def pack(noun: Decision | Offence | Trust | Held | Order | Names) -> Json:
+def pack(noun: Packable) -> Json:
     """Give the exact JSON form of a noun; `unpack` gives the same noun back. Raises KeyError for any other type."""
     name, make = _PACK[type(noun)]
     return {"noun": name, **make(noun)}
 
 
-def unpack(value: Json) -> Decision | Offence | Trust | Held | Order | Names:
+def unpack(value: Json) -> Packable:
     """Give the noun of an exact form. Raises ValueError for anything that `pack` did not make."""
     try:
-        noun: Decision | Offence | Trust | Held | Order | Names = _UNPACK[value["noun"]](value)
+        noun: Packable = _UNPACK[value["noun"]](value)
     except (KeyError, TypeError, IndexError) as error:
         raise ValueError(f"not a packed noun: {error!r}") from None
     return noun
 
 
-def lean(noun: Decision | Offence | Trust | Held | Order | Names) -> Decision | Offence | Trust | Held | Order | Names:
+def lean(noun: Packable) -> Packable:
     """Give what is needed of a noun after a restart: of a ban, of which there may be a million, what it holds.
 
     What the operator ordered is kept whole.

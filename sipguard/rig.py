@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Literal
 
 from sipguard.enforce.base import Layout
 from sipguard.model import MILLISECOND, SECOND, Span
-from sipguard.policy.schema import Backend, Policy, Scope, Strangers
+from sipguard.policy.schema import Backend, Mode, Policy, Scope, Strangers
 
 DRAINS = 4  # times so many that are read of the tap before a verdict is given all the same
 AT_ONCE = 256  # frames read before the keeper, signals and the clock are looked at again
@@ -21,6 +22,11 @@ _SCOPES: Mapping[Scope, Literal["sip", "all", "except"]] = {Scope.SIP: "sip", Sc
 _BACKENDS: Mapping[Backend, Literal["auto", "nftables", "iptables", "dryrun"]] = {
     Backend.AUTO: "auto", Backend.NFTABLES: "nftables", Backend.IPTABLES: "iptables", Backend.DRYRUN: "dryrun",
 }  # fmt: skip
+
+
+def acting(policy: Policy, *, enforce: bool) -> Policy:
+    """Give a policy with the mode that is in force, whatever is written in it."""
+    return replace(policy, mode=Mode.ENFORCE if enforce else Mode.OBSERVE)
 
 
 def layout_of(policy: Policy) -> Layout:

@@ -18,6 +18,7 @@ from hashlib import blake2b
 from typing import Any
 
 from sipguard.address import Network, sender_key, show, subject_of
+from sipguard.decide.destinations import Refusal
 from sipguard.decide.dialled import Dialled
 from sipguard.decide.exempt import Exempt
 from sipguard.decide.force import Force
@@ -25,7 +26,7 @@ from sipguard.decide.guesses import Attempt, Guesses, Limit
 from sipguard.decide.judge import Judge
 from sipguard.decide.rehearsal import Rehearsal
 from sipguard.detect.accountnets import Detector as AccountNets
-from sipguard.event import Answered, AuthFailed, AuthSucceeded, Event, Rang
+from sipguard.event import Answered, AuthFailed, AuthSucceeded, CallAttempted, Event, Rang
 from sipguard.holding import Holding
 from sipguard.intake import Heard, Intake, Passage
 from sipguard.model import (
@@ -49,6 +50,7 @@ from sipguard.model import (
 from sipguard.policy.schema import Policy
 from sipguard.sip.message import SipRequest
 from sipguard.table import Table
+from sipguard.tolls import Tolls
 from sipguard.track.sides import Side, Sides
 from sipguard.track.tracker import Tracker
 from sipguard.track.transaction import account_of, fingerprint, key_of
@@ -82,6 +84,7 @@ class Verdicts:
         force: Force,
         trusts: Trusts,
         exempt: Exempt,
+        tolls: Tolls,
         hear: Callable[[Instant, Heard | Passage, list[Action]], None],
     ) -> None:
         self._intake = intake
@@ -91,6 +94,7 @@ class Verdicts:
         self._force = force
         self._trusts = trusts
         self._exempt = exempt
+        self._tolls = tolls
         self._hear = hear
         self._held = True  # the message at hand; else only a copy of it is here
         self._counts = {f"{way}_{kind}": 0 for way in ("gate", "would") for kind in VerdictKind}
@@ -105,6 +109,7 @@ class Verdicts:
             AuthSucceeded: self._succeeded,
             Answered: self._answered,
             Rang: self._answered,
+            CallAttempted: self._let_in,
         }
 
     def adopt(self, policy: Policy) -> None:
@@ -112,7 +117,7 @@ class Verdicts:
         nets = policy.detect.accountnets
         bound = nets.enabled and nets.then in {Consequence.QUARANTINE, Consequence.BLOCK}
         self._nets = AccountNets(nets) if bound else None
-        self._dialled = Dialled(policy.refuse)
+        self._dialled = Dialled(policy.refuse, policy.numbering, [named.plan for named in policy.dialplans])
         self._code = policy.refuse.code
         self._guesses.adopt(_limit_of(policy))
 
@@ -270,23 +275,43 @@ class Verdicts:
         """Judge a request that the PBX sends to where no device is registered."""
         if request.method == "ACK":
             return self._acknowledged(at, heard, request)
-        if request.method != "INVITE" or request.to_tag or self._dialled.is_emergency(request.uri):
+        if request.method != "INVITE" or self._dialled.is_emergency(request.uri):
             return None
-        if not self._dialled.is_closed(request.uri):
+        if request.to_tag and self._tracker.calls.continues(at, heard, request):
             return None
-        return self._refuse(at, heard, request, "refuse.destinations", actions, proven=True)
+        if self._dialled.is_closed(request.uri):
+            refusal = Refusal("refuse.destinations", "")
+        else:
+            found = self._tolls.refusal(at, heard, request)
+            if found is None:
+                return None
+            refusal = found
+        if self._held:  # else it leaves, and is heard as a call
+            self._tolls.refused(at, heard, request, refusal.rule, actions)
+        return self._refuse(at, heard, request, refusal.rule, actions, proven=True, said=refusal.why)
 
     # --- Refusing -----------------------------------------------------------------------------------------------------
 
     def _refuse(
-        self, at: Instant, heard: Heard, request: SipRequest, why: str, actions: list[Action], *, proven: bool
+        self,
+        at: Instant,
+        heard: Heard,
+        request: SipRequest,
+        why: str,
+        actions: list[Action],
+        *,
+        proven: bool,
+        said: str = "",
     ) -> Verdict:
         """Refuse a call, aloud only to whoever holds his address: others would be sent what they never asked for."""
         told = self._alerted.get(why)
         if told is None or at - told > MINUTE:
             self._alerted.renew(why, at, heard.source)
             kind, was = ("call-refused", "was") if self._held else ("would-refuse", "would have been")
-            text = f"a call from {show(heard.source)} to {show(heard.target)} {was} refused: {why}"
+            text = (
+                f"a call from {show(heard.source)} to {show(heard.target)} {was} refused: {why}"
+                + f": {said}" * bool(said)
+            )
             actions.append(Alert(at, kind, why, text))
         if not proven:
             return _DROPPED
@@ -317,6 +342,13 @@ class Verdicts:
 
     def _answered(self, event: Answered | Rang) -> Sequence[Finding]:
         self._guesses.answered(event.source, key_of(event.source, event.response))
+        return _NOTHING
+
+    def _let_in(self, event: CallAttempted) -> Sequence[Finding]:
+        """Take a call that leaves for an answer: the carrier may let it ring only many seconds later."""
+        call = event.call
+        if call.account is not None and call.source is not None and not call.ambiguous:
+            self._guesses.let_in(call.source, call.account)
         return _NOTHING
 
     def forgive(self, network: Network) -> None:

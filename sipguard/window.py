@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from array import array
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import Counter, deque
 
 from sipguard.model import Instant, Span
@@ -34,6 +34,50 @@ class Sliding:
     def first(self) -> Instant | None:
         """Give the oldest mark still held; `count` forgets those past the span."""
         return self._marks[0] if self._marks else None
+
+
+class Sums:
+    """Adds up amounts within a span: by slots of a 64th of it, so that at most 66 of 16 bytes each are held.
+
+    An amount counts for the whole span and for up to one slot more, never for less.
+    """
+
+    __slots__ = ("_amounts", "_slots", "_width", "span", "total")
+
+    def __init__(self, span: Span) -> None:
+        self.span = span
+        self.total = 0
+        self._width = max(1, span // 64)
+        self._slots = array("q")
+        self._amounts = array("q")
+
+    def add(self, at: Instant, amount: int) -> None:
+        """Add an amount at `at`; one that is older than the last counts as if it were as young. At most 2^62 a slot."""
+        slot = at // self._width
+        if self._slots and self._slots[-1] >= slot:
+            whole = min(self._amounts[-1] + amount, 1 << 62)
+            self.total += whole - self._amounts[-1]
+            self._amounts[-1] = whole
+            return
+        amount = min(amount, 1 << 62)
+        self._slots.append(slot)
+        self._amounts.append(amount)
+        self.total += amount
+        self.sum(at)
+
+    def sum(self, now: Instant) -> int:
+        """Sum up what was added after `now` minus the span, and up to a slot before."""
+        slots = self._slots
+        if slots and slots[0] < (edge := (now - self.span) // self._width):
+            gone = bisect_left(slots, edge)
+            self.total -= sum(self._amounts[:gone])
+            del slots[:gone], self._amounts[:gone]
+        return self.total
+
+    def clear(self) -> None:
+        """Forget all amounts."""
+        del self._slots[:], self._amounts[:]
+        self.total = 0
 
 
 def paced(due: Instant, at: Instant, budget: int, span: Span) -> Instant:

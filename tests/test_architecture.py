@@ -32,9 +32,13 @@ TOP_LEVEL = words(
 )
 
 # The two processes, what they stand on, and the command line. All else in the package is core, and pure.
-SHELL = words("cli launch packetloop rig keeper replay capture enforce store alert metrics feeds geo names control")
+SHELL = words(
+    "cli launch packetloop rig keeper keeping replay capture enforce store alert metrics feeds geo names control"
+)
 ADAPTERS = words("capture enforce store alert metrics feeds geo names control")
-STAGES = words("intake holding track detect decide policy explain verdicts engine")
+STAGES = words(
+    "intake holding track detect decide policy callsheet meanings tolls senses explain verdicts endings engine"
+)
 
 PURE = words(
     "__future__ abc array base64 binascii bisect collections dataclasses datetime decimal enum fractions functools"
@@ -209,7 +213,7 @@ def test_no_pattern_needs_a_newer_python_than_debian_12_has() -> None:
 def test_foreign_packages_are_those_declared() -> None:
     project = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
     declared = {re.split(r"[<>=!~\[; ]", line)[0].replace("-", "_") for line in project["dependencies"]}
-    called = {"dnspython": "dns"}
+    called = {"dnspython": "dns", "phonenumberslite": "phonenumbers"}
     known = {called.get(name, name) for name in declared} | sys.stdlib_module_names | {"sipguard", "pydantic_core"}
     refuse(
         f"{name_of(path)}:{line}: {name} is not among the dependencies"

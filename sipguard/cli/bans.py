@@ -1,4 +1,4 @@
-"""`sipguard bans`, `ban`, `unban` and `release`: what is closed to whom, and the operator's own word on it."""
+"""`sipguard bans`, `ban`, `unban`, `quarantine`, `release`: what is closed to whom, and the operator's word on it."""
 
 from __future__ import annotations
 
@@ -101,6 +101,19 @@ def release(
         show(body, as_json=as_json, human=_human_released)
 
 
+def quarantine(
+    account: Annotated[str, typer.Argument(metavar="ACCOUNT", help="1001, whatever its realm; 1001@pbx.")],
+    socket: Socket = None,
+    span: Annotated[str | None, typer.Option("--for", help='How long: "90m", "1d"; else by the policy.')] = None,
+    reason: Annotated[str, typer.Option(help="Kept with it and shown.")] = "",
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Let an account place no calls, but for help, until it is released; also one that was never seen yet."""
+    args = {"account": account.removeprefix("sip:"), "span": _span(span), "reason": reason}
+    _order("quarantine", args, socket, as_json=as_json)
+
+
 def _human_released(body: Any) -> None:
     released = list(map(str, body.get("released", ()))) if isinstance(body, dict) else []
     for each in released:
@@ -118,7 +131,7 @@ def _human_outcome(body: Any) -> None:
     """Say what has become of an order; the body's `decision` is a report line."""
     decision = body.get("decision", {}) if isinstance(body, dict) else {}
     verdict = str(decision.get("verdict", "dealt with"))
-    done = {"block": "banned", "release": "no longer banned"}.get(verdict, verdict)
+    done = {"block": "banned", "release": "no longer banned", "quarantine": "under quarantine"}.get(verdict, verdict)
     until = f" until {when(decision['until'])}" if "until" in decision else ""
     print(f"{clean(decision.get('subject', '-'))} is {clean(done)}{until}")
     if decision.get("rule") == "order.force":
@@ -140,7 +153,7 @@ def _span(text: str | None) -> Span:
     except UnfitError as unfit:
         fail(EX_USAGE, f"--for {text} {unfit.what}", unfit.hint)
     if span < SECOND:
-        fail(EX_USAGE, f"--for {text} is too short", "A ban lasts at least one second.")
+        fail(EX_USAGE, f"--for {text} is too short", "It lasts at least one second.")
     return span
 
 

@@ -8,12 +8,15 @@ from __future__ import annotations
 import json
 import os
 import stat
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from sipguard.errors import PolicyError, Problem
+from sipguard.control.text import clean
+from sipguard.errors import AdapterError, PolicyError, Problem
+from sipguard.geo.zones import is_zone
 from sipguard.policy.describe import describe
 from sipguard.policy.load import load
 from sipguard.policy.schema import Policy
@@ -30,7 +33,7 @@ def find_policy() -> Path:
 
 def read_policy(file: Path) -> Policy:
     """Read a policy file. Raises PolicyError, also when the file cannot be read."""
-    return load(_read_text(file))
+    return load(_read_text(file), is_zone)
 
 
 def check(
@@ -47,11 +50,31 @@ def check(
     except PolicyError as error:
         _say_wrong(chosen, error, as_json=as_json)
         raise typer.Exit(EX_CONFIG) from None
+    _check_deck(policy, as_json=as_json)
     means = describe(policy)
     if as_json:
         print(json.dumps({"file": str(chosen), "means": means, "ok": True}))
     else:
         print("\n".join(means))
+
+
+def _check_deck(policy: Policy, *, as_json: bool) -> None:
+    """End with the errors of the price list that the policy names, if it has any; its warnings are told."""
+    if not policy.rates.file:
+        return
+    from sipguard.feeds.deck import read_deck  # noqa: PLC0415 - most policies name none
+
+    path = Path(policy.rates.file)
+    try:
+        found = read_deck(path, datetime.now().astimezone().date(), policy.rates.priced_in)
+    except AdapterError as error:
+        _say_wrong(path, PolicyError([Problem("rates.deck", 0, error.what)]), as_json=as_json)
+        raise typer.Exit(EX_CONFIG) from None
+    for problem in () if as_json else found.warnings:
+        typer.echo(f"{_shown(path)}{_said(problem)} (a warning)", err=True)
+    if not found.usable:
+        _say_wrong(path, PolicyError(found.errors), as_json=as_json)
+        raise typer.Exit(EX_CONFIG)
 
 
 def _say_wrong(file: Path, error: PolicyError, *, as_json: bool) -> None:
@@ -68,7 +91,7 @@ def _say_wrong(file: Path, error: PolicyError, *, as_json: bool) -> None:
 
 def _said(problem: Problem) -> str:
     line = f":{problem.line}" if problem.line else ""
-    return f"{line}: {Problem(problem.key, 0, problem.what, problem.hint)}"
+    return clean(f"{line}: {Problem(problem.key, 0, problem.what, problem.hint)}", 2000)
 
 
 def _shown(file: Path) -> str:

@@ -20,6 +20,12 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "ban": ("sipguard.cli.bans", "ban"),
     "unban": ("sipguard.cli.bans", "unban"),
     "release": ("sipguard.cli.bans", "release"),
+    "quarantine": ("sipguard.cli.bans", "quarantine"),
+    "calls": ("sipguard.cli.calls", "calls"),
+    "hangup": ("sipguard.cli.calls", "hangup"),
+    "accounts": ("sipguard.cli.calls", "accounts"),
+    "limits": ("sipguard.cli.limits", "limits"),
+    "incident": ("sipguard.cli.incident", "incident"),
     "feeds": ("sipguard.cli.feeds", "feeds"),
     "enforce": ("sipguard.cli.switch", "enforce"),
     "observe": ("sipguard.cli.switch", "observe"),
@@ -29,6 +35,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "rules": ("sipguard.cli.rules", "rules"),
     "replay": ("sipguard.cli.replay", "replay"),
     "geoip": ("sipguard.cli.geoip", "geoip"),
+    "rates": ("sipguard.cli.rates", "rates"),
     "version": ("sipguard.cli.watch", "version"),
 }
 

@@ -6,6 +6,7 @@ import difflib
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
+from datetime import date
 from pathlib import Path
 from typing import Annotated
 
@@ -16,8 +17,10 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 from sipguard.address import Network, parse_network
 from sipguard.capture import files
 from sipguard.errors import AdapterError, PolicyError
+from sipguard.feeds.deck import read_deck
 from sipguard.geo.places import Database, Places
-from sipguard.model import Lookups
+from sipguard.geo.zones import is_zone
+from sipguard.model import Lookups, Rates
 from sipguard.policy.load import load
 from sipguard.policy.schema import Policy
 from sipguard.replay import Replay, dump
@@ -36,14 +39,17 @@ def replay(
     geoip: Annotated[
         list[Path] | None, typer.Option(help="maxminddb file; may be repeated. Without it, those of the policy.")
     ] = None,
+    rates: Annotated[Path | None, typer.Option(help="Rate deck (CSV); without it, that of the policy.")] = None,
     expect: Annotated[Path | None, typer.Option(help="JSON lines to compare with; exit 1 when they differ.")] = None,
     *,
+    calls: Annotated[bool, typer.Option("--calls", help="Also each call that leaves, with its cost.")] = False,
     json: Annotated[bool, typer.Option("--json", help="JSON lines instead of a table.")] = False,
 ) -> None:
     """Replay captures through the guard and show what it finds, decides and would do."""
     try:
         chosen = _policy(policy)
-        run = Replay(chosen, _networks(pbx or []), _ports(ports), _look(geoip, chosen))
+        known = _look(geoip, chosen), _rates(rates, chosen)
+        run = Replay(chosen, _networks(pbx or []), _ports(ports), *known, calls=calls)
         expected = None if expect is None else _expected(expect)
         written = []
         for line in _lines(run, captures):
@@ -68,7 +74,7 @@ def _policy(path: Path | None) -> Policy:
     if path is None:
         return Policy()
     try:
-        return load(path.read_text(encoding="utf-8"))
+        return load(path.read_text(encoding="utf-8"), is_zone)
     except (OSError, UnicodeDecodeError) as error:
         raise AdapterError("policy", f"{path}: {getattr(error, 'strerror', None) or error}") from None
 
@@ -81,6 +87,17 @@ def _look(files: Sequence[Path] | None, policy: Policy) -> Lookups:
     places = Places(_say)
     places.load([str(file) for file in files] if files else policy.shell.geoip.files)
     return places.look
+
+
+def _rates(file: Path | None, policy: Policy) -> Rates | None:
+    """Read the rate deck: one that is named must be good, that of the policy may be on another host."""
+    path = file or (Path(policy.rates.file) if policy.rates.file else None)
+    if path is None or (file is None and not path.exists()):
+        return None
+    found = read_deck(path, date.today(), policy.rates.priced_in)  # noqa: DTZ011 - prices are of the operator's day
+    if not found.usable:
+        raise AdapterError("rates", f"{path}: {found.errors[0]} (sipguard rates check {path})")
+    return Rates(found.deck.pack())
 
 
 def _networks(texts: Sequence[str]) -> tuple[Network, ...]:

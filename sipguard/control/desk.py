@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
 from sipguard.address import Network, parse_network
+from sipguard.control.calldesk import CallDesk, number_of
 from sipguard.control.server import RefusedError
 from sipguard.errors import AdapterError
-from sipguard.model import DAY, Order, OrderVerb
+from sipguard.model import DAY, Order, OrderVerb, Span
 from sipguard.report import pack
 
 Json: TypeAlias = dict[str, Any]
@@ -48,6 +49,15 @@ class Shelf(Protocol):
     async def past(self, subject: Network | str) -> Json:
         """Give what was found and decided lately about a network, or about the accounts of a name."""
 
+    async def ended(self, span: Span, most: int) -> Json:
+        """Give the calls that have ended within the last `span`."""
+
+    async def today(self) -> list[Json]:
+        """Give what each account has called for since midnight."""
+
+    async def bill(self, name: str, span: Span, most: int) -> Json:
+        """Give the calls that the accounts of a name began within the last `span`."""
+
     async def keep_mode(self, mode: str, policy_mode: str) -> None:
         """Keep the operator's mode."""
 
@@ -76,6 +86,8 @@ class Desk:
             "ban": self._ban,
             "unban": self._unban,
             "release": self._release,
+            "quarantine": self._quarantine,
+            **CallDesk(self._ask, self._shelf, self._order).verbs,
             "off": self._off,
             "on": self._on,
             "enforce": partial(self._mode, "enforce"),
@@ -110,14 +122,14 @@ class Desk:
         return found
 
     async def _bans(self, args: Args, _by: str) -> Json:
-        found = await self._shelf.bans(_number(args, "limit", MOST_BANS))
+        found = await self._shelf.bans(number_of(args, "limit", MOST_BANS))
         return found | {"mode": self.mode}
 
     async def _preview(self, _args: Args, _by: str) -> Json:
         return await self._shelf.preview()
 
     async def _events(self, args: Args, _by: str) -> list[Json]:
-        return await self._shelf.events(_number(args, "last", 50))
+        return await self._shelf.events(number_of(args, "last", 50))
 
     async def _feeds(self, args: Args, _by: str) -> list[Json]:
         """Tell of each list what the keeper knows, and what the packet process made of it; or fetch one anew."""
@@ -147,7 +159,7 @@ class Desk:
     # --- Orders -------------------------------------------------------------------------------------------------------
 
     async def _ban(self, args: Args, by: str) -> Any:
-        span = _number(args, "span", 0)
+        span = number_of(args, "span", 0)
         if not 0 <= span <= LONGEST_BAN:
             raise RefusedError("a ban lasts at most 3650 days", "usage")
         return await self._order(OrderVerb.BAN, _network(args), args, by, span)
@@ -158,11 +170,19 @@ class Desk:
     async def _release(self, args: Args, by: str) -> Any:
         return await self._order(OrderVerb.RELEASE, _subject(args), args, by)
 
-    async def _order(self, verb: OrderVerb, subject: Network | str, args: Args, by: str, span: int = 0) -> Any:
+    async def _quarantine(self, args: Args, by: str) -> Any:
+        span = number_of(args, "span", 0)
+        if not 0 <= span <= LONGEST_BAN:
+            raise RefusedError("a quarantine lasts at most 3650 days", "usage")
+        return await self._order(OrderVerb.QUARANTINE, _name(args), args, by, span)
+
+    async def _order(
+        self, verb: OrderVerb, subject: Network | str, args: Args, by: str, span: int = 0, scope: str = ""
+    ) -> Any:
         reason = args.get("reason", "")
         if not isinstance(reason, str) or len(reason) > LONGEST_REASON:
             raise RefusedError(f"a reason is a text of at most {LONGEST_REASON} characters", "usage")
-        order = Order(verb, subject, span, reason, by, args.get("force") is True)
+        order = Order(verb, subject, span, reason, by, args.get("force") is True, scope)
         return await self._ask(str(verb), {"order": pack(order)})
 
     async def _mode(self, mode: str, _args: Args, _by: str) -> Any:
@@ -194,13 +214,6 @@ class Desk:
         except OSError as error:
             raise RefusedError(f"the mark {self._shelf.marker} cannot be removed: {error.strerror}", "broken") from None
         return {"packet": await self._ask("on", {})}
-
-
-def _number(args: Args, name: str, otherwise: int) -> int:
-    value = args.get(name, otherwise)
-    if not isinstance(value, int) or isinstance(value, bool) or abs(value) > 2**62:
-        raise RefusedError(f'"{name}" is a whole number', "usage")
-    return value
 
 
 def _subject(args: Args) -> Network | str:

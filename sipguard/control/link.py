@@ -14,6 +14,8 @@ from typing import Any
 
 from sipguard import report
 from sipguard.address import Network
+from sipguard.call import CallState, LimitReset
+from sipguard.control import decks
 from sipguard.control.child import Child
 from sipguard.control.lists import Gathering
 from sipguard.control.meanwhile import Meanwhile
@@ -28,11 +30,13 @@ from sipguard.model import (
     Decision,
     Feed,
     Finding,
+    HangUp,
     Held,
     Hold,
     Instant,
     Names,
     Offence,
+    Rates,
     Record,
     Release,
     Role,
@@ -77,6 +81,8 @@ class Link:
         self._names: dict[tuple[Role, str], Names] = {}
         self._lists: dict[str, Feed] = {}
         self._gathering = Gathering()
+        self._deck = decks.Gathering()
+        self._rates: Rates | None = None
         self._taken = False  # the state was taken by an engine
         self.heard = 0
         self._child = Child(command, environment, self.pair)
@@ -161,11 +167,15 @@ class Link:
             self._kept += [report.lean(report.unpack(item)) for item in message.get("items", ())]
         return None
 
-    def named(self, message: Message) -> Names | Feed | None:
-        """Take addresses of a name, or of a list, and keep them for an engine made anew. Raises ValueError, TypeError.
+    def named(self, message: Message) -> Names | Feed | Rates | None:
+        """Take addresses of a name or a list, or a rate deck, and keep them. Raises ValueError, TypeError.
 
         None where a list is not yet whole, or where no engine is there that it could concern: `take_state` gives it.
         """
+        if message["t"] == "rates":
+            whole = self._deck.take(message)
+            self._rates = self._rates if whole is None else whole
+            return whole
         if message["t"] == "feed":
             return self._listed(message)
         names = names_of(message)
@@ -181,9 +191,9 @@ class Link:
             self._lists[feed.name] = feed
         return feed if self._taken else None
 
-    def names(self) -> list[Names]:
-        """List what every name stands for by now."""
-        return list(self._names.values())
+    def names(self) -> list[Names | Rates]:
+        """List what every name stands for by now, and what calls cost."""
+        return [*self._names.values(), *([] if self._rates is None else [self._rates])]
 
     def take_state(self, held: Iterable[Held]) -> State:
         """Give the state that was gathered, and with it what the kernel was found to hold that is no part of it.
@@ -203,6 +213,8 @@ class Link:
             [noun for noun in kept if isinstance(noun, Trust)],
             _beside(list(held), decisions),
             list(self._lists.values()),
+            [noun for noun in kept if isinstance(noun, CallState)],
+            [noun for noun in kept if isinstance(noun, LimitReset)],
         )
 
     # --- What it is told ----------------------------------------------------------------------------------------------
@@ -218,6 +230,8 @@ class Link:
             if self._taken and not self.restored:
                 self._meanwhile.note(action.what)
             self.pair.send({"t": "delta", "what": report.pack(action.what), "offset": self.offset})
+        if isinstance(action, HangUp) and action.managed:
+            self.pair.send({"t": "manage", "call": action.call, "calls": list(action.managed)})
         line = report.line(action, -self.offset)
         if line is not None:
             self.pair.send({"t": "report", "line": line})

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from sipguard.call import CallState, LimitReset
 from sipguard.model import Decision, DecisionVerdict, Delta, Held, Offence, Trust
 from sipguard.report import HOLDING, lean
 
@@ -58,9 +59,15 @@ class Meanwhile:
 
     def _standing(self) -> Iterable[Any]:
         for delta in self._last.values():
-            over = delta.verdict is DecisionVerdict.RELEASE if isinstance(delta, Decision) else not delta.until
-            if not over:
+            if not _is_over(delta):
                 yield lean(delta)
+
+
+def _is_over(delta: Delta) -> bool:
+    """Tell whether a delta ends something and leaves nothing: a call that has ended, and a reset, still count."""
+    if isinstance(delta, Decision):
+        return delta.verdict is DecisionVerdict.RELEASE
+    return isinstance(delta, Offence | Trust) and not delta.until
 
 
 def _key(noun: Any) -> tuple[Any, ...]:
@@ -70,4 +77,8 @@ def _key(noun: Any) -> tuple[Any, ...]:
         return noun.subject, noun.verdict
     if isinstance(noun, Offence):
         return noun.network, Offence
+    if isinstance(noun, CallState):
+        return noun.key, CallState
+    if isinstance(noun, LimitReset):
+        return noun.subject, noun.scope, LimitReset
     return (noun.network, noun.account) if isinstance(noun, Trust) else (noun,)

@@ -14,7 +14,7 @@ is at most `DATAGRAM` bytes: one kind byte, then `=` whole messages parted by li
 packet→keeper  fields besides `t`
 =============  =====================================================================================================
 hello          `offset` (wall clock minus BOOTTIME, ns), `mode`, `pid`; the first message; answered with the state
-delta          `what` (`report.pack` of a Decision, Offence or Trust), `offset`; `n` is added here, for the `ack`
+delta          `what` (`report.pack` of a `Delta`), `offset`; `n` is added here, for the `ack`
 report         `line` (`report.line` with base minus offset, so that `at` counts seconds since 1970)
 alert          `kind`, `subject`, `text`
 reply          `id`, `ok` (true or false), `body` (any JSON), `error` (text, when not ok)

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from sipguard.constraint import Between, Count, Described, Matching
+from sipguard.numbering.emergency import Emergency
+from sipguard.numbering.plan import DialPlan
+from sipguard.numbering.plans import at_home
 from sipguard.sip.uri import parse_uri
 
 Number = Annotated[str, Matching(r"\+?[0-9*#]{1,20}", "digits, with a plus before them or not")]
 
 _SEPARATORS = re.compile(rb"[-.() ]")  # RFC 3966 section 5.1.1
-_SOS = b"urn:service:sos"  # RFC 5031
-_ESCAPED_END = b"%3b"  # a semicolon that ends no number: what follows it is dialled, too
 _OUTSIDE = (b"", b"0", b"9")
 _ABROAD = (b"+", b"00", b"011")
 
@@ -30,27 +31,24 @@ class Config:
         Described('Where no call may go, by the beginning of the number: "+252" also means 00252 and 011252'),
     ] = ()
     emergency: Annotated[
-        tuple[Number, ...], Count(0, 100), Described("Numbers that nobody is ever refused, as they are dialled")
-    ] = ("112", "911", "999")
+        tuple[Number, ...],
+        Count(0, 100),
+        Described("Numbers that nobody is ever refused, as they are dialled, besides those of the country"),
+    ] = ("112", "911", "999", "000")
 
 
 class Dialled:
-    """Looks at numbers; an outside line is reached by nothing, a 0 or a 9."""
+    """Looks at numbers under any of the plans; an outside line is reached by nothing, a 0, a 9, or what a plan says."""
 
     __slots__ = ("_closed", "_emergency")
 
-    def __init__(self, config: Config) -> None:
-        self._emergency = frozenset(
-            outside + number.encode("ascii") for number in config.emergency for outside in _OUTSIDE
-        )
+    def __init__(self, config: Config, plan: DialPlan, others: Sequence[DialPlan] = ()) -> None:
+        self._emergency = Emergency([plan, *(at_home(other, plan) for other in others)], config.emergency)
         self._closed = tuple(dict.fromkeys(head for number in config.destinations for head in _heads(number)))
 
     def is_emergency(self, uri: bytes) -> bool:
         """Tell whether a call to this URI is for help: the very number, never one that only begins with it."""
-        lowered = uri.lower()
-        if lowered.startswith(_SOS):
-            return lowered[len(_SOS) : len(_SOS) + 1] in {b"", b"."}
-        return _number(uri) in self._emergency and _ESCAPED_END not in lowered
+        return self._emergency.is_emergency(uri)
 
     def is_closed(self, uri: bytes) -> bool:
         """Tell whether the policy lets no call go there."""

@@ -32,14 +32,18 @@ reserved = lru_cache(maxsize=_KNOWN)(RESERVED.overlaps)
 """Tells whether a network, or a part of it, is reserved."""
 
 
+_TRUNK = Role.TRUNK
+
+
 class Exempt:
     """The exempt networks by role; policy and resolved names each replace what they said before."""
 
-    __slots__ = ("_allowed", "_known", "_said", "_sets")
+    __slots__ = ("_allowed", "_known", "_said", "_sets", "_trunks")
 
     def __init__(self) -> None:
         self._said: dict[tuple[Role, str], tuple[Network, ...]] = {}
         self._sets: tuple[tuple[Role, NetSet], ...] = ()
+        self._trunks: tuple[tuple[str, NetSet], ...] = ()
         self._allowed: NetSet | None = None  # each packet is looked up in it
         self._known: dict[Network, tuple[Role, ...]] = {}  # the roles of networks asked for lately
 
@@ -52,6 +56,9 @@ class Exempt:
                 self._said.pop((each.role, each.name), None)
         self._sets = tuple(
             (role, NetSet(self.networks(role))) for role in Role if any(said == role for said, _ in self._said)
+        )
+        self._trunks = tuple(
+            [(name.removeprefix("trunk "), NetSet(nets)) for (role, name), nets in self._said.items() if role is _TRUNK]
         )
         self._allowed = NetSet(self.passing()) or None
         self._known.clear()
@@ -67,6 +74,14 @@ class Exempt:
     def passes(self, address: Address) -> bool:
         """Tell whether an address is on the allowlist or a trunk's."""
         return self._allowed is not None and self._allowed.covers(address)
+
+    def trunk(self, address: Address) -> str | None:
+        """Give the name of the trunk at an address: the policy's, or the host's that it was resolved from."""
+        return next((name for name, nets in self._trunks if nets.covers(address)), None)
+
+    def listed(self, role: Role, address: Address) -> list[str]:
+        """Name the lists of a role that an address is on."""
+        return [name for (said, name), nets in self._said.items() if said is role and NetSet(nets).covers(address)]
 
     def why(self, network: Network) -> str:
         """Say which role spares a network or a part of it; empty when nothing does."""

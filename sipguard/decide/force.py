@@ -5,7 +5,7 @@ Every method gives the actions that tell the shell and the store; each decision 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated
 
@@ -35,6 +35,7 @@ from sipguard.model import (
     Span,
 )
 from sipguard.netset import NetSet
+from sipguard.report import HOLDING
 
 COLLATERAL = "collateral"
 """The reason of a quarantine in place of a ban: what fails there may be a mere mistake."""
@@ -84,6 +85,23 @@ class Force:
         self.ledger = Ledger(most)
         self.wards = Wards(config.ward.most)
         self._aggregate = Aggregate()
+
+    def restore(self, decision: Decision | Held) -> None:
+        """Put in force again what was before a restart."""
+        if isinstance(decision, Held):
+            self.ledger.hold(decision)
+        elif isinstance(decision.subject, Network):
+            if decision.verdict in HOLDING:
+                self.ledger.hold(Held(HOLDING[decision.verdict], decision.subject, decision.until))
+        elif decision.verdict is DecisionVerdict.QUARANTINE:
+            self.wards.quarantine(decision.subject, decision.until, doubted=decision.reason != COLLATERAL)
+        elif decision.verdict is DecisionVerdict.SHIELD and isinstance(decision.subject, Account):
+            self.wards.shield(decision.subject, decision.until)
+
+    def trust(self, places: Iterable[tuple[Network, Instant]]) -> None:
+        """Hold places for trusted, each until its instant; nothing is told of it."""
+        for place, until in places:
+            self.ledger.hold(Held(SetName.TRUSTED, place, until))
 
     def adopt(self, config: Config) -> None:
         """Go by these settings from now on; what is in force stays as it was decided."""

@@ -2,7 +2,8 @@
 
 Counting failures alone comes too late: fifty guesses can be sent before the first is answered. So each attempt takes a
 place until its answer is seen, or 32 seconds are over; one that finds no place is to come again. An answer that is no
-failure gives the place back. Nothing here is evidence, and nobody is banned for it.
+failure gives the place back, and so does a call of that account that leaves. Nothing here is evidence, and nobody is
+banned for it.
 
 Nobody is shut out by what others do. What anybody could have sent in an address's name is counted apart from what its
 holder sent; and behind an address with healthy devices each account is counted by itself (all that are not healthy also
@@ -134,6 +135,16 @@ class Guesses:
             return
         for number, each in enumerate(source.flying):
             if each.attempt.key == key:
+                del source.flying[number]
+                return
+
+    def let_in(self, address: Address, account: Account) -> None:
+        """Note that the PBX goes by a credential of this account: the oldest attempt of it has its place no more."""
+        source = self._sources.get(sender_key(address))
+        if source is None:
+            return
+        for number, each in enumerate(source.flying):
+            if each.attempt.account == account:
                 del source.flying[number]
                 return
 

@@ -8,7 +8,7 @@ said lately is not said again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from sipguard.address import Network, subject_of
 from sipguard.decide.collateral import Collateral
@@ -26,6 +26,7 @@ from sipguard.model import (
     Decision,
     DecisionVerdict,
     Finding,
+    Held,
     Instant,
     Order,
     OrderVerb,
@@ -33,6 +34,7 @@ from sipguard.model import (
     Record,
     Role,
     SetName,
+    Span,
     Subject,
 )
 from sipguard.table import Table
@@ -93,6 +95,13 @@ class Judge:
     def adopt(self, consequences: Mapping[str, Consequence]) -> None:
         """Attach these consequences to findings from now on."""
         self._consequences = consequences
+
+    def restore(self, decisions: Iterable[Decision | Held]) -> None:
+        """Take up what was decided before a restart."""
+        for each in decisions:
+            self._force.restore(each)
+            if isinstance(each, Decision) and each.rule == FORCED and isinstance(each.subject, Network):
+                self.let_force(each.subject)
 
     def find(self, finding: Finding) -> list[Action]:
         """Decide on a finding; empty when its subject is banned already, or the same was said lately."""
@@ -200,9 +209,10 @@ class Judge:
         reason = order.reason or order.by
         network = order.subject if isinstance(order.subject, str) else _widened(order.subject)
         if order.verb is OrderVerb.RELEASE:
-            wards = self._force.wards.of(network)
-            return [action for ward in wards for action in self._force.free(at, ward, reason)]
-        if isinstance(network, str):
+            return self._release(at, network, reason)
+        if order.verb is OrderVerb.QUARANTINE and isinstance(network, str):
+            return self._quarantine(at, network, order.span, reason)
+        if isinstance(network, str) or order.verb not in _ON_NETWORKS:
             return []
         if order.verb is OrderVerb.UNBAN:
             self._forced.pop(network, None)
@@ -219,6 +229,25 @@ class Judge:
         self.let_force(network)
         reason = f"{reason} (hits {told})".lstrip()
         return self._force.ban(at, network, ("order",), FORCED, span=order.span, reason=reason)
+
+    def _release(self, at: Instant, whose: Network | str, reason: str) -> list[Action]:
+        wards = self._force.wards
+        told = [action for ward in wards.of(whose) for action in self._force.free(at, ward, reason)]
+        wider = wards.over(_named(whose)) if isinstance(whose, str) and not told else []
+        if wider:
+            why = f"{whose} is under quarantine as all that is called {wider[0]}: release that"
+            return [Record(at, Decision(at, DecisionVerdict.EXEMPT, _named(str(whose)), 0, ("order",), "order", why))]
+        return told
+
+    def _quarantine(self, at: Instant, name: str, span: Span, reason: str) -> list[Action]:
+        """Put all accounts of a name under quarantine, or the one whose realm is said, whether they are known or not.
+
+        Nothing comes of a name that stands for others.
+        """
+        account = _named(name)
+        if account == EVERY_OTHER or not account.username:
+            return []
+        return self._force.quarantine(at, account, ("order",), "order", span=span, reason=reason or "ordered")
 
     def let_force(self, network: Network) -> None:
         """Remember that the operator banned a network knowing whom it hits."""
@@ -307,6 +336,7 @@ class Judge:
         return Decision(finding.at, verdict, finding.subject, 0, (finding.detector,), rule, reason)
 
 
+_ON_NETWORKS = frozenset({OrderVerb.BAN, OrderVerb.UNBAN})
 _AGAINST_SENDERS = frozenset({Consequence.BLOCK, Consequence.THROTTLE})
 _AGAINST_PAIRS = frozenset({Consequence.BLOCK, Consequence.QUARANTINE})
 _SHIELDING = frozenset({Consequence.SHIELD, Consequence.BLOCK})
@@ -322,6 +352,11 @@ _ROLES = {
 
 def _exempted(at: Instant, network: Network, rule: str, why: str) -> Record:
     return Record(at, Decision(at, DecisionVerdict.EXEMPT, network, 0, ("order",), rule, why))
+
+
+def _named(name: str) -> Account:
+    """Give what stands for all accounts that a list may call so: `1001`, `1001@pbx`."""
+    return Account(name.casefold(), "")
 
 
 def _widened(network: Network) -> Network:

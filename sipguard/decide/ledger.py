@@ -5,10 +5,10 @@ An end that has passed is forgotten without a word: the kernel lets its own elem
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from sipguard.address import Address, Network, sender_key, subject_of
+from sipguard.decide.ends import Ends
 from sipguard.model import Held, Instant, SetName
 
 
@@ -31,7 +31,7 @@ class Ledger:
         self._ends: dict[SetName, dict[Network, Instant]] = {name: {} for name in SetName}
         self._blocked: set[bytes] = set()  # the senders in these sets: each packet is looked up in them
         self._trusted: set[bytes] = set()
-        self._due: list[tuple[Instant, SetName, Network]] = []
+        self._due = Ends(self.until)
         self._wide: dict[Network, None] = {}  # the blocked networks that are no hosts
         # The same by family and length of prefix, as numbers: each packet is looked up, beside a hundred thousand.
         self._spans: dict[int, dict[int, set[int]]] = {4: {}, 16: {}}
@@ -44,13 +44,11 @@ class Ledger:
         new = held.network not in ends
         ends[held.network] = held.until
         if held.until:
-            heapq.heappush(self._due, (held.until, held.set, held.network))
+            self._due.add(held)
         if new:
             self._enter(held.set, held.network)
         gone = self._make_room() if new else []
-        if len(self._due) > 1024 and len(self._due) > 4 * sum(map(len, self._ends.values())):
-            self._due = [(held.until, held.set, held.network) for held in self.wanted() if held.until]
-            heapq.heapify(self._due)
+        self._due.tidy(sum(map(len, self._ends.values())), self.wanted)
         return gone
 
     def release(self, name: SetName, network: Network) -> bool:
@@ -130,14 +128,12 @@ class Ledger:
 
     def next_deadline(self) -> Instant | None:
         """Give the next instant at which something may end."""
-        return self._due[0][0] if self._due else None
+        return self._due.first()
 
     def advance(self, now: Instant) -> None:
         """Forget what has ended by now."""
-        while self._due and self._due[0][0] <= now:
-            until, name, network = heapq.heappop(self._due)
-            if self._ends[name].get(network) == until:
-                self.release(name, network)
+        for held in self._due.ended(now):
+            self.release(held.set, held.network)
 
     def counters(self) -> dict[str, int]:
         """Give how much is in force, by set."""
@@ -148,10 +144,8 @@ class Ledger:
 
     def _make_room(self) -> list[Held]:
         gone: list[Held] = []
-        while sum(map(len, self._ends.values())) > self._most and self._due:
-            until, name, network = heapq.heappop(self._due)
-            if self._ends[name].get(network) == until:
-                self.release(name, network)
-                self.evicted += 1
-                gone.append(Held(name, network, until))
+        while sum(map(len, self._ends.values())) > self._most and (first := self._due.next()) is not None:
+            self.release(first.set, first.network)
+            self.evicted += 1
+            gone.append(first)
         return gone

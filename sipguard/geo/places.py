@@ -21,6 +21,7 @@ import maxminddb
 
 from sipguard.address import Address
 from sipguard.errors import AdapterError
+from sipguard.geo.zones import offsets
 from sipguard.model import Lookups
 
 MOST_BYTES = 256 * 1024 * 1024
@@ -98,7 +99,7 @@ class Places:
         self._young: dict[Address, _Place] = {}
         self._old: dict[Address, _Place] = {}
         self.damaged = 0
-        self.look = Lookups(self.country, self.asn)
+        self.look = Lookups(self.country, self.asn, offsets)
 
     def load(self, files: Sequence[str]) -> None:
         """Read these files in place of those before; one that cannot be read is told of, and gone without."""

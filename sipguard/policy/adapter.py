@@ -22,7 +22,8 @@ from pydantic import (
 )
 
 from sipguard.constraint import Count
-from sipguard.policy.checks import TABLE_CHECKS, Complaint
+from sipguard.policy.checks import TABLE_CHECKS
+from sipguard.policy.complaint import Complaint
 from sipguard.policy.hints import UNKNOWN, wrong_shape
 from sipguard.policy.schema import Policy
 from sipguard.policy.tree import Entry, Table, policy_tree

@@ -6,6 +6,7 @@ written and pass over what is wrong by itself, so that one mistake neither hides
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -13,24 +14,18 @@ from typing import Any
 from sipguard.address import Network
 from sipguard.decide import ladder
 from sipguard.detect import accounts, credentials, enumeration, networks
+from sipguard.numbering.plan import DEFAULT, NONE
+from sipguard.numbering.world import countries
+from sipguard.policy.callchecks import call_complaints
+from sipguard.policy.complaint import Complaint
 from sipguard.policy.leaf import NETWORK, PLACE, Leaf
 from sipguard.policy.lines import Path
 from sipguard.policy.tree import Entry, Table, policy_tree
 from sipguard.policy.units import UnfitError, write_duration
 
 
-@dataclass(frozen=True, slots=True)
-class Complaint:
-    """Something wrong at a path, not yet on a line; `other` is the path of the setting that it disagrees with."""
-
-    path: Path
-    what: str
-    hint: str = ""
-    other: Path = ()
-
-
-def document_complaints(document: dict[str, Any]) -> Iterator[Complaint]:
-    """Say what is wrong between settings that are each good by themselves."""
+def document_complaints(document: dict[str, Any], is_zone: Callable[[str], bool] | None) -> Iterator[Complaint]:
+    """Say what is wrong between settings that are each good by themselves; `is_zone` knows the host's time zones."""
     yield from _repeated(document, policy_tree(), ())
     yield from _same_labels(document)
     yield from _same_names(document)
@@ -38,6 +33,9 @@ def document_complaints(document: dict[str, Any]) -> Iterator[Complaint]:
     yield from _too_wide(document)
     yield from _shut_out(document)
     yield from _spared_sip(document)
+    yield from _unknown_plans(document)
+    yield from _unknown_countries(document)
+    yield from call_complaints(document, is_zone)
 
 
 # --- One table --------------------------------------------------------------------------------------------------------
@@ -130,6 +128,7 @@ def _repeated_in(value: object, entry: Entry, path: Path) -> Iterator[Complaint]
 def _same_labels(document: dict[str, Any]) -> Iterator[Complaint]:
     yield from _same_labels_of(document, ("site", "trunk"))
     yield from _same_labels_of(document, ("feed",))
+    yield from _same_labels_of(document, ("dialplan",))
 
 
 def _same_labels_of(document: dict[str, Any], keys: tuple[str, ...]) -> Iterator[Complaint]:
@@ -216,3 +215,42 @@ def _spared_sip(document: dict[str, Any]) -> Iterator[Complaint]:
         if port in ports:
             path: Path = ("enforcement", "except_ports", position)
             yield Complaint(path, "is a port that the PBX listens on for SIP", "a ban must close those", ("ports",))
+
+
+def _unknown_plans(document: dict[str, Any]) -> Iterator[Complaint]:
+    """Find sites and trunks that name a dial plan which is not there."""
+    known: list[object] = [DEFAULT]
+    for position, plan in enumerate(_items(document.get("dialplan"))):
+        name = plan.get("name") if isinstance(plan, dict) else None
+        if name == DEFAULT:
+            yield Complaint(("dialplan", position, "name"), "is what [numbering] is called", "any other name will do")
+        known.append(name)
+    for key in ("site", "trunk"):
+        for position, party in enumerate(_items(document.get(key))):
+            wanted = party.get("dialplan", DEFAULT) if isinstance(party, dict) else DEFAULT
+            if isinstance(wanted, str) and wanted not in known:
+                yield Complaint((key, position, "dialplan"), "is no [[dialplan]] of this policy", "its name, as there")
+
+
+_OFTEN_MEANT = {"UK": "GB", "EN": "GB", "EL": "GR"}
+
+
+def _unknown_countries(document: dict[str, Any]) -> Iterator[Complaint]:
+    """Find plans in countries that nothing is known of, and area codes of no country."""
+    numbering = document.get("numbering")
+    plans: list[tuple[Path, Any]] = [(("numbering",), numbering)]
+    plans += [(("dialplan", position), plan) for position, plan in enumerate(_items(document.get("dialplan")))]
+    home = numbering.get("country", NONE) if isinstance(numbering, dict) else NONE
+    for path, plan in plans:
+        if not isinstance(plan, dict):
+            continue
+        country, area = plan.get("country", NONE), plan.get("area", NONE)
+        if isinstance(country, str) and _COUNTRY.fullmatch(country) and country not in countries():
+            meant = _OFTEN_MEANT.get(country)
+            hint = f'did you mean "{meant}"?' if meant else "ISO 3166-1 has the codes"
+            yield Complaint((*path, "country"), "is no country with telephone numbers of its own", hint)
+        if isinstance(area, str) and area.isdigit() and country == home == NONE:
+            yield Complaint((*path, "area"), "is an area code of no country", "name the country as well")
+
+
+_COUNTRY = re.compile(r"[A-Z]{2}")

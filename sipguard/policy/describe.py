@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from sipguard.address import Network
 from sipguard.model import Consequence
+from sipguard.policy.describecalls import and_, describe_calls
 from sipguard.policy.schema import Backend, Mode, Policy, Scope, Site, Strangers, Trunk
 from sipguard.policy.units import say_duration
 
@@ -25,6 +26,7 @@ def describe(policy: Policy) -> list[str]:
         *_who(policy),
         *_detectors(policy),
         *_bans(policy),
+        *describe_calls(policy),
     ]
 
 
@@ -44,7 +46,7 @@ def _gate(policy: Policy) -> Iterator[str]:
 
 
 def _where(policy: Policy) -> str:
-    ports = _and([str(port) for port in policy.ports])
+    ports = and_([str(port) for port in policy.ports])
     behind = f", and of {_places(policy.pbx, ())}" if policy.pbx else ""
     return f"It reads SIP on port{_plural(policy.ports)} {ports} of this host{behind}."
 
@@ -68,7 +70,7 @@ def _parties(kind: str, parties: Sequence[Site | Trunk]) -> Iterator[str]:
         shown = [f"{party.name} ({_places(party.networks, party.names)})" for party in parties[:_LISTED]]
         if len(parties) > _LISTED:
             shown.append(f"{len(parties) - _LISTED} more")
-        yield f"{kind}, never banned: {_and(shown)}."
+        yield f"{kind}, never banned: {and_(shown)}."
 
 
 def _detectors(policy: Policy) -> Iterator[str]:
@@ -81,7 +83,7 @@ def _detectors(policy: Policy) -> Iterator[str]:
     names = [field.name for field in dataclasses.fields(policy.detect)]
     off = [name for name in names if not getattr(policy.detect, name).enabled]
     if off:
-        yield f"Switched off: {_and(off)}."
+        yield f"Switched off: {and_(off)}."
 
 
 def _consequence(then: Consequence) -> str:
@@ -97,7 +99,7 @@ def _closed(policy: Policy) -> str:
     if policy.enforcement.scope is Scope.SIP:
         return "the SIP ports"
     spared = policy.enforcement.except_ports if policy.enforcement.scope is Scope.EXCEPT else ()
-    return "all ports of this host" + (f" but {_and([str(port) for port in spared])}" if spared else "")
+    return "all ports of this host" + (f" but {and_([str(port) for port in spared])}" if spared else "")
 
 
 def _bans(policy: Policy) -> Iterator[str]:
@@ -122,11 +124,7 @@ def _bans(policy: Policy) -> Iterator[str]:
 def _places(networks: Sequence[Network], names: Sequence[str]) -> str:
     every = [*(str(network) for network in networks), *names]
     more = len(every) - _LISTED
-    return _and(every if more <= 1 else [*every[:_LISTED], f"{more} more"])
-
-
-def _and(words: Sequence[str]) -> str:
-    return f"{', '.join(words[:-1])} and {words[-1]}" if len(words) > 1 else "".join(words)
+    return and_(every if more <= 1 else [*every[:_LISTED], f"{more} more"])
 
 
 def _plural(things: Sequence[object]) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from sipguard.policy.checks import Complaint
+from sipguard.policy.complaint import Complaint
 from sipguard.policy.leaf import kind_of, nearest
 from sipguard.policy.lines import Path
 from sipguard.policy.tree import Entry, find, policy_tree

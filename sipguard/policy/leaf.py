@@ -13,10 +13,12 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from typing import Any
 
 from sipguard.address import Network
-from sipguard.constraint import Between, ByteSize, DurationBetween, Matching
+from sipguard.constraint import Amount, Between, ByteSize, DurationBetween, Graded, Levels, Matching, Switch
+from sipguard.model import DAY, SECOND
 from sipguard.policy import units
 from sipguard.policy.units import UnfitError
 
@@ -28,7 +30,7 @@ class Leaf:
     """One kind of value: `read` it from TOML, `write` it as TOML, its JSON Schema, and its range in words."""
 
     read: Callable[[object], object]
-    write: Callable[[Any], str | int | bool]
+    write: Callable[[Any], str | int | bool | dict[str, str | int]]
     schema: dict[str, Any]
     wanted: str
 
@@ -36,18 +38,15 @@ class Leaf:
 def leaf_of(kind: Any, markers: Sequence[object]) -> Leaf:
     """Give the leaf for a bare type and the markers around it. Raises TypeError for what is not known."""
     for marker in markers:
-        if kind is int and isinstance(marker, Between):
-            return _number(marker)
-        if kind is int and isinstance(marker, DurationBetween):
-            return _measure(marker, _DURATION)
-        if kind is int and isinstance(marker, ByteSize):
-            return _measure(marker, _SIZE)
-        if kind is str and isinstance(marker, Matching):
-            return _text(marker)
+        made = _MARKED.get((kind, type(marker)))
+        if made is not None:
+            return made(marker)
     if kind is bool:
         return Leaf(_read_boolean, bool, {"type": "boolean"}, "true or false")
     if kind is Network:
         return NETWORK
+    if kind is Switch:
+        return _SWITCH
     if isinstance(kind, type) and issubclass(kind, StrEnum):
         return _choice(kind)
     raise TypeError(f"no translation for {kind!r} with {list(markers)!r}: a setting needs a marker of constraint.py")
@@ -134,6 +133,94 @@ def _measure(allowed: DurationBetween | ByteSize, unit: _Unit) -> Leaf:
     return Leaf(read, unit.write, {"type": "string", "pattern": f"^{unit.pattern}$"}, span)
 
 
+def _money(allowed: Amount) -> Leaf:
+    most = units.write_money(allowed.most)
+
+    def read(value: object) -> int:
+        if isinstance(value, bool) or not isinstance(value, str | int | float):
+            raise _wrong(value, units.MONEY_WANTED)
+        if value == _NONE:
+            return 0
+        micros = units.parse_money(value if isinstance(value, str) else _decimal(value))
+        if not 0 < micros <= allowed.most:
+            raise UnfitError(f"is out of range: above 0, to {most}", f'or "{_NONE}"')
+        return micros
+
+    def write(micros: int) -> str:
+        return units.write_money(micros) if micros else _NONE
+
+    schema = {"type": ["string", "number"], "pattern": f"^({_NONE}|{units.MONEY_PATTERN})$"}
+    return Leaf(read, write, schema, f'"{_NONE}" or money to {most}')
+
+
+_NONE = "none"
+
+
+def _decimal(value: float) -> str:
+    """Write a number of the file as it stands there: TOML's floats are decimals to whoever writes them."""
+    text = repr(value)
+    return (
+        f"{value:.6f}".rstrip("0")
+        if isinstance(value, float) and 0 < value < 1 and "e" in text
+        else text.removesuffix(".0")
+    )
+
+
+_WINDOW = DurationBetween(SECOND, 31 * DAY)
+_INHERIT = "inherit"
+
+
+def _levels(allowed: Graded) -> Leaf:
+    """Make the leaf of a limit, written `{ warn = 8, critical = 15, window = "1m" }` with any of them left out."""
+    unit = leaf_of(int, [allowed.unit])
+    parts = {"warn": unit, "critical": unit} | ({"window": leaf_of(int, [_WINDOW])} if allowed.windowed else {})
+
+    def read(value: object) -> Levels:
+        if value == _INHERIT:
+            return Levels(inherited=True)
+        if not isinstance(value, dict):
+            raise _wrong(value, "limits in braces", "like { warn = 8, critical = 15 }; {} for none")
+        found: dict[str, Any] = {}
+        for key, each in value.items():
+            if key not in parts:
+                raise UnfitError("is no part of a limit", f"known here: {', '.join(parts)}", (key,))
+            try:
+                found[key] = parts[key].read(each)
+            except UnfitError as unfit:
+                raise UnfitError(unfit.what, unfit.hint, (key,)) from None
+        levels = Levels(**found)
+        if levels.critical and levels.warn > levels.critical:
+            raise UnfitError("is above critical", "what is told of is less than what is refused", ("warn",))
+        return levels
+
+    def write(levels: Levels) -> str | dict[str, str | int]:
+        if levels.inherited:
+            return _INHERIT
+        values = {"warn": levels.warn, "critical": levels.critical, "window": levels.window}
+        return {key: leaf.write(values[key]) for key, leaf in parts.items() if values[key]}  # type: ignore[misc]
+
+    inner = {key: leaf.schema for key, leaf in parts.items()}
+    table = {"type": "object", "properties": inner, "additionalProperties": False}
+    inherit = {"type": "string", "enum": [_INHERIT]}
+    windowed = ", window" if allowed.windowed else ""
+    return Leaf(read, write, {"anyOf": [table, inherit]}, f"{{ warn, critical{windowed} }}: {unit.wanted}")
+
+
+def _read_switch(value: object) -> Switch:
+    if value == Switch.INHERIT:
+        return Switch.INHERIT
+    if not isinstance(value, bool):
+        raise _wrong(value, f'true, false or "{_INHERIT}"', "true and false without quotes")
+    return Switch.ON if value else Switch.OFF
+
+
+def _write_switch(value: Switch) -> bool | str:
+    return _INHERIT if value is Switch.INHERIT else value is Switch.ON
+
+
+_SWITCH = Leaf(_read_switch, _write_switch, {"enum": [True, False, _INHERIT]}, "true or false")
+
+
 def _text(allowed: Matching) -> Leaf:
     pattern = re.compile(allowed.pattern)
 
@@ -172,3 +259,12 @@ NETWORK = Leaf(_read_network, str, {"type": "string", "pattern": f"^{units.NETWO
 PLACE = Leaf(
     _read_place, str, {"type": "string", "pattern": f"^{units.PLACE_PATTERN}$"}, "networks, addresses, host names"
 )
+
+_MARKED: dict[tuple[Any, type], Callable[[Any], Leaf]] = {
+    (int, Between): _number,
+    (int, DurationBetween): partial(_measure, unit=_DURATION),
+    (int, ByteSize): partial(_measure, unit=_SIZE),
+    (int, Amount): _money,
+    (Levels, Graded): _levels,
+    (str, Matching): _text,
+}

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Callable
 from typing import Any
 
 from sipguard.errors import PolicyError, Problem
 from sipguard.policy.adapter import read_document
-from sipguard.policy.checks import Complaint, document_complaints
+from sipguard.policy.checks import document_complaints
+from sipguard.policy.complaint import Complaint
 from sipguard.policy.hints import UNKNOWN, not_toml, unknown_key
 from sipguard.policy.lines import Lines, Path, find_lines
 from sipguard.policy.schema import Policy
@@ -21,13 +23,16 @@ _BARE = re.compile(r"[A-Za-z0-9_-]+")
 _LONGEST_KEY = 64
 
 
-def load(text: str) -> Policy:
-    """Read a policy. Raises PolicyError with all that is wrong with it, in the order of its lines."""
+def load(text: str, is_zone: Callable[[str], bool] | None = None) -> Policy:
+    """Read a policy. Raises PolicyError with all that is wrong with it, in the order of its lines.
+
+    `is_zone` tells whether this host knows a time zone (`geo/zones.py`); without it, any name that looks like one does.
+    """
     text = text.removeprefix("\ufeff")  # a byte order mark, as some editors leave it
     lines = find_lines(text)
     document = _parse(text, lines)
     policy, complaints = read_document(document)
-    complaints += document_complaints(document)
+    complaints += document_complaints(document, is_zone)
     if policy is None or complaints:
         raise PolicyError(_problems(complaints, lines))
     return policy

@@ -17,6 +17,8 @@ when the new one is wrong.
 - Durations are text with d, h, m, s, ms, the larger unit first: `"10m"`, `"1h30m"`, `"7d"`.
 - Sizes are text with B, KiB, MiB, GiB: `"64KiB"`.
 - Networks are in CIDR form, an address alone is a network of one: `"192.0.2.0/24"`, `"2001:db8::/32"`, `"192.0.2.7"`.
+- Money is in the currency of the rates, at most six decimals: `50`, `0.35` or `"0.35"`; `"none"` for no amount.
+- Limits are tables in braces, any part left out: `{ warn = 8, critical = 15, window = "1m" }`; `{}` for no limit.
 - Host names are looked up again and again while the guard runs: `"office.example.net"` (A and AAAA),
   `"_sip._udp.example.net"` (SRV).
 - A key that is none is an error, not a comment. Top-level settings stand above the first `[table]`.
@@ -53,6 +55,8 @@ def _default(value: Plain | None) -> str:
 def _toml(value: Plain) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{key} = {_toml(each)}" for key, each in value.items()) + " }" if value else "{}"
     if isinstance(value, list):
         return f"[{', '.join(_toml(item) for item in value)}]"
     return f'"{value}"' if isinstance(value, str) else str(value)

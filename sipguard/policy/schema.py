@@ -12,10 +12,14 @@ from enum import StrEnum
 from typing import Annotated, TypeAlias
 
 from sipguard.address import Network
-from sipguard.constraint import Between, Count, Described, DurationBetween, Matching, PortNumber
-from sipguard.decide import dialled, force, ladder
+from sipguard.constraint import Amount, Between, Count, Described, DurationBetween, Matching, PortNumber
+from sipguard.decide import dialled, force, ladder, limitset
+from sipguard.decide.callrules import MOST_MONEY, Calls, Carrier
+from sipguard.decide.parties import Group
 from sipguard.detect import catalogue
 from sipguard.model import DAY, HOUR, MINUTE, Span
+from sipguard.numbering import tariff
+from sipguard.numbering.plan import DEFAULT, NONE, DialPlan, PlanName
 from sipguard.policy.marker import Inlined, Key, NamesOf, NetworksOf
 from sipguard.policy.shell import Shell
 from sipguard.track import limits
@@ -63,6 +67,7 @@ class Site:
     name: Annotated[Label, Described("What reports call it; no other site or trunk has the same.")]
     networks: Annotated[tuple[Network, ...], NetworksOf("addresses"), Count(1, 10_000), Described(ADDRESSES)]
     names: Annotated[tuple[str, ...], NamesOf("addresses")] = ()
+    dialplan: Annotated[PlanName, Described('How numbers are dialled there; "default": as [numbering] says.')] = DEFAULT
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +82,29 @@ class Trunk:
         Described(ADDRESSES + ' A name like "_sip._udp.example.com" is looked up as SRV.'),
     ]
     names: Annotated[tuple[str, ...], NamesOf("addresses")] = ()
+    dialplan: Annotated[
+        PlanName,
+        Described('How it wants numbers; "default": as [numbering] says, without outside line and extensions.'),
+    ] = DEFAULT
+    channels: Annotated[
+        int,
+        Between(0, 1_000_000),
+        Described("Calls at a time that the carrier allows; 0: not known, for all of these."),
+    ] = 0
+    calls_per_second: Annotated[int, Between(0, 1_000_000), Described("Calls a second that the carrier allows.")] = 0
+    daily_spend: Annotated[int, Amount(MOST_MONEY), Described("What the carrier lets you spend a day.")] = 0
+    max_rate: Annotated[int, Amount(MOST_MONEY), Described("The dearest minute that the carrier connects.")] = 0
+    margin: Annotated[
+        int, Between(0, 90), Described("Per cent that the guard stays below these, so that it stops calls first.")
+    ] = 10
+
+
+@dataclass(frozen=True, slots=True)
+class NamedPlan:
+    """Another way of dialling, for the sites and trunks that name it. One `[[dialplan]]`."""
+
+    name: Annotated[PlanName, Described("What sites and trunks call it; no other plan has the same.")]
+    plan: Annotated[DialPlan, Inlined()] = field(default_factory=DialPlan)
 
 
 class FeedMode(StrEnum):
@@ -188,6 +216,21 @@ class Policy:
         Count(0, 1000),
         Described("A carrier that you exchange calls with: never banned, and called by its name in reports."),
     ] = ()
+    numbering: DialPlan = field(default_factory=DialPlan)
+    dialplans: Annotated[
+        tuple[NamedPlan, ...],
+        Key("dialplan"),
+        Count(0, 100),
+        Described(
+            "Another way of dialling, for the sites and trunks that name it; without a country in [numbering]'s."
+        ),
+    ] = ()
+    groups: Annotated[
+        tuple[Group, ...],
+        Key("group"),
+        Count(0, 1000),
+        Described("Accounts that rules and limits speak of together."),
+    ] = ()
     feeds: Annotated[
         tuple[FeedList, ...],
         Key("feed"),
@@ -200,5 +243,20 @@ class Policy:
     track: limits.Config = field(default_factory=limits.Config)
     detect: catalogue.Config = field(default_factory=catalogue.Config)
     refuse: dialled.Config = field(default_factory=dialled.Config)
+    rates: tariff.Config = field(default_factory=tariff.Config)
+    calls: Calls = field(default_factory=Calls)
+    limits: limitset.Config = field(default_factory=limitset.Config)
     enforcement: Enforcement = field(default_factory=Enforcement)
     shell: Annotated[Shell, Inlined()] = field(default_factory=Shell)
+
+    def carriers(self) -> tuple[Carrier, ...]:
+        """Give what the carriers allow, in the order of the trunks."""
+        return tuple(
+            Carrier(each.name, each.channels, each.calls_per_second, each.daily_spend, each.max_rate, each.margin)
+            for each in self.trunks
+        )
+
+    def home(self) -> tuple[str, ...]:
+        """Give the countries that are not abroad: those that are named, else the dial plan's; empty: nobody knows."""
+        own = self.numbering.country
+        return self.calls.home or (() if own == NONE else (own,))

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Annotated, TypeAlias
 
-from sipguard.constraint import Between, ByteSize, Described, DurationBetween, Matching
+from sipguard.constraint import Between, ByteSize, Described, DurationBetween, Matching, PortNumber
 from sipguard.model import DAY, MINUTE, SECOND, Span
 
 KIB = 1024
@@ -24,6 +24,18 @@ GroupName: TypeAlias = Annotated[str, Matching(r"[a-z_][a-z0-9_-]{0,31}", "the n
 
 NO_FILE = "none"
 FilePath: TypeAlias = Annotated[str, Matching(r"(none|/[^\x00-\x1f\x7f]{1,1000})", '"none" or an absolute path')]
+
+
+# systemd.exec(5): what LoadCredential= calls a credential is a file's name.
+SecretPlace: TypeAlias = Annotated[
+    str,
+    Matching(
+        r"(none|/[^\x00-\x1f\x7f]{1,1000}|credential:[A-Za-z0-9_][A-Za-z0-9_.-]{0,100})",
+        '"none", an absolute path, or "credential:" and the name of a credential of systemd\'s',
+    ),
+]
+HostName: TypeAlias = Annotated[str, Matching(r"[A-Za-z0-9._:-]{1,253}", "an address or a host name")]
+UserName: TypeAlias = Annotated[str, Matching(r"[A-Za-z0-9_.@-]{1,100}", "the name of a user")]
 
 
 class LogLevel(StrEnum):
@@ -110,6 +122,43 @@ class Log:
 
 
 @dataclass(frozen=True, slots=True)
+class Ami:
+    """Settings of `[ami]`; used where `secret` is not "none"."""
+
+    host: Annotated[HostName, Described("Where Asterisk's manager interface listens.")] = "127.0.0.1"
+    port: Annotated[PortNumber, Described("Its port.")] = 5038
+    user: Annotated[UserName, Described('A manager with "read = call" and "write = call" (manager.conf).')] = "sipguard"
+    secret: Annotated[SecretPlace, Described("The file that holds its secret; proven, never sent.")] = NO_FILE
+
+    @property
+    def used(self) -> bool:
+        """Tell whether calls may be hung up by it."""
+        return self.secret != NO_FILE
+
+
+@dataclass(frozen=True, slots=True)
+class Esl:
+    """Settings of `[esl]`; used where `secret` is not "none"."""
+
+    host: Annotated[HostName, Described("Where FreeSWITCH's event socket listens.")] = "127.0.0.1"
+    port: Annotated[PortNumber, Described("Its port.")] = 8021
+    user: Annotated[UserName, Described('A user of its directory, like "guard@example.com", or "none".')] = NO_FILE
+    secret: Annotated[
+        SecretPlace, Described("The file that holds its password, which is sent: keep the socket on this host.")
+    ] = NO_FILE
+
+    @property
+    def login(self) -> str:
+        """Give the user, empty for none."""
+        return "" if self.user == NO_FILE else self.user
+
+    @property
+    def used(self) -> bool:
+        """Tell whether calls may be hung up by it."""
+        return self.secret != NO_FILE
+
+
+@dataclass(frozen=True, slots=True)
 class Shell:
     """All that the adapters are told; each field is a table of the policy."""
 
@@ -118,4 +167,11 @@ class Shell:
     tap: Tap = field(default_factory=Tap)
     names: Names = field(default_factory=Names)
     geoip: Geoip = field(default_factory=Geoip)
+    ami: Ami = field(default_factory=Ami)
+    esl: Esl = field(default_factory=Esl)
     log: Log = field(default_factory=Log)
+
+    @property
+    def managed(self) -> bool:
+        """Tell whether the PBX itself can be asked to hang up."""
+        return self.ami.used or self.esl.used

@@ -18,7 +18,7 @@ from sipguard.policy.marker import Inlined, Key, NamesOf, NetworksOf
 from sipguard.policy.schema import Policy
 from sipguard.policy.words import WORDS
 
-Plain: TypeAlias = "str | int | bool | list[Plain]"
+Plain: TypeAlias = "str | int | bool | list[Plain] | dict[str, str | int]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +129,7 @@ def _written(name: str, markers: list[object]) -> tuple[str, type | None, bool]:
             return marker.key, tuple, True  # a Network is a tuple
         if isinstance(marker, NamesOf):
             return marker.key, str, False
-    return name, None, True
+    return name.rstrip("_"), None, True  # class_ is written class
 
 
 def _entry(field: dataclasses.Field[Any], path: tuple[str, ...], kind: Any, markers: list[object]) -> Entry:
@@ -159,8 +159,8 @@ def _text(path: tuple[str, ...], kind: Any, markers: list[object]) -> str:
 def _default(field: dataclasses.Field[Any], leaf: Leaf) -> Plain | None:
     if field.default is dataclasses.MISSING:
         return None
-    if isinstance(field.default, tuple):
-        return [leaf.write(item) for item in field.default]
+    if type(field.default) is tuple:  # Levels is one, too, and a single value
+        return [cast("str | int | bool", leaf.write(item)) for item in field.default]
     return leaf.write(field.default)
 
 

@@ -91,6 +91,30 @@ def write_size(size: int) -> str:
     return f"{size // _SIZES[unit]}{unit}"
 
 
+# --- Money -----------------------------------------------------------------------------------------------------------
+
+MONEY_PATTERN = r"[0-9]{1,9}(\.[0-9]{1,6})?"
+MONEY_WANTED = 'money like 50 or "0.35"'
+_MONEY = re.compile(MONEY_PATTERN)
+_MICROS = 1_000_000
+
+
+def parse_money(text: str) -> int:
+    """Read `0.35` as millionths: a point for the fraction, of at most six digits. Raises UnfitError."""
+    if _MONEY.fullmatch(text) is None:
+        raise UnfitError(
+            f"is not {MONEY_WANTED}", "a point for the fraction, at most six digits behind it, no currency"
+        )
+    whole, _, fraction = text.partition(".")
+    return int(whole) * _MICROS + int(fraction.ljust(6, "0"))
+
+
+def write_money(micros: int) -> str:
+    """Write millionths as `parse_money` reads them, with no more digits than needed."""
+    whole, fraction = divmod(micros, _MICROS)
+    return f"{whole}.{fraction:06}".rstrip("0").rstrip(".") if fraction else str(whole)
+
+
 # --- Networks and host names ------------------------------------------------------------------------------------------
 
 NETWORK_WANTED = 'a network or an address, like "192.0.2.0/24", "192.0.2.7" or "2001:db8::/32"'

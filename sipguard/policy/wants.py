@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
-from sipguard.model import Names, Role
+from sipguard.constraint import Levels
+from sipguard.decide.books import Kind
+from sipguard.decide.force import Config as ForceConfig
+from sipguard.decide.wallclock import Zone
+from sipguard.model import DAY, Instant, Lookups, Names, Role, Span
 from sipguard.policy.schema import Policy
+from sipguard.track.spending import House
 
 
 def host_names(policy: Policy) -> list[tuple[Role, str]]:
@@ -32,3 +38,31 @@ def names_of(policy: Policy, earlier: Policy | None) -> list[Names]:
         present = frozenset(host_names(policy))
         found += [Names(role, name, ()) for role, name in host_names(earlier) if (role, name) not in present]
     return found
+
+
+def house_of(policy: Policy, look: Lookups, offset: Callable[[], Span]) -> House:
+    """Give what detectors may know of the place; `offset` is the wall clock's, as `Clock` told it."""
+    zone = Zone(look.zone(policy.calls.zone))
+
+    def minute(at: Instant) -> int:
+        return zone.moment(at + offset()).minute
+
+    return House(policy.home(), minute)
+
+
+def calls_remembered(policy: Policy) -> Span:
+    """Give how long calls that are over still count: the longest window of any limit, a day at least."""
+    limits = policy.limits
+    tables = limits.account, limits.group, limits.trunk, limits.site, limits.class_, limits.country, limits.number
+    said: list[Levels] = [getattr(table, kind) for table in (*tables, *limits.rule) for kind in Kind]
+    return max([DAY, *(levels.window for levels in said)])
+
+
+def force_of(policy: Policy) -> ForceConfig:
+    """Give what a policy says of bans, wards and neighbours, as the force takes it."""
+    return ForceConfig(policy.ban, policy.ward, policy.neighbours)
+
+
+def heard_by(policy: Policy) -> tuple[object, ...]:
+    """Give what detectors go by: where it changes, what they have counted is of no use."""
+    return policy.detect, policy.home(), policy.calls.zone

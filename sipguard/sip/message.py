@@ -15,7 +15,7 @@ from sipguard.sip.check import faults_of
 from sipguard.sip.digest import Challenge, Credentials, parse_challenges, parse_credentials
 from sipguard.sip.fault import BENIGN, Fault
 from sipguard.sip.fields import Contact, Via, read_branch, read_contacts, read_cseq, read_tag, read_via
-from sipguard.sip.grammar import MAX_ENTRIES, number, split_list
+from sipguard.sip.grammar import MAX_ENTRIES, METHODS, number, split_list
 from sipguard.sip.head import Sorted, read_carefully, sort_plainly
 from sipguard.sip.sdp import Sdp, parse_sdp
 from sipguard.sip.uri import user_in, user_of
@@ -178,6 +178,18 @@ class SipMessage:
             first = self._first
             both = self._cseq = read_cseq((self._sort() if first is None else first).get("cseq", b""))
         return both[1]
+
+    def plain_method(self) -> str:
+        """Read the method in CSeq, without sorting the head where the first mention of CSeq is plainly its header."""
+        if self._first is None:
+            raw = self.raw
+            at = raw.find(b"\r\nCSeq: ")
+            end = raw.find(b"\r\n", at + 8)
+            number, _, sent = raw[at + 8 : end].partition(b" ")
+            method = METHODS.get(sent) if at > 0 and number.isdigit() else None
+            if method is not None and raw[end + 2 : end + 3] not in b" \t" and b"cseq" not in raw[:at].lower():
+                return method
+        return self.cseq_method
 
     @property
     def branch(self) -> bytes:

@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
 from sipguard.address import Network, parse_network
+from sipguard.call import CallState, LimitReset
 from sipguard.errors import AdapterError
 from sipguard.model import SECOND, Decision, DecisionVerdict, Delta, Instant, Names, Offence, Role, Span, State, Trust
-from sipguard.store import rows, schema
+from sipguard.store import callrows, rows, schema
 
 T = TypeVar("T")
 Stamped: TypeAlias = tuple[Delta, Span]
@@ -47,11 +48,20 @@ class Store:
     """One connection to one file. `damage` is a line to alert with when a damaged file had to be set aside.
 
     At most `events` report lines and `decisions` past decisions are kept, the oldest go first; `expire` cuts bans,
-    offences and trust down to `in_force` rows each, those that end first go first.
+    offences and trust down to `in_force` rows each, those that end first go first; calls, that are kept a month, to
+    `calls`, the oldest first.
     """
 
-    def __init__(self, path: Path, events: int = 100_000, decisions: int = 200_000, in_force: int = 2_000_000) -> None:
+    def __init__(
+        self,
+        path: Path,
+        events: int = 100_000,
+        decisions: int = 200_000,
+        in_force: int = 2_000_000,
+        calls: int = callrows.MOST,
+    ) -> None:
         self.path = path
+        self.calls_kept = calls
         self.events_kept = events
         self.decisions_kept = decisions
         self.in_force_kept = in_force
@@ -103,8 +113,10 @@ class Store:
                 self._fold_decision(delta, offset, now_wall)
             elif isinstance(delta, Offence):
                 self._fold_offence(delta, offset)
-            else:
+            elif isinstance(delta, Trust):
                 self._fold_trust(delta, offset)
+            else:
+                self._db.execute(*callrows.fold(delta, offset))
         self._db.executemany("INSERT INTO events (line) VALUES (?)", [(line,) for line in lines])
         self._trim()
         self._db.execute("COMMIT")
@@ -151,6 +163,8 @@ class Store:
             count = self._db.execute(f"SELECT count(*) FROM {table}").fetchone()[0]  # noqa: S608 - our own names
             if count > self.in_force_kept:
                 gone += self._cut(table, count - self.in_force_kept)
+        for statement, values in callrows.expire(now_wall, self.calls_kept):
+            gone += self._db.execute(statement, values).rowcount
         return gone
 
     def _cut(self, table: str, surplus: int) -> int:
@@ -174,10 +188,17 @@ class Store:
             decisions=[delta for delta in found if isinstance(delta, Decision)],
             offences=[delta for delta in found if isinstance(delta, Offence)],
             trust=[delta for delta in found if isinstance(delta, Trust)],
+            calls=[delta for delta in found if isinstance(delta, CallState)],
+            resets=[delta for delta in found if isinstance(delta, LimitReset)],
         )
 
-    def pages(self, offset: Span, now: Instant, size: int = PAGE) -> Iterator[list[Delta]]:
-        """Give what is in force at `now` in lists of at most `size`, in the order of the keys."""
+    def pages(
+        self, offset: Span, now: Instant, size: int = PAGE, memory: Span = callrows.KEPT
+    ) -> Iterator[list[Delta]]:
+        """Give what is in force at `now` in lists of at most `size`, in the order of the keys.
+
+        Then the calls that run, or ended within the last `memory`: the newest first, at most `callrows.BACK`.
+        """
         makers: tuple[tuple[str, str, str, Callable[[Any], Delta]], ...] = (
             ("offences", "address, prefix", "count, until", lambda row: _offence(row, offset)),
             ("trust", _SUBJECT, "until", lambda row: rows.trust_of_row(row, offset)),
@@ -190,6 +211,7 @@ class Store:
         )
         for table, key, rest, make in makers:
             yield from self._pages(table, key, rest, make, now + offset, size)
+        yield from callrows.pages(self.ask, offset, now, size, memory)
 
     def _pages(
         self, table: str, key: str, rest: str, make: Callable[[Any], Delta], now: int, size: int

@@ -7,7 +7,9 @@ from functools import lru_cache
 from typing import Any, TypeAlias
 
 from sipguard.address import Network
+from sipguard.call import CallState, LimitReset
 from sipguard.model import Account, Decision, DecisionVerdict, Instant, Offence, Pair, Span, Subject, Trust
+from sipguard.report import pack, unpack
 
 Row: TypeAlias = tuple[Any, ...]
 SubjectRow: TypeAlias = tuple[bytes, int, bytes, bytes]
@@ -105,3 +107,40 @@ def trust_of_row(row: Row, offset: Span) -> Trust:
     if not isinstance(account, Account):  # pragma: no cover - an empty address is always an account
         raise ValueError("not an account")  # noqa: TRY004 - the row is wrong, not a type of ours
     return Trust(Network(row[0], row[1]), account, instant(row[4], offset))
+
+
+_OWN_COLUMNS = ("noun", "key", "began", "answered", "ended", "account")
+
+
+def call_row(noun: CallState, offset: Span) -> Row:
+    """Give `key, began, answered, ended, account, username, realm, cost, rest`."""
+    names = ("", "") if noun.account is None else noun.account
+    return (
+        _plain(noun.key),
+        *(wall(at, offset) for at in (noun.began, noun.answered, noun.ended)),
+        int(noun.account is not None),
+        *(each.encode("utf-8", "surrogatepass") for each in names),
+        max(0, min(FAR, noun.cost)),
+        json.dumps({name: value for name, value in pack(noun).items() if name not in _OWN_COLUMNS}),
+    )
+
+
+def call_of_row(row: Row, offset: Span) -> CallState:
+    """Give the call back. Raises ValueError for a row that no release of ours wrote."""
+    key, began, answered, ended, known, username, realm, _cost, rest = row
+    names = [each.decode("utf-8", "surrogatepass") for each in (username, realm)]
+    times = {"began": instant(began, offset), "answered": instant(answered, offset), "ended": instant(ended, offset)}
+    noun = unpack({"noun": "call", "key": key, **times, "account": names if known else None, **json.loads(rest)})
+    if not isinstance(noun, CallState):  # pragma: no cover - `rest` has no "noun" of its own
+        raise ValueError("not a call")  # noqa: TRY004 - the row is wrong, not a type of ours
+    return noun
+
+
+def reset_row(noun: LimitReset, offset: Span) -> Row:
+    """Give `scope, subject, at`."""
+    return (_plain(noun.scope), noun.subject.encode("utf-8", "surrogatepass"), wall(noun.at, offset))
+
+
+def reset_of_row(row: Row, offset: Span) -> LimitReset:
+    """Give the reset back."""
+    return LimitReset(instant(row[2], offset), row[0], row[1].decode("utf-8", "surrogatepass"))

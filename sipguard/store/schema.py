@@ -48,6 +48,19 @@ MIGRATIONS = (
         PRIMARY KEY (role, name)) WITHOUT ROWID;
     CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
     """,
+    # 2: calls, each as it is known last, and whose counters were set to nothing when. `account` is 0 where nobody is
+    # known to have dialled; `rest` is all that nobody asks for by itself, as JSON; `cost` in micros, once it has ended.
+    """
+    CREATE TABLE calls (
+        key TEXT PRIMARY KEY, began INTEGER NOT NULL, answered INTEGER NOT NULL, ended INTEGER NOT NULL,
+        account INTEGER NOT NULL, username BLOB NOT NULL, realm BLOB NOT NULL, cost INTEGER NOT NULL,
+        rest TEXT NOT NULL) WITHOUT ROWID;
+    CREATE INDEX calls_began ON calls (began, key);
+    CREATE INDEX calls_ended ON calls (ended);
+    CREATE INDEX calls_username ON calls (username);
+    CREATE TABLE resets (scope TEXT NOT NULL, subject BLOB NOT NULL, at INTEGER NOT NULL,
+        PRIMARY KEY (scope, subject)) WITHOUT ROWID;
+    """,
 )
 
 

@@ -7,11 +7,13 @@ AdapterError, as `Writer.ask` does. Reads the wall clock, to know what is still 
 from __future__ import annotations
 
 import time
+from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from sipguard.address import Network
-from sipguard.store import questions
+from sipguard.model import SECOND, Span
+from sipguard.store import bills, questions
 from sipguard.store.database import Store
 from sipguard.store.past import past
 from sipguard.store.writer import Writer
@@ -49,6 +51,22 @@ class Shelf:
         """Give what was found and decided lately about a network, or about the accounts of a name."""
         await self._writer.flush()
         return await self._writer.ask(lambda store: past(store, subject, time.time_ns()))
+
+    async def ended(self, span: Span, most: int) -> Json:
+        """Give the calls that have ended within the last `span`."""
+        await self._writer.flush()
+        return await self._writer.ask(lambda store: bills.ended(store, time.time_ns() - span, most))
+
+    async def today(self) -> list[Json]:
+        """Give what each account has called for since midnight, by the host's own time zone."""
+        await self._writer.flush()
+        midnight = datetime.now().astimezone().replace(hour=0, minute=0, second=0, microsecond=0)
+        return await self._writer.ask(lambda store: bills.since(store, int(midnight.timestamp()) * SECOND))
+
+    async def bill(self, name: str, span: Span, most: int) -> Json:
+        """Give the calls that the accounts of a name began within the last `span`."""
+        await self._writer.flush()
+        return await self._writer.ask(lambda store: bills.of_account(store, name, time.time_ns() - span, most))
 
     async def kept_mode(self, policy_mode: str) -> str | None:
         """Give the operator's mode; None when there is none, or when the policy's has been changed since."""

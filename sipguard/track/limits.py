@@ -18,3 +18,4 @@ class Config:
     proven: Annotated[int, Between(1000, 10_000_000)] = 50_000
     asked: Annotated[int, Between(1000, 10_000_000)] = 10_000
     dialogs: Annotated[int, Between(1000, 10_000_000)] = 20_000
+    calls: Annotated[int, Between(1000, 1_000_000)] = 20_000

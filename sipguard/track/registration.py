@@ -12,33 +12,37 @@ from collections.abc import Iterator, Sequence
 from sipguard.address import Address, Network, subject_of
 from sipguard.event import Event, Registered, Unregistered
 from sipguard.model import SECOND, Account, Instant, Trust
+from sipguard.sip.uri import user_of
 from sipguard.table import Table
 
+_USER = 64
 LONGEST = 7 * 24 * 3600
 """Seconds; no PBX lets a registration stand longer, and no message may make us remember longer."""
 
 
 class _Entry:
-    __slots__ = ("source", "until")
+    __slots__ = ("source", "until", "user")
 
-    def __init__(self, source: Address, until: Instant) -> None:
+    def __init__(self, source: Address, until: Instant, user: bytes) -> None:
         self.source = source
         self.until = until
+        self.user = user  # of the contact: what the PBX calls there
 
 
 class Registrations:
     """The registrations in force; when full the oldest goes, without an event: its trust ends in the kernel by time."""
 
-    __slots__ = ("_due", "_table")
+    __slots__ = ("_due", "_places", "_table")
 
     def __init__(self, most: int) -> None:
+        self._places: Table[Network, dict[Account, Instant]] = Table(most, most // 2)
         self._table: Table[tuple[Account, Network], _Entry] = Table(most, most // 2)
         self._due: list[tuple[Instant, Account, Network]] = []
 
     def restore(self, trust: Sequence[Trust]) -> None:
         """Take up what was in force before a restart."""
         for each in trust:
-            self._put(each.account, each.network, each.network.address, each.until)
+            self._put(each.account, each.network, each.network.address, each.until, b"")
 
     def registered(
         self,
@@ -55,14 +59,34 @@ class Registrations:
         place = subject_of(source)
         if expires <= 0:
             self._table.pop((account, place))
+            self._leave(account, place)
             return Unregistered(at, source, account)
         until = at + min(expires, LONGEST) * SECOND
-        self._put(account, place, source, until)
+        self._put(account, place, source, until, user_of(contact)[:_USER])
         return Registered(at, source, account, contact, until, agent, proven=proven)
 
     def stands(self, source: Address, account: Account) -> bool:
         """Tell whether an account is registered from a source."""
         return (account, subject_of(source)) in self._table
+
+    def any_at(self, source: Address) -> bool:
+        """Tell whether any account is registered from a source."""
+        return subject_of(source) in self._places
+
+    def called(self, source: Address, uri: bytes) -> Account | None:
+        """Give the account that the PBX calls by a URI at an address; None where there is none, or several."""
+        place, user = subject_of(source), user_of(uri)[:_USER]
+        found = [each for each in self._places.get(place) or () if self._is_called(each, place, user)]
+        return found[0] if len(found) == 1 else None
+
+    def named(self, username: str) -> Account | None:
+        """Give the account of a name, wherever it is registered from; None for none, and for several realms."""
+        found = {account for account, _ in self._table if account.username == username}
+        return found.pop() if len(found) == 1 else None
+
+    def _is_called(self, account: Account, place: Network, user: bytes) -> bool:
+        entry = self._table.get((account, place))
+        return entry is not None and user in (entry.user, account.username.encode())
 
     def all(self) -> Iterator[tuple[Account, Network, Instant]]:
         """Go through the registrations in force, each with the instant at which it runs out."""
@@ -71,14 +95,24 @@ class Registrations:
             if entry is not None:
                 yield account, place, entry.until
 
-    def _put(self, account: Account, place: Network, source: Address, until: Instant) -> None:
+    def _put(self, account: Account, place: Network, source: Address, until: Instant, user: bytes) -> None:
         key = (account, place)
-        self._table.renew(key, _Entry(source, until), source)
+        self._table.renew(key, _Entry(source, until, user), source)
+        accounts = self._places.get(place)
+        if accounts is None:
+            accounts = {}
+            self._places.put(place, accounts, source)
+        accounts[account] = until
         heapq.heappush(self._due, (until, account, place))
         if len(self._due) > 2 * self._table.most:
             live = ((key, self._table.get(key)) for key in self._table)
             self._due = [(entry.until, key[0], key[1]) for key, entry in live if entry is not None]
             heapq.heapify(self._due)
+
+    def _leave(self, account: Account, place: Network) -> None:
+        accounts = self._places.get(place)
+        if accounts is not None and accounts.pop(account, None) is not None and not accounts:
+            self._places.pop(place)
 
     def next_deadline(self) -> Instant | None:
         """Give the next instant at which a registration may run out."""
@@ -92,6 +126,7 @@ class Registrations:
             entry = self._table.get((account, place))
             if entry is not None and entry.until <= until:
                 self._table.pop((account, place))
+                self._leave(account, place)
                 found.append(Unregistered(until, entry.source, account))
         return found
 

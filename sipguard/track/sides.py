@@ -84,6 +84,10 @@ class Sides:
         """Tell whether the address is the PBX's, by name or as far as it was inferred."""
         return self._covers(address) if self._named else address in self._answering
 
+    def owns(self, network: Network) -> bool:
+        """Tell whether a network's first address is the PBX's."""
+        return self.is_pbx(network.address)
+
     def _covers(self, address: Address) -> bool:
         return address in self._hosts or (self._wider is not None and self._wider.covers(address))
 

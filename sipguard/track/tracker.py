@@ -16,6 +16,10 @@ from sipguard.sip.digest import Challenge, Credentials
 from sipguard.sip.fault import KEEPALIVE
 from sipguard.sip.message import MAX_CREDENTIALS, SipRequest, SipResponse, Unparsable
 from sipguard.track.asking import Asking
+from sipguard.track.callbook import Price
+from sipguard.track.calls import METHODS, Calls
+from sipguard.track.course import Hands
+from sipguard.track.hints import plain_called
 from sipguard.track.limits import Config
 from sipguard.track.nonce import Nonces
 from sipguard.track.passage import Passages
@@ -23,6 +27,7 @@ from sipguard.track.proof import Proofs
 from sipguard.track.registration import Registrations
 from sipguard.track.sides import Side, Sides
 from sipguard.track.transaction import Attempt, Key, Transactions, account_of, fingerprint, key_of
+from sipguard.track.transfer import Read
 
 _NOTHING: tuple[Event, ...] = ()
 _CHALLENGES = frozenset({401, 407})
@@ -41,9 +46,28 @@ UNSURE: Span = HOUR
 class Tracker:
     """The protocol's memory. `hear` takes messages in the order of their time; events come out in that order too."""
 
-    __slots__ = ("_asking", "_began", "_nonces", "_passages", "_proofs", "_registrations", "_sides", "_transactions")
+    __slots__ = (
+        "_asking",
+        "_began",
+        "_nonces",
+        "_passages",
+        "_proofs",
+        "_registrations",
+        "_sides",
+        "_transactions",
+        "calls",
+    )
 
-    def __init__(self, config: Config, sides: Sides, standing: Callable[[Instant, Address], Standing]) -> None:
+    def __init__(
+        self,
+        config: Config,
+        sides: Sides,
+        standing: Callable[[Instant, Address], Standing],
+        trunk: Callable[[Address], str | None] = lambda _: None,
+        wake: Callable[[Instant], None] = lambda _: None,
+        read: Read = plain_called,
+        price: Price | None = None,
+    ) -> None:
         self._sides = sides
         self._began: Instant | None = None
         self._asking = Asking(config.asked, standing)
@@ -52,6 +76,9 @@ class Tracker:
         self._transactions = Transactions(config.transactions)
         self._proofs = Proofs(config.proven, config.dialogs)
         self._registrations = Registrations(config.registrations)
+        own = self._registrations
+        hands = Hands(self._device, trunk, self.credential, self.stands, wake, read, price, None, own.called, own.named)
+        self.calls = Calls(config, hands)
 
     def restore(self, trust: Sequence[Trust]) -> None:
         """Take up the registrations that were in force before a restart."""
@@ -65,7 +92,15 @@ class Tracker:
         """Give what this message, or this end of a connection, makes happen."""
         if isinstance(heard, Passage):
             return self._passages.passed(at, heard)
-        side = self._sides.sender(heard)
+        side, message = self._sides.sender(heard), heard.message
+        if side is not _NOBODY and (
+            (type(message) is SipRequest and message.method in METHODS)
+            or (type(message) is SipResponse and message.plain_method() in METHODS)
+        ):
+            return (*self._told(at, heard, side), *self.calls.hear(at, heard, side))
+        return self._told(at, heard, side)
+
+    def _told(self, at: Instant, heard: Heard, side: Side) -> Sequence[Event]:
         flow = heard.flow
         if flow is None:
             return self._heard(at, heard, side)
@@ -125,6 +160,10 @@ class Tracker:
         """Tell whether an account is registered from an address now."""
         return self._registrations.stands(address, account)
 
+    def _device(self, address: Address) -> bool:
+        """Tell whether what is at an address is in the house: a device is registered there, or it is the PBX's own."""
+        return self._registrations.any_at(address) or self._sides.is_pbx(address)
+
     def held(self, at: Instant, address: Address) -> bool:
         """Tell whether an address was shown lately to be held by whoever sends from it, in datagrams."""
         return self._proofs.proven(at, address)
@@ -140,13 +179,14 @@ class Tracker:
 
     def next_deadline(self) -> Instant | None:
         """Give the next instant at which something runs out."""
-        return self._registrations.next_deadline()
+        due, other = self._registrations.next_deadline(), self.calls.next_deadline()
+        return due if other is None else other if due is None else min(due, other)
 
     def advance(self, now: Instant) -> Sequence[Event]:
         """Let run out what is due."""
         if self._began is None:
             self._began = now
-        return self._registrations.advance(now)
+        return (*self._registrations.advance(now), *self.calls.advance(now))
 
     # --- The far side asks --------------------------------------------------------------------------------------------
 
@@ -288,6 +328,7 @@ class Tracker:
             **self._registrations.counters(),
             **self._asking.counters(),
             **self._passages.counters(),
+            **self.calls.counters(),
         }
 
 

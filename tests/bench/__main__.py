@@ -16,8 +16,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tests.bench.calling import calls_section
 from tests.bench.outcome import Section, skipped
 from tests.bench.pipeline import race
+from tests.bench.pricing import rates_section
 from tests.bench.speed import kind_section, mix_section, race_section, stage_section
 from tests.bench.spoof import memory_section
 from tests.bench.traffic import mix
@@ -40,9 +42,13 @@ class Size:
     bans: int
     networks: int
     gated: tuple[int, float, int]  # requests a second, seconds, rounds
+    prices: int
+    calls: int
 
 
-QUICK = Size(10_000, 5, 3, 100_000, 20_000, (5_000, 20_000), 1.0, 200, 20, 0, 100_000, 10_000, (1_000, 2.0, 3))
+QUICK = Size(
+    10_000, 5, 3, 100_000, 20_000, (5_000, 20_000), 1.0, 200, 20, 0, 100_000, 10_000, (1_000, 2.0, 3), 100_000, 2_000
+)
 FULL = Size(
     100_000,
     9,
@@ -57,8 +63,10 @@ FULL = Size(
     1_000_000,
     100_000,
     (1_000, 5.0, 6),
+    100_000,
+    10_000,
 )
-TINY = Size(300, 1, 1, 500, 200, (1_000,), 0.1, 10, 2, 0, 21_000, 100, (100, 0.2, 1))
+TINY = Size(300, 1, 1, 500, 200, (1_000,), 0.1, 10, 2, 0, 21_000, 100, (100, 0.2, 1), 1_000, 50)
 
 
 def speed(size: Size) -> Iterator[Section]:
@@ -74,6 +82,16 @@ def speed(size: Size) -> Iterator[Section]:
 def memory(size: Size) -> Iterator[Section]:
     """Measure memory and the collector."""
     yield memory_section(size.sources, size.sources_automatic)
+
+
+def rates(size: Size) -> Iterator[Section]:
+    """Measure look-ups of prices."""
+    yield rates_section(size.prices, size.rounds)
+
+
+def calls(size: Size) -> Iterator[Section]:
+    """Measure INVITEs, and many calls at a time."""
+    yield calls_section(size.calls, size.prices)
 
 
 def tap(size: Size) -> Iterator[Section]:
@@ -134,6 +152,8 @@ def restart(size: Size) -> Iterator[Section]:
 PARTS: Mapping[str, Callable[[Size], Iterator[Section]]] = {
     "speed": speed,
     "memory": memory,
+    "rates": rates,
+    "calls": calls,
     "tap": tap,
     "ban": ban,
     "million": million,

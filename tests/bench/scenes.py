@@ -215,8 +215,12 @@ def _registered(dialog: Dialog) -> bytes:
 
 
 def call(line: Line) -> list[Said]:
-    """One phone calls another: the first leg is challenged, the second is the PBX's own."""
-    caller, called = line.phone(), line.phone()
+    """One phone calls another."""
+    return between(line, line.phone(), line.phone())
+
+
+def between(line: Line, caller: Device, called: Device) -> list[Said]:
+    """Let a phone call: the first leg is challenged, the second is the PBX's own; the last four end both."""
     first = Dialog(line, caller, to=called.user)
     second = Dialog(line, called, to=caller.user, calling=True)
     talk = line.random.randrange(5, 120) * SECOND

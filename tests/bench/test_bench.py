@@ -8,11 +8,11 @@ import pytest
 
 from sipguard.engine import Engine
 from sipguard.model import Frame, State
-from sipguard.policy.schema import Policy
+from sipguard.policy.schema import Mode, Policy
 from sipguard.sip.fault import Fault
 from sipguard.sip.message import SipMessage, Unparsable
 from sipguard.sip.parser import parse
-from tests.bench import memory
+from tests.bench import calling, memory
 from tests.bench.__main__ import PARTS, main
 from tests.bench.pipeline import parse_by_dpkt
 from tests.bench.traffic import mix
@@ -51,13 +51,29 @@ def test_spoofed_sources_are_all_different() -> None:
     assert len({memory.spoofed(number) for number in range(100_000)}) == 100_000
 
 
-@pytest.mark.parametrize("part", ["speed", "memory"])
+@pytest.mark.parametrize("part", ["speed", "memory", "rates", "calls"])
 def test_a_part_that_needs_no_kernel_runs(part: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--tiny", "--json", "--only", part]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["machine"]["cores"]
-    assert "whole" in found if part == "speed" else found["memory"]["packet_process"]["packets"] > 1_000
+    if part == "memory":
+        assert found["memory"]["packet_process"]["packets"] > 1_000
+    else:
+        assert found["whole" if part == "speed" else part]
     assert part in PARTS
+
+
+@pytest.mark.parametrize("rows", [0, 1_000])
+def test_calls_of_the_bench_are_followed_priced_and_ended_and_nobody_is_refused(rows: int) -> None:
+    bench = calling.Bench(rows, Mode.ENFORCE)
+    for number in range(20):
+        bench.say(bench.call(number)[:-4], gate=True)
+    counters = bench.engine.counters()
+    assert counters["calls"] == counters["calls_out"] == 20
+    assert counters["gate_accept"] == 20
+    assert counters["calls_refused"] == counters["calls_overdue"] == 0
+    assert {call.trunk for call in bench.engine._tracker.calls.live()} == {"Carrier"}
+    assert all(bool(call.rate) == bool(rows) for call in bench.engine._tracker.calls.live())
 
 
 @pytest.mark.root

@@ -10,10 +10,12 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
 
 from sipguard.address import parse_network
+from sipguard.call import CallOrigin, CallState, LimitReset, NumberClass
 from sipguard.control import meanwhile
 from sipguard.control.child import LONGEST_PAUSE
 from sipguard.control.link import ALERTS_KEPT, DRIFT, STUCK, Link, _subject
@@ -78,6 +80,11 @@ def heard(link: Link) -> Message:
 
 def ban(text: str, verdict: DecisionVerdict = DecisionVerdict.BLOCK) -> Decision:
     return Decision(1, verdict, parse_network(text), 2, ("order",), "order")
+
+
+def call(key: str) -> CallState:
+    called = "0025261", "+25261", NumberClass.MOBILE, "SO"
+    return CallState(key, 1, 0, 0, None, "", None, CallOrigin.ORPHAN, "", *called, None)
 
 
 def test_a_keeper_that_ends_at_once_is_started_at_ever_longer_intervals() -> None:
@@ -224,6 +231,29 @@ def test_what_was_decided_on_a_part_of_the_state_is_not_undone_by_all_of_it() ->
     }
     assert not state.offences, "it is forgiven"
     assert [str(each.network) for each in state.trust] == ["198.51.100.2"]
+
+
+def test_calls_and_resets_are_part_of_the_state_and_what_became_of_them_meanwhile_is_not_undone() -> None:
+    begun = call("a")
+    ended = replace(begun, answered=2, ended=3)
+    kept: list[CallState | LimitReset] = [begun, call("b"), LimitReset(1, "account", "1001")]
+    told: list[CallState | LimitReset] = [
+        ended,
+        call("c"),
+        LimitReset(5, "account", "1001"),
+        LimitReset(5, "group", "1001"),
+    ]
+    with linked(f"say(t='state', items={[pack(noun) for noun in kept]!r}); time.sleep(60)") as link:
+        link.mind(0)
+        link.take_state(())
+        for noun in told:
+            link.tell(Record(1, noun))
+        select.select([link.pair], [], [], 10)
+        assert link.next() is None
+        link.restored = True
+        state = link.take_state(())
+    assert sorted(state.calls, key=lambda each: each.key) == [ended, call("b"), call("c")]
+    assert sorted(state.resets, key=lambda each: each.scope) == told[2:]
 
 
 def test_what_is_decided_meanwhile_has_a_most_and_the_oldest_goes_first(monkeypatch: pytest.MonkeyPatch) -> None:

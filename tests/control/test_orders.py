@@ -7,11 +7,13 @@ from typing import Any
 import pytest
 
 from sipguard.address import parse_network
+from sipguard.call import LimitReset
 from sipguard.control.orders import Answer, Args, asked_about, names_of, order_of, outcome, serve
 from sipguard.errors import AdapterError
 from sipguard.model import (
     SECOND,
     Account,
+    Alert,
     Decision,
     DecisionVerdict,
     Enforced,
@@ -22,6 +24,7 @@ from sipguard.model import (
     Record,
     Role,
     SetName,
+    Sheet,
     Trust,
 )
 from sipguard.report import pack
@@ -87,6 +90,25 @@ def test_an_order_is_done_only_when_engine_and_kernel_say_so() -> None:
     assert outcome(ORDER, decided(DecisionVerdict.EXEMPT), [], 0) == (False, "it is exempt by allowed")
     assert outcome(ORDER, decided(DecisionVerdict.EXEMPT, "a trunk"), [], 0) == (False, "a trunk")
     assert outcome(ORDER, [], [], 0) == (False, "192.0.2.7 is not banned")
+
+
+def test_a_hang_up_or_a_reset_that_nobody_did_is_refused_and_one_that_was_done_is_told() -> None:
+    hang_up, reset = Order(OrderVerb.HANG_UP, "c0ffee"), Order(OrderVerb.RESET, "1001", scope="account")
+    assert outcome(hang_up, [], [], 0) == (False, "c0ffee is no call that is going on")
+    assert outcome(reset, [], [], 0) == (False, "account 1001 has no counters")
+    refusal = Alert(5, "order-refused", "c0ffee", "it is a call for help")
+    assert outcome(hang_up, [refusal], [], 0) == (False, "it is a call for help")
+    assert outcome(hang_up, [Alert(5, "hung-up", "c0ffee", "ordered")], [], 0)[0] is True
+    ok, body = outcome(reset, [Record(5, LimitReset(5, "account", f"1001@{n}")) for n in range(101)], [], 0)
+    assert (ok, len(body["reset"]), body["reset"][0], body["total"]) == (True, 100, "account 1001@0", 101)
+
+
+def test_a_sheet_is_asked_for_by_what_it_is_about() -> None:
+    assert asked_about({"sheet": ["calls", "c0", "", 5]}) == Sheet("calls", "c0", "", 5)
+    wrong: tuple[Args, ...] = ({"sheet": None}, {"sheet": []}, {"sheet": ["calls", "", "", "x"]})
+    for args in wrong:
+        with pytest.raises((KeyError, TypeError, ValueError)):
+            asked_about(args)
 
 
 def test_a_release_says_what_it_released_and_no_more_than_a_hundred_of_it() -> None:

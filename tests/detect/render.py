@@ -61,7 +61,8 @@ def _row(config: type, field: dataclasses.Field[object]) -> str:
     said = [mark.text for mark in getattr(hint, "__metadata__", ()) if hasattr(mark, "text")]
     default = getattr(config(), field.name)
     spans = any(type(mark).__name__ == "DurationBetween" for mark in getattr(hint, "__metadata__", ()))
-    shown = _duration(default) if spans and isinstance(default, int) else str(default)
+    money = any(type(mark).__name__ == "Amount" for mark in getattr(hint, "__metadata__", ()))
+    shown = _duration(default) if spans and isinstance(default, int) else _money(default) if money else str(default)
     return f"| `{field.name}` | {shown} | {said[0] if said else ''} |"
 
 
@@ -70,6 +71,10 @@ def _duration(span: int) -> str:
         if span % (length * 1_000_000_000) == 0:
             return f"{span // (length * 1_000_000_000)}{letter}"
     return f"{span // 1_000_000}ms"
+
+
+def _money(micros: object) -> str:
+    return f"{micros / 1_000_000:g}" if isinstance(micros, int) and micros else "none"
 
 
 if __name__ == "__main__":

@@ -66,3 +66,16 @@ def test_failures_leave_the_window_and_success_and_the_operator_forgive() -> Non
         forgiving()
         assert guesses.may_go(2 * MINUTE + SECOND, attempt(source, 9, proven=True), NOBODY)
         guesses.answered(source, b"key9")
+
+
+def test_a_call_that_leaves_gives_back_one_place_of_its_account_and_no_other() -> None:
+    guesses = Guesses(Limit(2, MINUTE))
+    source = b"\xc6\x33\x64\x01"
+    for number in range(2):
+        assert guesses.may_go(0, attempt(source, number, proven=True), NOBODY)
+    guesses.let_in(source, Account("1002", "pbx"))
+    guesses.let_in(b"\xc6\x33\x64\x02", Account("1001", "pbx"))
+    assert not guesses.may_go(1, attempt(source, 2, proven=True), NOBODY)
+    guesses.let_in(source, Account("1001", "pbx"))
+    assert guesses.may_go(1, attempt(source, 2, proven=True), NOBODY)
+    assert not guesses.may_go(1, attempt(source, 3, proven=True), NOBODY)

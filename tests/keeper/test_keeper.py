@@ -10,11 +10,13 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from sipguard.call import CallOrigin, CallState, NumberClass
 from sipguard.control import client
 from sipguard.control.pair import open_pair
 from sipguard.model import HOUR, Account, DecisionVerdict, Offence, Trust
@@ -97,6 +99,23 @@ def test_what_was_acknowledged_survives_kill_9_and_the_rest_is_sent_again(packet
     packet.kill()
     items, _ = begin(packet)
     assert {item["subject"] for item in items} == {str(one.subject) for one in bans}
+
+
+def test_calls_survive_kill_9_between_any_two_steps_as_far_as_they_were_told(packet: PacketSide) -> None:
+    now = boottime()
+    called = "0025261", "+25261", NumberClass.MOBILE, "SO"
+    begun = CallState("c0ffee", now, 0, 0, Account("1001", "x"), "", None, CallOrigin.EXTENSION, "", *called, None)
+    answered = replace(begun, answered=now + 1)
+    for state in (begun, answered, replace(answered, ended=now + 2)):
+        begin(packet)
+        packet.delta(state)
+        packet.settle()
+        packet.kill()
+        packet.pair.receive()
+        items, _ = begin(packet)
+        assert [unpack(item) for item in items] == [state]
+        packet.kill()
+        packet.pair.receive()
 
 
 def test_when_the_packet_process_dies_what_it_said_is_written(packet: PacketSide) -> None:
@@ -183,13 +202,13 @@ def test_orders_reach_the_packet_process_with_the_name_of_who_gave_them(packet: 
     name = subprocess.run(["id", "-un"], capture_output=True, check=True, text=True).stdout.strip()
     assert order == {
         "noun": "order", "verb": "ban", "network": "192.0.2.0/24", "span": HOUR, "reason": "[/x]", "by": name,
-        "force": False,
+        "force": False, "scope": "",
     }  # fmt: skip
     ask(packet, "release", account="1001", reason="it was me")
     order = packet.until("request")["args"]["order"]
     assert order == {
         "noun": "order", "verb": "release", "account": "1001", "span": 0, "reason": "it was me", "by": name,
-        "force": False,
+        "force": False, "scope": "",
     }  # fmt: skip
     packet.answers["unban"] = {"ok": False, "error": "it is not banned"}
     with pytest.raises(client.DeniedError, match="it is not banned"):

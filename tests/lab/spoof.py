@@ -32,6 +32,12 @@ class Spoofer:
         self._identification += 1
         self._socket.sendto(datagram(source, target, payload, identification=self._identification), (target[0], 0))
 
+    def follow(self, source: tuple[str, int], target: tuple[str, int], payload: bytes, state: tuple[int, int]) -> None:
+        """Send the next segment of a connection; `state` is its sequence number, and what it acknowledges."""
+        sequence, acknowledged = state
+        made = segment(source, target, payload, sequence=sequence, flags=_PUSH, acknowledged=acknowledged)
+        self._socket.sendto(made, (target[0], 0))
+
     def push(self, source: tuple[str, int], target: tuple[str, int], payload: bytes) -> None:
         """Send one TCP segment with ACK and PSH set as from `source`, in a connection that there is not."""
         self._identification += 1
@@ -48,9 +54,9 @@ def datagram(source: _End, target: _End, payload: bytes, *, identification: int 
     return _packet(source, target, socket.IPPROTO_UDP, udp, identification)
 
 
-def segment(source: _End, target: _End, payload: bytes, *, sequence: int, flags: int) -> bytes:
+def segment(source: _End, target: _End, payload: bytes, *, sequence: int, flags: int, acknowledged: int = 1) -> bytes:
     """Return an IPv4 packet with a TCP segment in it (RFC 9293 section 3.1), both checksums right."""
-    plain = struct.pack("!HHIIBBHHH", source[1], target[1], sequence, 1, 5 << 4, flags, 65535, 0, 0)
+    plain = struct.pack("!HHIIBBHHH", source[1], target[1], sequence, acknowledged, 5 << 4, flags, 65535, 0, 0)
     checksum = _checksum(_pseudo(source, target, socket.IPPROTO_TCP, 20 + len(payload)) + plain + payload)
     tcp = plain[:16] + struct.pack("!H", checksum) + plain[18:] + payload
     return _packet(source, target, socket.IPPROTO_TCP, tcp, sequence)

@@ -193,3 +193,31 @@ def test_a_quarantine_outlives_a_restart_and_its_release_does_too(stage: Lab) ->
         guard.stop()
         guard.start()
         assert in_force() == ([], [])
+
+
+def test_a_quarantine_by_name_bites_on_the_next_call_and_its_release_does_too(stage: Lab) -> None:
+    world, address = stage.world, "198.51.100.46"
+    with guarding(world, "quarantine") as guard, Client(world.phone, world.pbx.v4, address=address) as phone:
+
+        def code() -> int:
+            return phone.ask(phone.request("INVITE", "1001", to="1002")).code
+
+        assert registers(phone, "1001")
+        until(lambda: elements(world.pbx, "trusted4") != [], "the phone being trusted")
+        (row,) = said(guard, "accounts")["accounts"]
+        assert (row["account"], row["registered"][0]["network"]) == (f"1001@{REALM}", address)
+        passed = code()
+        assert passed != 403
+        assert "1001 is under quarantine" in guard.cli("quarantine", "1001", "--for", "1h", "--reason", "found out")
+        assert code() == 403
+        assert registers(phone, "1001")
+        assert said(guard, "accounts", "1001")["total"] == 2  # as it is registered, and as it was named
+        guard.stop()
+        guard.start()
+        assert code() == 403
+        assert "sipguard release" in guard.cli("incident", "1001")
+        guard.cli("release", "1001")
+        assert code() == passed
+        assert (said(guard, "calls")["total"], said(guard, "limits")["total"]) == (0, 0)
+        assert "no call" in guard.cli("hangup", "c0ffee", code=1)
+        assert "no counters" in guard.cli("limits", "reset", "1001", code=1)

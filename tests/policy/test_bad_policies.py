@@ -112,6 +112,65 @@ TABLE = [
     ),
     Bad("everybody shut out", "strangers = 'closed'\nallowed = []\n", (("strangers", 1, "shut out every phone"),)),
     Bad(
+        "a warning above what is refused",
+        "[limits.account]\nconcurrent = { warn = 9,  critical = 3 }\n",
+        (("limits.account.concurrent.warn", 2, "is above critical"),),
+    ),
+    Bad(
+        "an unknown part of a limit",
+        "[limits.class]\nspend_day = { crit = 3 }\n",
+        (("limits.class.spend_day.crit", 2, "known here: warn, critical"),),
+    ),
+    Bad(
+        "a window where there is none",
+        "limits.account.duration = { window = '1h' }",
+        (("limits.account.duration.window", 1, "no part of a limit"),),
+    ),
+    Bad("a limit without braces", "limits.account.calls = 5", (("limits.account.calls", 1, "in braces"),)),
+    Bad("a limit for nobody", "[[limits.rule]]\ncalls = { warn = 3 }\n", (("limits.rule[0]", 1, "names nobody"),)),
+    Bad("a decimal comma", "calls.highest_rate = '0,5'", (("calls.highest_rate", 1, "a point for the fraction"),)),
+    Bad("a currency", "limits.expensive = '0.5 EUR'", (("limits.expensive", 1, "no currency"),)),
+    Bad("too fine a price", "limits.expensive = 0.00000001", (("limits.expensive", 1, "at most six digits"),)),
+    Bad("a price of nothing", "limits.expensive = 0", (("limits.expensive", 1, 'or "none"'),)),
+    Bad("another country's code", "calls.deny = ['SO',\n'UK']", (("calls.deny[1]", 2, "write GB"),)),
+    Bad("a class that is none", "calls.deny = ['premuim']", (("calls.deny[0]", 1, 'a class "premium"'),)),
+    Bad("a class of emergencies", "calls.deny = ['emergency']", (("calls.deny[0]", 1, "is not"),)),
+    Bad(
+        "closed and open",
+        "calls.allow = ['SO']\ncalls.deny = ['SO']",
+        (("calls.deny[0]", 2, "same as calls.allow[0] on line 1"),),
+    ),
+    Bad("abroad of nowhere", "calls.international = false", (("calls.international", 1, "no country is home"),)),
+    Bad(
+        "countries beside international",
+        "[calls]\nhome = ['DE']\ncountries = ['AT']\ninternational = false",
+        (("calls.international", 4, "cannot be said beside calls.countries on line 3"),),
+    ),
+    Bad(
+        "names that are nobody's",
+        OFFICE + "[[group]]\nname = 'Sales'\naccounts = ['1']\n"
+        "[[calls.rule]]\ngroups = ['sales']\nsites = ['Ofice']\ntrunks = ['Carrier']\n"
+        "[[limits.rule]]\ngroups = ['x']\n",
+        (
+            ("calls.rule[0].groups[0]", 8, 'did you mean "'),
+            ("calls.rule[0].sites[0]", 9, 'did you mean "Office"?'),
+            ("calls.rule[0].trunks[0]", 10, "is no trunk of this policy"),
+            ("limits.rule[0].groups[0]", 12, "is no group of this policy"),
+        ),
+    ),
+    Bad(
+        "two groups of one name",
+        "[[group]]\nname = 'a'\naccounts = ['1']\n[[group]]\nname = 'A'\naccounts = ['2']\n",
+        (("group[1].name", 5, "same as group[0].name on line 2"),),
+    ),
+    Bad("hours of no clock", "[[calls.rule]]\nhours = '8-18'\n", (("calls.rule[0].hours", 2, '"08:00-18:00"'),)),
+    Bad("a day of no week", "[[calls.rule]]\nweekdays = ['saturday']\n", (("calls.rule[0].weekdays[0]", 2, '"sat"'),)),
+    Bad(
+        "a margin of everything",
+        "[[trunk]]\nname='a'\naddresses=['192.0.2.1']\nmargin=100",
+        (("trunk[0].margin", 4, "0 to 90"),),
+    ),
+    Bad(
         "slow limit below the fast one",
         "[detect.credentials]\nfailures = 8\nslow_failures = 7\n",
         (("detect.credentials.slow_failures", 3, "is not above failures (at least 9"),),
@@ -251,3 +310,11 @@ def test_nothing_on_disk_is_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     for bad in TABLE:
         problems_of(bad.text)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_time_zone_that_the_host_does_not_know_is_told() -> None:
+    text = "[calls]\nzone = 'Europe/Berlim'\n"
+    assert load(text).calls.zone == "Europe/Berlim"
+    with pytest.raises(PolicyError) as raised:
+        load(text, lambda _: False)
+    assert [(each.key, each.line) for each in raised.value.problems] == [("calls.zone", 2)]

@@ -9,8 +9,8 @@ from sipguard.policy.schema import Policy
 FORGOTTEN = "an old ban is forgotten after 30 days"
 
 
-def test_the_default_is_told_in_seven_lines() -> None:
-    assert describe(Policy()) == [
+def test_the_default_is_told_in_seven_lines_before_those_on_calls() -> None:
+    assert describe(Policy())[:7] == [
         "The guard only watches: it says what it would do and blocks nothing.",
         "It reads SIP on ports 5060, 5061, 5080 and 50600 of this host.",
         "Any address may send SIP, until it is found attacking.",
@@ -76,3 +76,64 @@ def test_guessing_that_is_not_looked_for_is_not_said_to_be_banned() -> None:
     lines = describe(load("detect.credentials.enabled=false"))
     assert "Switched off: credentials." in lines
     assert not any("passwords" in line for line in lines)
+
+
+# --- Calls ------------------------------------------------------------------------------------------------------------
+
+
+def test_the_default_is_told_for_calls() -> None:
+    assert "\n".join(describe(Policy())[7:]) == (
+        "No country is set (numbering.country): only international numbers are read, and of emergency numbers only "
+        "those named here and the general ones are known.\n"
+        "Calls may go anywhere, at any price.\n"
+        "One account may spend 40.00 of your currency within an hour and 100.00 of your currency within a day, all "
+        "over one trunk 200.00 of your currency and 500.00 of your currency; calls beyond that would be refused, and "
+        "running ones hung up.\n"
+        "One account may have 4 calls at a time that cost 0.40 of your currency a minute or more.\n"
+        "No price list is named (rates.deck): a minute abroad is taken to cost 0.25 of your currency, one to a "
+        "premium or satellite number 2.00 of your currency.\n"
+        "An account would be kept from calling for 1 day by accountnets, costlycalls, passwordfound and "
+        "limits.misdials; sipguard release ends that.\n"
+        "Emergency calls (112, 911, 999 and 000, and the country's own) are never refused or counted."
+    )
+
+
+def test_a_dial_plan_is_told_and_no_warning_of_its_lack() -> None:
+    lines = describe(load("[numbering]\ncountry='DE'\narea='30'\noutside=['0', '9']\n[calls]\nhome=['DE', 'AT']\n"))
+    assert "Numbers are read as they are dialled in DE, area code 30, with 0 or 9 for an outside line." in lines
+    assert "Not abroad: DE and AT." in lines
+    assert not any("No country" in line for line in lines)
+
+
+def test_destinations_are_told_for_all_and_for_some() -> None:
+    text = (
+        "[numbering]\ncountry='DE'\n[calls]\ninternational=false\ndeny=['premium', '+882']\n[[group]]\nname='Sales'\n"
+        "accounts=['1001']\n[[calls.rule]]\ngroups=['Sales']\ninternational=true\n"
+        "[[calls.rule]]\nhours='19:00-07:00'\nweekdays=['sat']\noutbound=false\nallow=['=+493012345678']\n"
+    )
+    lines = describe(load(text))
+    assert "Calls: none abroad; none to premium and +882." in lines
+    assert "For Sales: also abroad." in lines
+    assert "For everybody at 19:00-07:00 on sat: none leaves; always to =+493012345678." in lines
+
+
+def test_money_is_told_in_the_currency_of_the_deck() -> None:
+    text = "mode='enforce'\n[rates]\ndeck='/etc/sipguard/rates.csv'\ncurrency='EUR'\n[calls]\nhighest_rate='0.5'\n"
+    lines = describe(
+        load(text + "[limits.account]\nspend_day={warn=5, critical=20}\n[limits.site]\nminutes={critical=9}\n")
+    )
+    assert "Calls: none above 0.50 EUR a minute; none whose price the rates do not know." in lines
+    assert "Calls cost what /etc/sipguard/rates.csv says." in lines
+    assert any("20.00 EUR within a day" in line and "are refused" in line for line in lines)
+    assert next(line for line in lines if line.startswith("Limits of your own")).endswith("site.minutes.")
+
+
+def test_what_a_carrier_allows_is_told() -> None:
+    lines = describe(load("[[trunk]]\nname='C'\naddresses=['198.51.100.1']\nchannels=30\ndaily_spend='200'\n"))
+    assert "C allows 30 calls at a time and 200.00 a day; the guard stops 10 % before." in lines
+
+
+def test_nobody_is_said_to_be_kept_from_calling_where_nothing_does() -> None:
+    text = "[limits]\nmisdials=0\n[detect]\naccountnets.then='report'\npasswordfound.enabled=false\n"
+    lines = describe(load(text + "costlycalls.then='report'\n"))
+    assert not any("kept from calling" in line for line in lines)

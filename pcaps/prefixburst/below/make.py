@@ -1,0 +1,18 @@
+"""Three calls of one account to Lithuania within a minute, and twelve at home."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from callscript import SECOND, Script
+
+script = Script()
+phone = script.phone("1001", "198.51.100.20")
+for number in range(3):
+    script.dial((5 + 15 * number) * SECOND, phone, f"003706123456{number}", lasts=5 * SECOND)
+for number in range(12):
+    script.dial((60 + 4 * number) * SECOND, phone, f"03012345{number:02d}", lasts=2 * SECOND)
+script.write(__file__)

@@ -1,0 +1,153 @@
+"""Test call: one short call to a prefix that an account never called before, and later a burst to the same prefix.
+
+What it sees
+    By account (what nobody authenticated for: by trunk) and prefix, calls abroad or to dear destinations. The first
+    call ever to a prefix is a probe when it was refused, not answered, or answered for less than `short`; one more
+    within `pause` of it takes its place. When `calls` to the same prefix follow within `window`, after `pause` and
+    within `memory` of the probe, that is found. A prefix that was talked to in between for longer than `short` is one
+    of the account's own, and no probe any more. What was called before the guard began is not known: the first call
+    after a start counts as the first ever.
+
+Why it matters
+    Whoever has found a password tries first whether it reaches the numbers that pay, and sells it; those who bought it
+    come at night or at the weekend.
+
+Known false alarms
+    Somebody who reaches nobody abroad at first, and tries again all day, or days later calls many there.
+
+Ways around it
+    A probe that talks for longer than `short`; another prefix for the burst; more than `memory` between the two.
+
+Options
+    enabled, short, pause, memory, calls, window, rate, risk, entries, then
+
+References
+    GSMA FF.21 (test numbers of international revenue share fraud), ITU-T E.156 (misuse of numbers).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from sipguard.constraint import Between, Described, DurationBetween
+from sipguard.event import CallAttempted, CallEnded, Event
+from sipguard.model import DAY, HOUR, MINUTE, SECOND, Account, Consequence, Finding, Instant, Span
+from sipguard.table import Table
+from sipguard.track.spending import SOMEWHERE, Dear, DearRate, DearRisk, House, payer_of, prefix_of, shown, spends
+from sipguard.window import Sliding
+
+NAME = "testcall"
+_NOTHING: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Settings of `[detect.testcall]`."""
+
+    enabled: Annotated[bool, Described("Whether test calls with a burst after them are looked for")] = True
+    short: Annotated[Span, DurationBetween(SECOND, HOUR), Described("A call answered for less is only a test")] = (
+        30 * SECOND
+    )
+    pause: Annotated[Span, DurationBetween(SECOND, DAY), Described("What is called there sooner is a test as well")] = (
+        2 * MINUTE
+    )
+    memory: Annotated[Span, DurationBetween(MINUTE, 90 * DAY), Described("How long a test is remembered")] = 14 * DAY
+    calls: Annotated[int, Between(2, 1000), Described("Calls to the tested prefix within the window")] = 5
+    window: Annotated[Span, DurationBetween(SECOND, DAY), Described("How long a call counts")] = 10 * MINUTE
+    rate: DearRate = 1_000_000
+    risk: DearRisk = 8
+    entries: Annotated[int, Between(100, 1_000_000), Described("The most prefixes of accounts remembered at once")] = (
+        20_000
+    )
+    then: Annotated[Consequence, Described("What becomes of an account that is found")] = Consequence.REPORT
+
+
+class _Known:
+    """A prefix that an account has called: its first call, and the later ones. `own`: no probe, or not any more."""
+
+    __slots__ = ("calls", "ended", "first", "number", "own")
+
+    def __init__(self, first: str, number: str) -> None:
+        self.first = first
+        self.number = number
+        self.ended: Instant = 0
+        self.own = False
+        self.calls: Sliding | None = None
+
+
+class Detector:
+    """Remembers for each account which prefixes it called, and whether the first call was a mere test."""
+
+    __slots__ = ("_config", "_dear", "_known", "handlers")
+
+    def __init__(self, config: Config, house: House = SOMEWHERE) -> None:
+        self._config = config
+        self._dear = Dear(house, config.rate, config.risk)
+        self._known: Table[tuple[Account, str], _Known] = Table(config.entries, config.entries // 2)
+        self.handlers: Mapping[type[Event], Callable[[Any], Sequence[Finding]]] = {
+            CallAttempted: self._attempted,
+            CallEnded: self._ended,
+        }
+
+    def _key(self, event: CallAttempted | CallEnded) -> tuple[Account, str] | None:
+        call = event.call
+        if not spends(call) or not self._dear.or_abroad(call.called, call.rate):
+            return None
+        prefix = prefix_of(call.called, call.rate)
+        return (payer_of(call), prefix) if prefix else None
+
+    def _attempted(self, event: CallAttempted) -> Sequence[Finding]:
+        key = self._key(event)
+        if key is None:
+            return _NOTHING
+        known = self._known.get(key)
+        if known is None:
+            self._known.put(key, _Known(event.call.key, shown(event.call.called)), event.source)
+            return _NOTHING
+        self._known.touch(key)
+        if known.own:
+            return _NOTHING
+        at, config = event.at, self._config
+        if not known.ended:  # the test goes on yet: many at once are `prefixburst`'s
+            known.own = True
+            return _NOTHING
+        if not config.pause <= at - known.ended <= config.memory:
+            known.first, known.ended, known.calls = event.call.key, 0, None  # tried anew
+            return _NOTHING
+        if known.calls is None:
+            known.calls = Sliding(config.window, config.calls)
+        known.calls.mark(at)
+        return self._found(event, key, known) if known.calls.count(at) >= config.calls else _NOTHING
+
+    def _ended(self, event: CallEnded) -> Sequence[Finding]:
+        key = self._key(event)
+        known = None if key is None else self._known.get(key)
+        if known is None or known.own:
+            return _NOTHING
+        call = event.call
+        mere = call.lasted(event.at) < self._config.short
+        if call.key == known.first and not known.ended:
+            known.ended, known.own = event.at, not mere
+        elif not mere and not (known.calls is not None and known.calls.count(event.at) >= 2):
+            known.own = True  # somebody talks there, one call at a time
+        return _NOTHING
+
+    def _found(self, event: CallAttempted, key: tuple[Account, str], known: _Known) -> Sequence[Finding]:
+        known.calls, known.own = None, True
+        evidence: tuple[tuple[str, str | int], ...] = (
+            ("prefix", key[1]),
+            ("calls", self._config.calls),
+            ("within_seconds", self._config.window // SECOND),
+            ("test", known.number),
+            ("test_seconds_ago", (event.at - known.ended) // SECOND),
+            ("country", event.call.called.country),
+            ("last", shown(event.call.called)),
+            ("trunk", event.call.trunk),
+        )
+        return (Finding(event.at, NAME, key[0], key[1], 8, True, evidence),)
+
+    def counters(self) -> dict[str, int]:
+        """Give the fill and the evictions."""
+        return {"testcall_entries": len(self._known), "testcall_entries_evicted": self._known.evicted}

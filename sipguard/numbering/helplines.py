@@ -1,0 +1,180 @@
+"""Numbers for help, by country: data, and nothing else.
+
+Source: the emergency numbers of libphonenumber 9.0.42 (ShortNumberMetadata, read in November 2026), written out;
+Gabon's range 1300 to 1349 cut to 1300. By hand: AT 140, CH 1414, ES 061 062 080 091 092, FR 114 191 196, GB 18000 (text
+relay), IT 1530, JP 118, NZ 112, US and CA 988. 112 and 911 are for help in every country (3GPP TS 22.101) and are not
+repeated here.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+EVERYWHERE: Final = ("112", "911")
+
+UNKNOWN_COUNTRY: Final = ("000", "110", "111", "112", "119", "911", "999")
+"""What is for help as long as nobody has said where the PBX stands: the general numbers of whole countries.
+
+Not 100 to 102, 15 to 18 and their like: there they would be extensions that strangers may call.
+"""
+
+_BY_NUMBERS: Final = """
+AC AG FK GG IE IM JE LC MO MS MY NU QA SB SC SD SH SS SZ TC UG VC VG: 999
+AD: 110 116 118
+AE PL: 997 998 999
+AF: 100 102 119
+AL: 127 128 129
+AM AZ BY KG KZ TJ UA: 101 102 103
+AO: 113 115
+AR: 100 101 107
+AT: 122 133 140 144
+AU: 000 106
+AW: 100
+BA ME: 122 123 124
+BB: 211 311 511
+BD: 100 101 102 199 999
+BE: 100 101
+BF DJ KM MR SN TD: 17 18
+BG: 150 160 166
+BH: 199 999
+BI: 113 117
+BJ: 114 116 117 118
+BL: 18
+BN: 991 993 995
+BO JP: 110 118 119
+BR: 128 190 192 193
+BS SX: 919
+BT NO SJ SY: 110 113
+BW: 111 997 998 999
+BZ: 90 990
+CA US: 988
+CC CX: 000
+CD: 113 114 118 177 188
+CF: 117 118 1220
+CG: 117 118
+CH: 117 118 1414 144
+CI: 110 111 170 180
+CK: 996 998 999
+CL: 131 132 133
+CM: 113 117 13 17
+CN: 110 119 120
+CO: 119 123 132 156
+CU: 104 105 106
+CV: 130 131 132
+CY HN MM NG: 199
+CZ: 150 151 152 153 154 155 156 157 158 159
+DE EE: 110
+DK FO: 114
+DM KN: 333 999
+DZ: 14 17
+EC: 101 102
+EG: 122 123 180
+EH MA: 15 177 19
+ER: 113 114 116
+ES: 061 062 080 085 088 091 092
+ET: 91 92 93 939 991 997
+FJ: 917
+FR: 114 15 17 18 191 196
+GA: 1300 1730 18
+GB: 18000 999
+GE: 011 022 033 111 113 122
+GF GP MC MF ML MQ PF PM RE WF: 15 17 18
+GH: 191 192 193 999
+GI: 190 199
+GM: 116 117 118 16 17 18
+GR: 100 166 199
+GT: 110 120 123
+GW: 113 117 118
+GY: 912 913
+HK: 992 999
+HR: 192 193 194 93 94
+HT: 114 118
+HU: 104 105 107
+ID: 110 113 118 119
+IL PS: 100 101 102
+IN: 100 101 102 108 1298 2611
+IQ: 100 104 115 122
+IR: 110 115 125
+IT: 113 115 118 1530
+JM TW: 110 119
+JO: 191 192 197
+KE: 114 999
+KH: 117 118 119 666
+KI: 192 193 194 195 992 993 994
+KP: 119 819
+KR: 119
+LA: 190 191 195
+LB: 140 175 999
+LI: 117 118 144
+LK: 110 116 118 119
+LR: 355
+LS: 115 117
+LT: 01 011 02 022 03 033 101 102 103
+LU SI: 113
+LV: 01 02 03 110 113
+LY: 190 191 193
+MD: 901 902 903
+MG: 117 118 17 18
+MK XK: 192 193 194
+MN: 100 101 102 103 105
+MU: 114 115 995 999
+MV: 102 118 119
+MW: 199 997 998 999
+MX: 060 065 066 068 080
+MZ: 117 119 197 198
+NA: 10111
+NC: 15 16 17 18
+NE: 118 15 17 18
+NF: 955 977
+NI: 115 118 120 128
+NP: 100 101 102 103
+NR: 110 111
+NZ RW: 111
+OM: 1444 9999
+PE: 105 116 117
+PG: 000 110 111
+PH: 117
+PK: 1122 115 15 16
+PT SR TL: 115
+PY UY: 128
+RS: 92 93 94
+RU: 01 02 03 101 102 103
+SA: 997 999
+SE: 90000
+SG: 993 995 999
+SK: 150 155 158
+SL: 019 999
+SM VA: 113 115 118
+SO: 555 888 999
+SV: 913
+TG: 117 118 171 172 177
+TH: 1669 191 199
+TM: 01 02 03
+TN: 190 197 198
+TO: 922 933 999
+TR: 110 155
+TT: 990 999
+TZ: 110 111 114 115 999
+UZ: 001 002 003 01 02 03 050
+VE: 171
+VN: 113 114 115
+WS: 994 995 996 999
+YE: 191 194 195 199
+YT: 15
+ZA: 10111 10177
+ZM: 991 993 999
+ZW: 993 994 995 999
+"""
+
+
+def _by_country() -> dict[str, tuple[str, ...]]:
+    found: dict[str, tuple[str, ...]] = {}
+    for line in _BY_NUMBERS.split("\n"):
+        countries, _, numbers = line.partition(": ")
+        for country in countries.split():
+            found[country] = tuple(numbers.split())
+    return found
+
+
+BY_COUNTRY: Final = _by_country()
+"""ISO 3166-1 alpha-2 to the country's own numbers, beside those of EVERYWHERE."""
