@@ -222,6 +222,18 @@ class Asterisk:
         found = re.search(r"(\d+) active channels?", self.command("core show channels count"))
         return int(found.group(1)) if found else -1
 
+    def hang_up_all(self) -> None:
+        """End all its calls, the callers' side first: one whose carrier ends is sent to the next."""
+        until(lambda: not self._hang_up("PJSIP/1"), "Asterisk without callers")
+        until(lambda: not self._hang_up(""), "Asterisk without calls")
+
+    def _hang_up(self, beginning: str) -> list[str]:
+        listed = self.command("core show channels concise").splitlines()
+        names = [line.partition("!")[0] for line in listed if "!" in line and line.startswith(beginning)]
+        for name in names:
+            self.command(f"channel request hangup {name}")
+        return names
+
     def _say(self, line: socket.socket, action: str, **fields: str) -> str:
         asked = "".join(f"{key}: {value}\r\n" for key, value in {"Action": action, **fields}.items())
         line.sendall(f"{asked}\r\n".encode())

@@ -192,8 +192,7 @@ def scene(stage: Stage, name: str, *, more: str = "", deck: str = DECK, top: str
             try:
                 yield made
             finally:
-                stage.server.command("channel request hangup all")
-                until(lambda: stage.server.channels == 0, "Asterisk without calls")
+                stage.server.hang_up_all()
     finally:
         carrier.run("nft", "delete", "table", "inet", "counted")
 
