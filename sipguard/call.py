@@ -58,6 +58,13 @@ class Called:
         self.country = country
         self.why = why
 
+    def is_abroad(self, home: frozenset[str]) -> bool:
+        """Tell whether it is read as a number of another country, or of none (satellites, global networks).
+
+        Where no country is home, nothing is known to be abroad.
+        """
+        return bool(home and self.e164) and self.kind is not NumberClass.EMERGENCY and self.country not in home
+
 
 class Rate(NamedTuple):
     """One row of a rate deck. `per_minute` and `connect` in micros, `first` and `step` in whole seconds, at least 1."""

@@ -83,6 +83,4 @@ class Parties:
 
     def abroad(self, called: Called) -> bool:
         """Tell whether a number is read as one of another country, or of none (satellites, global networks)."""
-        if not self.home or not called.e164 or called.kind is NumberClass.EMERGENCY:
-            return False
-        return called.country not in self.home
+        return called.is_abroad(self.home)

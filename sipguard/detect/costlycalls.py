@@ -42,11 +42,10 @@ from sipguard.track.spending import (
     DearRisk,
     House,
     Ongoing,
-    payer_of,
+    payers_of,
     prefix_of,
     shown,
     spends,
-    trunk_of,
 )
 
 NAME = "costlycalls"
@@ -87,8 +86,8 @@ class Detector:
         call = event.call
         if not call.confirmed or not spends(call) or not self._dear(call.called, call.rate):
             return _NOTHING
-        payer, trunk, prefix = payer_of(call), trunk_of(call), prefix_of(call.called, call.rate)
-        keys = [(True, trunk, prefix)] if payer == trunk else [(False, payer, prefix), (True, trunk, prefix)]
+        prefix = prefix_of(call.called, call.rate)
+        keys = [(whole, who, prefix) for whole, who in payers_of(call)]
         self._ongoing.enter(call, keys)
         return [found for key in keys if (found := self._found(event.at, key, call)) is not None]
 

@@ -29,7 +29,6 @@ References
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -54,7 +53,7 @@ from sipguard.track.spending import (
     DearRate,
     DearRisk,
     House,
-    Ongoing,
+    Waiting,
     payer_of,
     prefix_of,
     shown,
@@ -86,14 +85,13 @@ class Config:
 class Detector:
     """Counts forwards and transfers for whoever has them done, and waits for transferred calls to become long."""
 
-    __slots__ = ("_config", "_dear", "_due", "_held", "_marks", "handlers")
+    __slots__ = ("_config", "_dear", "_held", "_marks", "handlers")
 
     def __init__(self, config: Config, house: House = SOMEWHERE) -> None:
         self._config = config
         self._dear = Dear(house, config.rate, config.risk)
         self._marks: Table[tuple[str, Account], Sliding] = Table(config.entries, config.entries // 2)
-        self._held = Ongoing(config.entries, config.entries)
-        self._due: list[tuple[Instant, str]] = []  # may name calls that have ended; swept when twice the cap
+        self._held = Waiting(config.entries)
         self.handlers: Mapping[type[Event], Callable[[Any], Sequence[Finding]]] = {
             CallAttempted: self._attempted,
             CallDiverted: self._diverted,
@@ -133,11 +131,7 @@ class Detector:
     def _runs(self, event: CallEvent) -> Sequence[Finding]:
         call = event.call
         if call.answered and call.origin is _TRANSFERRED and spends(call) and self._dear(call.called, call.rate):
-            self._held.enter(call, (call.key,))
-            heapq.heappush(self._due, (max(call.answered, call.began) + self._config.held, call.key))
-            if len(self._due) > 2 * self._config.entries:
-                self._due = [each for each in self._due if self._held.count(each[1])]
-                heapq.heapify(self._due)
+            self._held.enter(call, max(call.answered, call.began) + self._config.held)
         return self._look(event.at)
 
     def _over(self, event: CallEvent) -> Sequence[Finding]:
@@ -145,13 +139,7 @@ class Detector:
         return self._look(event.at)
 
     def _look(self, now: Instant) -> Sequence[Finding]:
-        found: list[Finding] = []
-        while self._due and self._due[0][0] <= now:
-            _, name = heapq.heappop(self._due)
-            for call in self._held.of(name):
-                self._held.leave(call)
-                found.append(self._finding(now, payer_of(call), "held", 8, call.called, call, 1))
-        return found
+        return [self._finding(now, payer_of(call), "held", 8, call.called, call, 1) for call in self._held.due(now)]
 
     def _count(self, what: str, payer: Account, event: CallEvent, most: int) -> bool:
         """Count one, and tell whether that makes as many as are found; then it begins anew."""

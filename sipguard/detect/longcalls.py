@@ -24,7 +24,6 @@ References
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -40,10 +39,10 @@ from sipguard.track.spending import (
     DearRisk,
     House,
     Ongoing,
-    payer_of,
+    Waiting,
+    payers_of,
     shown,
     spends,
-    trunk_of,
 )
 
 NAME = "longcalls"
@@ -67,14 +66,13 @@ class Config:
 class Detector:
     """Waits for each call to become long, and counts those that are."""
 
-    __slots__ = ("_config", "_dear", "_due", "_long", "_waiting", "handlers")
+    __slots__ = ("_config", "_dear", "_long", "_waiting", "handlers")
 
     def __init__(self, config: Config, house: House = SOMEWHERE) -> None:
         self._config = config
         self._dear = Dear(house, config.rate, config.risk)
         self._long = Ongoing(config.running, max(config.calls, config.trunk_calls))
-        self._waiting = Ongoing(config.running, config.running)
-        self._due: list[tuple[Instant, str]] = []  # may name calls that have ended; swept when twice the cap
+        self._waiting = Waiting(config.running)
         self.handlers: Mapping[type[Event], Callable[[Any], Sequence[Finding]]] = {
             CallAttempted: self._looked,
             CallAnswered: self._answered,
@@ -89,11 +87,7 @@ class Detector:
     def _answered(self, event: CallEvent) -> Sequence[Finding]:
         call = event.call
         if call.answered and spends(call) and self._dear.or_abroad(call.called, call.rate):
-            self._waiting.enter(call, (call.key,))
-            heapq.heappush(self._due, (call.answered + self._config.length, call.key))
-            if len(self._due) > 2 * self._config.running:
-                self._due = [each for each in self._due if self._waiting.count(each[1])]
-                heapq.heapify(self._due)
+            self._waiting.enter(call, call.answered + self._config.length)
         return self._look(event.at)
 
     def _over(self, event: CallEvent) -> Sequence[Finding]:
@@ -104,15 +98,11 @@ class Detector:
     def _look(self, now: Instant) -> Sequence[Finding]:
         """See which calls have become long by now."""
         found: list[Finding] = []
-        while self._due and self._due[0][0] <= now:
-            _, name = heapq.heappop(self._due)
-            for call in self._waiting.of(name):
-                self._waiting.leave(call)
-                payer, trunk = payer_of(call), trunk_of(call)
-                keys = [(True, trunk)] if payer == trunk else [(False, payer), (True, trunk)]
-                self._long.enter(call, keys)
-                for key in keys:
-                    found += self._count(now, key, call)
+        for call in self._waiting.due(now):
+            keys = payers_of(call)
+            self._long.enter(call, keys)
+            for key in keys:
+                found += self._count(now, key, call)
         return found
 
     def _count(self, at: Instant, key: tuple[bool, Account], call: Call) -> Sequence[Finding]:

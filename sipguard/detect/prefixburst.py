@@ -43,11 +43,10 @@ from sipguard.track.spending import (
     DearRisk,
     House,
     Ongoing,
-    payer_of,
+    payers_of,
     prefix_of,
     shown,
     spends,
-    trunk_of,
 )
 from sipguard.window import Sliding
 
@@ -126,10 +125,7 @@ class Detector:
         if not spends(call) or not self._dear.or_abroad(call.called, call.rate):
             return ()
         prefix = prefix_of(call.called, call.rate)
-        if not prefix:
-            return ()
-        payer, trunk = payer_of(call), trunk_of(call)
-        return ((False, payer, prefix), (True, trunk, prefix)) if payer != trunk else ((True, trunk, prefix),)
+        return [(whole, who, prefix) for whole, who in payers_of(call)] if prefix else ()
 
     def _count(self, event: CallAttempted, key: tuple[bool, Account, str]) -> Sequence[Finding]:
         limit = self._trunk if key[0] else self._party

@@ -5,7 +5,8 @@ In one place, so that all of them mean the same. Questions without effect, but f
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import heapq
+from collections.abc import Callable, Iterator, Sequence
 from typing import Annotated, TypeAlias
 
 from sipguard.call import Call, Called, CallOrigin, Direction, NumberClass, Rate
@@ -49,9 +50,7 @@ class House:
 
     def abroad(self, called: Called) -> bool:
         """Tell whether a number is one of another country, or of none (satellites, global networks)."""
-        if not self.home or not called.e164 or called.kind is _EMERGENCY:
-            return False
-        return called.country not in self.home
+        return called.is_abroad(self.home)
 
 
 SOMEWHERE = House()
@@ -106,6 +105,12 @@ def payer_of(call: Call) -> Account:
 def trunk_of(call: Call) -> Account:
     """Give the trunk that a call goes over, as it is reported."""
     return Account(call.trunk or "trunk", "")
+
+
+def payers_of(call: Call) -> Sequence[tuple[bool, Account]]:
+    """Give who answers for a call, and the trunk it goes over (True), once where both are the same."""
+    payer, trunk = payer_of(call), trunk_of(call)
+    return ((True, trunk),) if payer == trunk else ((False, payer), (True, trunk))
 
 
 def prefix_of(called: Called, rate: Rate | None) -> str:
@@ -184,3 +189,44 @@ class Ongoing:
     def count(self, key: object) -> int:
         """Count them."""
         return len(self._keys.get(key, ()))
+
+
+class Waiting:
+    """Calls that wait until they have gone on for long enough; at most `most`, the oldest goes. `evicted` as above.
+
+    Nobody calls at the instant itself: what is due is found when something happens to any call.
+    """
+
+    __slots__ = ("_calls", "_due", "_most")
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._calls = Ongoing(most, most)
+        self._due: list[tuple[Instant, str]] = []  # may name calls that have ended; swept when twice the cap
+
+    def __len__(self) -> int:
+        return len(self._calls)
+
+    @property
+    def evicted(self) -> int:
+        """How many had to go."""
+        return self._calls.evicted
+
+    def enter(self, call: Call, until: Instant) -> None:
+        """Have a call wait."""
+        self._calls.enter(call, (call.key,))
+        heapq.heappush(self._due, (until, call.key))
+        if len(self._due) > 2 * self._most:
+            self._due = [each for each in self._due if self._calls.count(each[1])]
+            heapq.heapify(self._due)
+
+    def leave(self, call: Call) -> None:
+        """Let it go; no effect when it does not wait."""
+        self._calls.leave(call)
+
+    def due(self, now: Instant) -> Iterator[Call]:
+        """Take out, one after the other, what has waited long enough by now."""
+        while self._due and self._due[0][0] <= now:
+            for call in self._calls.of(heapq.heappop(self._due)[1]):
+                self._calls.leave(call)
+                yield call

@@ -208,7 +208,7 @@ def test_waiting_calls_are_bounded_however_many_come_and_go() -> None:
     counts = world.detector.counters()
     assert counts["longcalls_running"] == 100
     assert counts["longcalls_running_evicted"] == 50
-    assert len(world.detector._due) <= 200  # type: ignore[attr-defined]
+    assert len(world.detector._waiting._due) <= 200  # type: ignore[attr-defined]
 
 
 # --- testcall ---------------------------------------------------------------------------------------------------------
