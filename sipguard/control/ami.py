@@ -10,68 +10,42 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import TypeAlias
 
-from sipguard.control.secret import Secret
+from sipguard.control.manager import Manager
 from sipguard.control.text import clean
-from sipguard.errors import AdapterError
 
 Block: TypeAlias = Mapping[str, tuple[str, ...]]
 """One message of the manager's: its values by name (in lower case), in their order."""
 
-ADAPTER = "ami"
-_SECONDS = 2.0
-_LINE = 16_384
 _BLOCK_LINES = 500
 _BLOCKS = 20_000  # with Status there is one for each channel
 _CALL_ID = "CHANNEL(pjsip,call-id)"
 _OLD_CALL_ID = "SIPCALLID"  # chan_sip's
 
 
-class Ami:
+class Ami(Manager):
     """A manager's account. `write=call` and `read=call` are all that it needs (manager.conf)."""
 
-    def __init__(self, host: str, port: int, user: str, secret: Secret) -> None:
-        self._host = host
-        self._port = port
-        self._user = user
-        self._secret = secret
+    adapter = "ami"
+    what = "manager"
 
-    async def hang_up(self, call_ids: Collection[str]) -> int:
-        """Hang up the channels whose legs have one of these Call-IDs; gives how many. Raises AdapterError."""
-        secret = self._secret.read()
-        try:
-            async with asyncio.timeout(_SECONDS):
-                return await self._hang_up(frozenset(call_ids), secret)
-        except TimeoutError:
-            raise AdapterError(ADAPTER, f"{self._where} did not answer within {_SECONDS:g} s") from None
-        except (OSError, asyncio.IncompleteReadError, ValueError) as error:
-            raise AdapterError(ADAPTER, f"{self._where}: {clean(error) or type(error).__name__}") from error
-
-    @property
-    def _where(self) -> str:
-        return f"the manager at {self._host}:{self._port}"
-
-    async def _hang_up(self, call_ids: frozenset[str], secret: str) -> int:
-        reader, writer = await asyncio.open_connection(self._host, self._port, limit=_LINE)
-        try:
-            talk = _Talk(reader, writer)
-            if not (await reader.readline()).startswith(b"Asterisk Call Manager"):
-                raise AdapterError(ADAPTER, f"{self._where} is no manager interface")
-            challenge = await talk.ask("Challenge", AuthType="MD5")
-            proof = _first(challenge, "challenge") + secret
-            key = hashlib.md5(proof.encode(), usedforsecurity=False).hexdigest()
-            await talk.ask("Login", AuthType="MD5", Username=self._user, Key=key, Events="off")
-            channels = await talk.channels(call_ids)
-            for channel in channels:
-                with contextlib.suppress(_RefusedError):  # it went by itself meanwhile
-                    await talk.ask("Hangup", Channel=channel, Cause="16")
-            return len(channels)
-        finally:
-            writer.close()
-            with contextlib.suppress(OSError):
-                await writer.wait_closed()
+    async def _talk(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, call_ids: frozenset[str], secret: str
+    ) -> int:
+        talk = _Talk(reader, writer)
+        if not (await reader.readline()).startswith(b"Asterisk Call Manager"):
+            raise ValueError("is no manager interface")
+        challenge = await talk.ask("Challenge", AuthType="MD5")
+        proof = _first(challenge, "challenge") + secret
+        key = hashlib.md5(proof.encode(), usedforsecurity=False).hexdigest()
+        await talk.ask("Login", AuthType="MD5", Username=self._user, Key=key, Events="off")
+        channels = await talk.channels(call_ids)
+        for channel in channels:
+            with contextlib.suppress(_RefusedError):  # it went by itself meanwhile
+                await talk.ask("Hangup", Channel=channel, Cause="16")
+        return len(channels)
 
 
 class _RefusedError(ValueError):

@@ -8,22 +8,16 @@ AdapterError. Framing as in mod_event_socket: header lines, an empty line, and a
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import re
-from collections.abc import Collection
 from typing import TypeAlias
 
-from sipguard.control.secret import Secret
+from sipguard.control.manager import Manager
 from sipguard.control.text import clean
-from sipguard.errors import AdapterError
 
 Reply: TypeAlias = tuple[str, str, str]
 """Content-Type, Reply-Text and body."""
 
-ADAPTER = "esl"
-_SECONDS = 2.0
-_LINE = 16_384
 _HEADER_LINES = 500
 _BODY = 16 * 1024 * 1024  # a thousand channels are half a megabyte
 _CHANNELS = 5_000
@@ -31,44 +25,22 @@ _MESSAGES = 20_000
 _UUID = re.compile(r"[0-9A-Za-z][0-9A-Za-z.@_+-]{0,127}")
 
 
-class Esl:
+class Esl(Manager):
     """An event socket. `user` is empty, or one of the directory's (`userauth`), who may call `show` and `uuid_kill`."""
 
-    def __init__(self, host: str, port: int, user: str, secret: Secret) -> None:
-        self._host = host
-        self._port = port
-        self._user = user
-        self._secret = secret
+    adapter = "esl"
+    what = "event socket"
 
-    async def hang_up(self, call_ids: Collection[str]) -> int:
-        """Hang up the channels whose legs have one of these Call-IDs; gives how many. Raises AdapterError."""
-        secret = self._secret.read()
-        try:
-            async with asyncio.timeout(_SECONDS):
-                return await self._hang_up(frozenset(call_ids), secret)
-        except TimeoutError:
-            raise AdapterError(ADAPTER, f"{self._where} did not answer within {_SECONDS:g} s") from None
-        except (OSError, asyncio.IncompleteReadError, ValueError, RecursionError) as error:
-            raise AdapterError(ADAPTER, f"{self._where}: {clean(error) or type(error).__name__}") from error
-
-    @property
-    def _where(self) -> str:
-        return f"the event socket at {self._host}:{self._port}"
-
-    async def _hang_up(self, call_ids: frozenset[str], secret: str) -> int:
-        reader, writer = await asyncio.open_connection(self._host, self._port, limit=_LINE)
-        try:
-            talk = _Talk(reader, writer)
-            await talk.log_in(self._user, secret)
-            done = 0
-            for channel in _channels(await talk.api("show channels as json")):
-                if await talk.api(f"uuid_getvar {channel} sip_call_id") in call_ids:
-                    done += (await talk.api(f"uuid_kill {channel}")).startswith("+OK")
-            return done
-        finally:
-            writer.close()
-            with contextlib.suppress(OSError):
-                await writer.wait_closed()
+    async def _talk(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, call_ids: frozenset[str], secret: str
+    ) -> int:
+        talk = _Talk(reader, writer)
+        await talk.log_in(self._user, secret)
+        done = 0
+        for channel in _channels(await talk.api("show channels as json")):
+            if await talk.api(f"uuid_getvar {channel} sip_call_id") in call_ids:
+                done += (await talk.api(f"uuid_kill {channel}")).startswith("+OK")
+        return done
 
 
 class _Talk:

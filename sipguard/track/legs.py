@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from sipguard.address import Address, sender_key
 from sipguard.model import SECOND, Instant, Span
 from sipguard.sip.message import SipMessage
-from sipguard.table import Table
+from sipguard.table import K, Table
 from sipguard.track.hints import bucket_of, closest
 from sipguard.track.leg import Leg, LegState, short
 
@@ -83,7 +83,7 @@ class Legs:
 
     def take_up(self, leg: Leg) -> None:
         """Keep a leg that the PBX made, or lets in."""
-        self._unask(leg)
+        _take_out(self._asked, leg.call_id, leg)
         legs = (*(self._known.get(leg.call_id) or _NONE), leg)
         if len(legs) > _ONE_CALL_ID:
             spare = next((each for each in legs if each.running is None and each is not leg), legs[0])
@@ -96,22 +96,9 @@ class Legs:
 
     def drop(self, leg: Leg) -> None:
         """Forget a leg."""
-        self._unask(leg)
-        legs = self._known.get(leg.call_id)
-        if legs is not None and leg in legs:
-            rest = tuple([each for each in legs if each is not leg])
-            if rest:
-                self._known.put(leg.call_id, rest, leg.far)
-            else:
-                self._known.pop(leg.call_id)
-        bucket = bucket_of(leg.digits)
-        dialled = self._numbers.get(bucket)
-        if dialled is not None and leg in dialled:
-            left = tuple([each for each in dialled if each is not leg])
-            if left:
-                self._numbers.put(bucket, left, leg.far)
-            else:
-                self._numbers.pop(bucket)
+        _take_out(self._asked, leg.call_id, leg)
+        _take_out(self._known, leg.call_id, leg)
+        _take_out(self._numbers, bucket_of(leg.digits), leg)
 
     def holds(self, leg: Leg) -> bool:
         """Tell whether a leg that was taken up is still here."""
@@ -130,15 +117,6 @@ class Legs:
             for legs in kept.values()
             for each in legs
         )
-
-    def _unask(self, leg: Leg) -> None:
-        legs = self._asked.get(leg.call_id)
-        if legs is not None and leg in legs:
-            rest = tuple([each for each in legs if each is not leg])
-            if rest:
-                self._asked.put(leg.call_id, rest, leg.far)
-            else:
-                self._asked.pop(leg.call_id)
 
     # --- By number ----------------------------------------------------------------------------------------------------
 
@@ -192,3 +170,13 @@ class Legs:
             "call_legs_asked": len(self._asked),
             "call_legs_asked_evicted": self._asked.evicted,
         }
+
+
+def _take_out(table: Table[K, tuple[Leg, ...]], key: K, leg: Leg) -> None:
+    legs = table.get(key)
+    if legs is not None and leg in legs:
+        rest = tuple([each for each in legs if each is not leg])
+        if rest:
+            table.put(key, rest, leg.far)
+        else:
+            table.pop(key)

@@ -142,7 +142,7 @@ def test_whatever_a_peer_says_is_an_adapter_error(kind: type[Ami | Esl], text: b
 def test_a_peer_that_is_not_there_or_says_nothing_is_an_adapter_error(
     kind: type[Ami | Esl], secret: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(f"{kind.__module__}._SECONDS", 0.2)
+    monkeypatch.setattr("sipguard.control.manager._SECONDS", 0.2)
 
     async def mute(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read()

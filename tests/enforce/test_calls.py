@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import select
 import socket
-from collections.abc import Iterator
 
 import pytest
 from hypothesis import given
@@ -12,8 +11,7 @@ from hypothesis import strategies as st
 
 from sipguard.enforce.base import Layout
 from sipguard.enforce.calls import MOST, Refusals, answer
-from sipguard.enforce.nft import Nft
-from tests.enforce.spaces import Cable, cable, inside, now, run
+from tests.enforce.spaces import Cable, now
 from tests.engine.story import ip, udp
 
 pytestmark = pytest.mark.root
@@ -27,19 +25,6 @@ def invite(source: str, port: int, extra: str = "") -> bytes:
         f"From: <sip:1001@192.0.2.1>;tag=a\r\nTo: <sip:2000@192.0.2.1>\r\nCall-ID: one\r\nCSeq: 1 INVITE\r\n"
         f"Max-Forwards: 70\r\nUser-Agent: a phone with a long name\r\n{extra}Content-Length: 0\r\n\r\n"
     ).encode()
-
-
-@pytest.fixture
-def joined() -> Iterator[Cable]:
-    """Join a stranger and a PBX whose host lets in only what belongs to connections that it knows."""
-    with cable() as made, inside(made.pbx):
-        nft = Nft(LAYOUT, now)
-        nft.install()
-        nft.close()
-        run("nft", "add table inet host; add chain inet host in { type filter hook input priority 0; policy drop; };"
-            "add rule inet host in iif lo accept; add rule inet host in icmpv6 type != 1 accept;"
-            "add rule inet host in ct state established,related accept")  # fmt: skip
-        yield made
 
 
 @pytest.mark.parametrize(("pbx", "far"), [("192.0.2.1", "192.0.2.2"), ("2001:db8::1", "2001:db8::2")])

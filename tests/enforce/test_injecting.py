@@ -4,37 +4,22 @@ from __future__ import annotations
 
 import select
 import socket
-from collections.abc import Iterator
 
 import pytest
 
 from sipguard.address import parse_address
 from sipguard.enforce.base import Layout
 from sipguard.enforce.injecting import MOST, Injections, packets
-from sipguard.enforce.nft import Nft
 from sipguard.enforce.raw import LEAST_MTU, SEGMENT
 from sipguard.model import HangUp, Injection, Transport
 from sipguard.wire.fragments import Fragments
 from sipguard.wire.l4 import Datagram, Segment, decode
-from tests.enforce.spaces import Cable, cable, inside, now, run
+from tests.enforce.spaces import Cable, now, run
 
 pytestmark = pytest.mark.root
 
 LAYOUT = Layout()
 ENDS = [("192.0.2.1", "192.0.2.2"), ("2001:db8::1", "2001:db8::2")]
-
-
-@pytest.fixture
-def joined() -> Iterator[Cable]:
-    """Join a stranger and a PBX whose host lets in only what belongs to connections that it knows."""
-    with cable() as made, inside(made.pbx):
-        nft = Nft(LAYOUT, now)
-        nft.install()
-        nft.close()
-        run("nft", "add table inet host; add chain inet host in { type filter hook input priority 0; policy drop; };"
-            "add rule inet host in iif lo accept; add rule inet host in icmpv6 type != 1 accept;"
-            "add rule inet host in ct state established,related accept")  # fmt: skip
-        yield made
 
 
 def order(source: str, target: str, payload: bytes, port: int = 5060) -> HangUp:

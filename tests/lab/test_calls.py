@@ -3,34 +3,19 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.lab.agent import Agent
-from tests.lab.asterisk import STRANGER, AsteriskSettings
-from tests.lab.calls.stage import Stage, connect, dial, stage
+from tests.lab.asterisk import STRANGER
+from tests.lab.calls.stage import Stage, connect, dial
 from tests.lab.capture import recording
 from tests.lab.spoof import Spoofer
 from tests.lab.wait import until
 
 # the first of them may have to fetch a Debian
 pytestmark = [pytest.mark.root, pytest.mark.lab("tcpdump", "tshark"), pytest.mark.timeout(1500)]
-
-
-@pytest.fixture
-def calls() -> Iterator[Stage]:
-    """Give an Asterisk with phones and carriers around it."""
-    with stage() as made:
-        yield made
-
-
-@pytest.fixture
-def calls_over_tcp() -> Iterator[Stage]:
-    """Give one whose trunk is TCP."""
-    with stage(AsteriskSettings(trunk_tcp=True)) as made:
-        yield made
 
 
 def test_a_call_goes_through_and_leaves_nothing_behind(calls: Stage) -> None:

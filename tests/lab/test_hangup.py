@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,20 +20,6 @@ from tests.lab.wait import PATIENCE, until
 
 # the first of them may have to fetch a Debian
 pytestmark = [pytest.mark.root, pytest.mark.lab("tcpdump", "tshark"), pytest.mark.timeout(1500)]
-
-
-@pytest.fixture
-def calls() -> Iterator[Stage]:
-    """Give an Asterisk with phones and carriers around it."""
-    with stage() as made:
-        yield made
-
-
-@pytest.fixture
-def calls_over_tcp() -> Iterator[Stage]:
-    """Give one whose trunk is TCP."""
-    with stage(AsteriskSettings(trunk_tcp=True)) as made:
-        yield made
 
 
 def heard(guard: Guard, count: int = 1) -> None:
