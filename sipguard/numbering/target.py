@@ -13,6 +13,7 @@ LONGEST: Final = 2048
 """Bytes of a URI that are looked at; one that is longer names nobody."""
 
 _MOST_PARAMETERS = 16
+_PERCENT: Final = 0x25
 _ESCAPED = re.compile(rb"%([0-9A-Fa-f]{2})")
 _SCHEME = re.compile(rb"[A-Za-z][A-Za-z0-9+.\-]{0,31}:")
 _SEPARATORS = b"-.() "  # RFC 3966 section 5.1.1, and the blank that people write
@@ -111,6 +112,6 @@ def _of_user(user: bytes, hosts: int) -> Target:
 
 def unescaped(text: bytes) -> bytes:
     """Undo `%HH` once; a percent sign that begins none stays."""
-    if b"%" not in text:
+    if _PERCENT not in text:
         return text
     return _ESCAPED.sub(lambda match: bytes.fromhex(match[1].decode()), text)

@@ -10,7 +10,7 @@ import hashlib
 import re
 from collections.abc import Callable, Mapping
 
-from sipguard.sip.grammar import MAX_LINE, TOKEN, unquote
+from sipguard.sip.grammar import BACKSLASH, MAX_LINE, TOKEN, unquote
 from sipguard.sip.uri import unescape
 
 # auth-param = token EQUAL (token / quoted-string); a token alone is the scheme
@@ -80,7 +80,7 @@ _BEFORE_TOKEN = {before + name: name for name in _NAMES for before in (b"", b" "
 def _plain(text: bytes) -> dict[bytes, bytes] | None:
     """Read one set of parameters as all known stacks write it; None when anything needs care."""
     pieces = text.split(b'"')
-    if b"\\" in text or not len(pieces) & 1:
+    if BACKSLASH in text or not len(pieces) & 1:
         return None
     fields: dict[bytes, bytes] = {}
     rest = pieces.pop()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from sipguard.sip.grammar import MAX_PARAMETERS, METHODS, VIA, number, parameters, split_list
+from sipguard.sip.grammar import BACKSLASH, COMMA, DQUOTE, MAX_PARAMETERS, METHODS, VIA, number, parameters, split_list
 from sipguard.sip.uri import Parameters, address_of, split_address
 
 # What may stand in what follows ";tag=" only where that needs care: more parameters, quotes, brackets.
@@ -72,10 +72,10 @@ def read_tag(value: bytes) -> bytes:
 
 def read_branch(value: bytes) -> bytes:
     """Give the branch of the first entry of a Via value, b"" when there is none."""
-    if b"," not in value and b'"' not in value and value.count(b";") <= MAX_PARAMETERS:
+    if COMMA not in value and DQUOTE not in value and value.count(b";") <= MAX_PARAMETERS:
         before, found, after = value.partition(b";branch=")
         branch, _, more = after.partition(b";")
-        if found and before and (not more or more == b"rport" or b"branch" not in more.lower()):
+        if found and before and (not more or more == b"rport" or more.lower().find(b"branch") < 0):
             return branch.strip()
     entries = split_list(value)
     return _last(parameters(entries[0]), b"branch") if entries else b""
@@ -140,12 +140,12 @@ def _plain_contact(value: bytes) -> Contact | None:
     if not tail:
         return Contact(uri.strip(), None, False)
     pieces = tail.split(b'"')
-    if b"," in tail and (b"<" in tail or b"\\" in tail or b"," in b"".join(pieces[::2]) or not len(pieces) & 1):
+    if COMMA in tail and (b"<" in tail or BACKSLASH in tail or b"," in b"".join(pieces[::2]) or not len(pieces) & 1):
         return None
     before, found, after = tail.partition(b";expires=")
     if not found:
-        return None if b"expires" in tail.lower() else Contact(uri.strip(), None, False)
+        return None if tail.lower().find(b"expires") >= 0 else Contact(uri.strip(), None, False)
     digits, _, more = after.partition(b";")
-    if not digits.isdigit() or len(pieces) > 1 or b"expires" in before.lower() or b"expires" in more.lower():
+    if not digits.isdigit() or len(pieces) > 1 or (before + more).lower().find(b"expires") >= 0:
         return None
     return Contact(uri.strip(), number(digits), False)

@@ -9,6 +9,16 @@ from __future__ import annotations
 
 import re
 from itertools import islice
+from typing import Final
+
+# Single characters as numbers: `COMMA in text` takes a tenth of `b"," in text`, which first takes b"," for a number.
+HTAB: Final = 0x09
+LF: Final = 0x0A
+CR: Final = 0x0D
+DQUOTE: Final = 0x22
+PERCENT: Final = 0x25
+COMMA: Final = 0x2C
+BACKSLASH: Final = 0x5C
 
 MAX_HEAD = 65_536
 """Bytes of a head that are read."""
@@ -81,6 +91,9 @@ def _spellings() -> dict[bytes, str]:
 
 HEADER_NAMES = _spellings()
 """Common spellings of known headers, compact forms among them, to their canonical lower-case long form."""
+
+USUAL_NAMES = {name.lower(): name.encode() for name in _LONG_NAMES.split()}
+"""The one spelling of each known header that its RFC prints, and nearly all stacks send, by its canonical form."""
 
 _ESSENTIAL = "via from to call-id cseq contact expires content-length authorization proxy-authorization"
 ESSENTIAL = frozenset(_ESSENTIAL.split())
@@ -162,7 +175,7 @@ def split_list(value: bytes) -> list[bytes]:
 
     Gives `MAX_ENTRIES` entries at most.
     """
-    if b"," not in value:
+    if COMMA not in value:
         only = value.strip()
         return [only] if only else []
     items = (item.strip() for item in _ITEM.findall(value))
@@ -182,7 +195,7 @@ def unquote(value: bytes) -> bytes:
     if value[:1] != b'"':
         return value
     inner = value[1:-1] if len(value) > 1 and value[-1:] == b'"' else value[1:]
-    return _QUOTED_PAIR.sub(rb"\1", inner) if b"\\" in inner else inner
+    return _QUOTED_PAIR.sub(rb"\1", inner) if BACKSLASH in inner else inner
 
 
 def number(value: bytes) -> int | None:

@@ -1,11 +1,12 @@
-"""A message's head sorted into headers: a short way for what stacks send, a careful one for all else.
+"""A message's head sorted into headers: two short ways for what stacks send, a careful one for all else.
 
-Both read the same from what both can read; the short one says when it cannot. Never raises on any input; linear in its
+All read the same from what they can read; the short ones say when they cannot. Never raises on any input; linear in its
 length. Nothing here knows what a start line or a header's value means.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import repeat
 from typing import TypeAlias, cast
 
@@ -18,6 +19,7 @@ from sipguard.sip.grammar import (
     HEADER_NAMES,
     MAX_HEAD,
     MAX_HEADERS,
+    USUAL_NAMES,
     fold_name,
 )
 
@@ -26,7 +28,10 @@ Sorted: TypeAlias = tuple[dict[str, bytes], dict[str, list[bytes]] | None]
 
 _header_of = HEADER_NAMES.get
 _partition = bytes.partition
+_split = bytes.split
 _COLONS = repeat(b":")
+_ONCE = repeat(1)
+_USUAL = frozenset(USUAL_NAMES.values())
 
 
 class Head:
@@ -42,6 +47,18 @@ class Head:
         self.first = first
         self.more = more
         self.noted = noted
+
+
+def sort_usual(lines: list[bytes]) -> dict[bytes, bytes] | None:
+    """Sort header lines by name as sent, where each is a usual one that stands once; None where any is not.
+
+    Half the work of `sort_plainly`, as no name has to be looked up; three of four messages of phones and PBXs are such.
+    """
+    try:
+        values = dict(cast("Iterable[tuple[bytes, bytes]]", map(_split, lines, _COLONS, _ONCE)))
+    except ValueError:  # a line without a colon
+        return None
+    return values if len(values) == len(lines) and values.keys() <= _USUAL and b"" not in values.values() else None
 
 
 def sort_plainly(lines: list[bytes]) -> Sorted | None:

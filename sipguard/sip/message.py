@@ -15,8 +15,8 @@ from sipguard.sip.check import faults_of
 from sipguard.sip.digest import Challenge, Credentials, parse_challenges, parse_credentials
 from sipguard.sip.fault import BENIGN, Fault
 from sipguard.sip.fields import Contact, Via, read_branch, read_contacts, read_cseq, read_tag, read_via
-from sipguard.sip.grammar import MAX_ENTRIES, METHODS, number, split_list
-from sipguard.sip.head import Sorted, read_carefully, sort_plainly
+from sipguard.sip.grammar import HEADER_NAMES, MAX_ENTRIES, METHODS, USUAL_NAMES, number, split_list
+from sipguard.sip.head import Sorted, read_carefully, sort_plainly, sort_usual
 from sipguard.sip.sdp import Sdp, parse_sdp
 from sipguard.sip.uri import user_in, user_of
 
@@ -26,6 +26,8 @@ MAX_CREDENTIALS = 32
 """Credentials, and challenges, that are read of one message."""
 
 _UNSORTED = (None, None)
+_FOLDING = b" \t"
+_usual_name = USUAL_NAMES.get
 
 
 class Unparsable:
@@ -59,10 +61,12 @@ class SipMessage:
         "_noted",
         "_to_tag",
         "_to_user",
+        "_usual",
         "raw",
     )
 
     raw: bytes
+    _usual: dict[bytes, bytes] | None
     _first: dict[str, bytes] | None
     _more: dict[str, list[bytes]] | None
     _call_id: bytes | None
@@ -78,6 +82,7 @@ class SipMessage:
     def __init__(self, raw: bytes, body_at: int, headers: Sorted | None = None, noted: tuple[Fault, ...] = ()) -> None:
         self.raw = raw
         self._body_at = body_at
+        self._usual = None
         self._first, self._more = headers or _UNSORTED
         self._noted = noted
         self._call_id = self._cseq = self._branch = self._from_tag = self._to_tag = self._to_user = None
@@ -85,30 +90,56 @@ class SipMessage:
 
     def _headers(self) -> dict[str, bytes]:
         """Give the first value of each header."""
-        first = self._first
-        return self._sort() if first is None else first
+        if self._first is None:
+            usual = self._usual
+            if usual is None:
+                usual = self._sort()
+            if usual is not None:
+                self._first = {HEADER_NAMES[name]: value for name, value in usual.items()}
+        return self._first or {}
 
-    def _sort(self) -> dict[str, bytes]:
+    def _be_sorted(self) -> None:
+        """Find out what the careful way finds, where it is needed: the end of the head, and faults."""
+        if self._first is None and self._usual is None:
+            self._sort()
+
+    def _sort(self) -> dict[bytes, bytes] | None:
+        """Sort the head: gives the headers where all are usual ones, else they stand in `_first` and `_more`."""
         raw = self.raw
-        headers = sort_plainly(raw[raw.find(b"\r\n") + 2 : self._body_at - 2].splitlines())
+        lines = raw[raw.find(b"\r\n") + 2 : self._body_at - 2].splitlines()
+        usual = self._usual = sort_usual(lines)
+        if usual is not None:
+            return usual
+        headers = sort_plainly(lines)
         if headers is None:
             head = read_carefully(raw)
             headers = head.first, head.more
             self._body_at = head.body_at
             self._noted = tuple(head.noted)
-        first, self._more = headers
-        self._first = first
-        return first
+        self._first, self._more = headers
+        return None
+
+    def _value(self, name: str) -> bytes | None:
+        """Give the first value of a header as it stands."""
+        usual = self._usual
+        if usual is None:
+            first = self._first
+            if first is not None:
+                return first.get(name)
+            usual = self._sort()
+            if usual is None:
+                return self._headers().get(name)
+        sent = _usual_name(name)
+        return None if sent is None else usual.get(sent)
 
     def header(self, name: str) -> bytes | None:
         """Give the first value of a header that is not empty, unfolded and stripped; None when it is not there."""
-        first = self._first
-        value = (self._sort() if first is None else first).get(name)
+        value = self._value(name)
         return None if value is None else value.strip()
 
     def headers(self, name: str) -> Sequence[bytes]:
         """Give all values of a header in order, one for each line it stands on; lists with commas are not split."""
-        value = self._headers().get(name)
+        value = self._value(name)
         if value is None:
             return ()
         if self._more is None or name not in self._more:
@@ -121,7 +152,7 @@ class SipMessage:
 
     def repeats(self) -> Sequence[str]:
         """Give the names of the headers that stand on more than one line, each once."""
-        self._headers()
+        self._be_sorted()
         return () if self._more is None else tuple(self._more)
 
     def has(self, names: AbstractSet[str]) -> bool:
@@ -131,7 +162,7 @@ class SipMessage:
     @property
     def head(self) -> bytes:
         """Everything before the body, as sent, the empty line included."""
-        self._headers()  # the careful way may find the end of the head elsewhere
+        self._be_sorted()
         return self.raw[: self._body_at]
 
     @property
@@ -143,7 +174,7 @@ class SipMessage:
     @property
     def body_present(self) -> int:
         """Bytes that follow the head, whatever Content-Length says."""
-        self._headers()
+        self._be_sorted()
         return len(self.raw) - self._body_at
 
     @property
@@ -157,8 +188,7 @@ class SipMessage:
         """The first Call-ID, b"" when there is none."""
         call_id = self._call_id
         if call_id is None:
-            first = self._first
-            call_id = self._call_id = (self._sort() if first is None else first).get("call-id", b"").strip()
+            call_id = self._call_id = (self._value("call-id") or b"").strip()
         return call_id
 
     @property
@@ -166,8 +196,7 @@ class SipMessage:
         """The CSeq number, 0 to 2^32 - 1 (beyond 2^31 - 1 with a fault), -1 when unreadable."""
         both = self._cseq
         if both is None:
-            first = self._first
-            both = self._cseq = read_cseq((self._sort() if first is None else first).get("cseq", b""))
+            both = self._cseq = read_cseq(self._value("cseq") or b"")
         return both[0]
 
     @property
@@ -175,19 +204,19 @@ class SipMessage:
         """The method in CSeq, a known one in capitals, "" when unreadable."""
         both = self._cseq
         if both is None:
-            first = self._first
-            both = self._cseq = read_cseq((self._sort() if first is None else first).get("cseq", b""))
+            both = self._cseq = read_cseq(self._value("cseq") or b"")
         return both[1]
 
     def plain_method(self) -> str:
         """Read the method in CSeq, without sorting the head where the first mention of CSeq is plainly its header."""
-        if self._first is None:
+        if self._first is None and self._usual is None:
             raw = self.raw
             at = raw.find(b"\r\nCSeq: ")
             end = raw.find(b"\r\n", at + 8)
-            number, _, sent = raw[at + 8 : end].partition(b" ")
-            method = METHODS.get(sent) if at > 0 and number.isdigit() else None
-            if method is not None and raw[end + 2 : end + 3] not in b" \t" and b"cseq" not in raw[:at].lower():
+            digits, _, sent = raw[at + 8 : end].partition(b" ")
+            method = METHODS.get(sent) if 0 < at < self._body_at and digits.isdigit() and len(digits) < 10 else None
+            if method is not None and raw[end + 2] not in _FOLDING and raw[:at].lower().find(b"cseq") < 0:
+                self._cseq = int(digits), method
                 return method
         return self.cseq_method
 
@@ -196,8 +225,7 @@ class SipMessage:
         """The branch of the topmost Via."""
         branch = self._branch
         if branch is None:
-            first = self._first
-            value = (self._sort() if first is None else first).get("via")
+            value = self._value("via")
             branch = self._branch = b"" if value is None else read_branch(value)
         return branch
 
@@ -206,8 +234,7 @@ class SipMessage:
         """The tag in From."""
         tag = self._from_tag
         if tag is None:
-            first = self._first
-            value = (self._sort() if first is None else first).get("from")
+            value = self._value("from")
             tag = self._from_tag = b"" if value is None else read_tag(value)
         return tag
 
@@ -216,8 +243,7 @@ class SipMessage:
         """The tag in To."""
         tag = self._to_tag
         if tag is None:
-            first = self._first
-            value = (self._sort() if first is None else first).get("to")
+            value = self._value("to")
             tag = self._to_tag = b"" if value is None else read_tag(value)
         return tag
 
@@ -235,12 +261,12 @@ class SipMessage:
         return user
 
     def _user(self, name: str) -> bytes:
-        return user_in(self._headers().get(name, b""))
+        return user_in(self._value(name) or b"")
 
     @property
     def via(self) -> Via | None:
         """The topmost Via, None when missing or unreadable."""
-        entries = split_list(self._headers().get("via", b""))
+        entries = split_list(self._value("via") or b"")
         return read_via(entries[0]) if entries else None
 
     @property
@@ -254,18 +280,14 @@ class SipMessage:
         """Credentials in Authorization, then in Proxy-Authorization, in order; at most `MAX_CREDENTIALS`."""
         found = self._credentials
         if found is None:
-            first = self._first
-            if first is None:
-                first = self._sort()
-            if "authorization" not in first and "proxy-authorization" not in first:
+            values = [*self.headers("authorization"), *self.headers("proxy-authorization")]
+            if not values:
                 found = self._credentials = ()
+            elif len(values) == 1:
+                found = self._credentials = parse_credentials(values[0])
             else:
-                values = [*self.headers("authorization"), *self.headers("proxy-authorization")]
-                if len(values) == 1:
-                    found = self._credentials = parse_credentials(values[0])
-                else:
-                    sets = [one for value in values[:MAX_CREDENTIALS] for one in parse_credentials(value)]
-                    found = self._credentials = tuple(sets[:MAX_CREDENTIALS])
+                sets = [one for value in values[:MAX_CREDENTIALS] for one in parse_credentials(value)]
+                found = self._credentials = tuple(sets[:MAX_CREDENTIALS])
         return found
 
     @property
@@ -290,7 +312,7 @@ class SipMessage:
     @property
     def expires(self) -> int | None:
         """The Expires header in seconds, clipped at 2^32 - 1; None when missing or no number."""
-        return number(self._headers().get("expires", b""))
+        return number(self._value("expires") or b"")
 
     @property
     def sdp(self) -> Sdp | None:
@@ -317,7 +339,7 @@ class SipMessage:
     @property
     def noted(self) -> tuple[Fault, ...]:
         """The faults met in parsing: of the start line and the shape of headers. A part of `faults`, at little cost."""
-        self._headers()
+        self._be_sorted()
         return self._noted
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from sipguard.sip.careful import parse_carefully
 from sipguard.sip.fault import KEEPALIVE
-from sipguard.sip.grammar import MAX_HEAD, METHODS
+from sipguard.sip.grammar import CR, HTAB, LF, MAX_HEAD, METHODS
 from sipguard.sip.message import SipRequest, SipResponse, Unparsable
 
 _CODES = {b"%d " % code: code for code in range(100, 700)}
@@ -26,13 +26,13 @@ def parse(data: bytes) -> SipRequest | SipResponse | Unparsable:
         return Unparsable(data, KEEPALIVE) if data in _KEEPALIVES else parse_carefully(data)
     line = data.find(b"\r\n")
     start = data[:line]
-    if data[line + 2] in _FOLDING or b"\r" in start or b"\n" in start:
+    if data[line + 2] in _FOLDING or CR in start or LF in start:
         return parse_carefully(data)
     if start[:8] == b"SIP/2.0 ":
         code = _CODES.get(start[8:12])
         return parse_carefully(data) if code is None else SipResponse(data, code, start[12:], end + 4)
     words = start.split(b" ")
     method = _method_of(words[0])
-    if method is None or len(words) != 3 or words[2] != b"SIP/2.0" or not words[1] or b"\t" in start:
+    if method is None or len(words) != 3 or words[2] != b"SIP/2.0" or not words[1] or HTAB in start:
         return parse_carefully(data)
     return SipRequest(data, method, words[1], end + 4)

@@ -13,7 +13,18 @@ import re
 from collections.abc import Sequence
 
 from sipguard.sip.digest import parse_credentials
-from sipguard.sip.grammar import BLANK_LINE, BLANKS, FOLD, HEADER_NAMES, TOKEN, fold_name
+from sipguard.sip.grammar import (
+    BACKSLASH,
+    BLANK_LINE,
+    BLANKS,
+    CR,
+    DQUOTE,
+    FOLD,
+    HEADER_NAMES,
+    LF,
+    TOKEN,
+    fold_name,
+)
 from sipguard.sip.message import SipRequest
 
 MASK = "***"
@@ -59,7 +70,7 @@ def without_digest(request: SipRequest) -> bytes | None:
     if sent.scheme != b"digest" or not found or value in after or len(value) < _SHORTEST:
         return None
     claims = b"%b%b%b" % (sent.username, sent.realm, sent.uri)
-    if b'"' in claims or b"\\" in claims or b"\n" in claims or b"\r" in claims:
+    if DQUOTE in claims or BACKSLASH in claims or LF in claims or CR in claims:
         return None
     return b'%bDigest username="%b", realm="%b", uri="%b"%b' % (before, sent.username, sent.realm, sent.uri, after)
 

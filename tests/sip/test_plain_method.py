@@ -49,3 +49,16 @@ def test_an_odd_head_hides_no_call(head: bytes) -> None:
 @given(st.lists(PIECES, max_size=12).map(b"".join))
 def test_no_mixture_of_lines_hides_a_call(head: bytes) -> None:
     assert agrees(head)
+
+
+def test_a_method_that_stands_in_the_body_is_none() -> None:
+    message = parse(ANSWER % b"" + b"a\r\nCSeq: 1 INVITE\r\n")
+    assert isinstance(message, SipMessage)
+    assert not message.plain_method()
+    assert message.cseq == -1
+
+
+def test_what_the_short_way_reads_of_cseq_is_what_the_head_says() -> None:
+    message = parse(ANSWER % b"CSeq: 0071 INVITE\r\n")
+    assert isinstance(message, SipMessage)
+    assert (message.plain_method(), message.cseq, message.cseq_method) == ("INVITE", 71, "INVITE")
