@@ -16,6 +16,7 @@ from sipguard.sip.uri import user_of
 from sipguard.table import Table
 
 _USER = 64
+_NAMED = 64  # registrations that are known under one name, the latest
 LONGEST = 7 * 24 * 3600
 """Seconds; no PBX lets a registration stand longer, and no message may make us remember longer."""
 
@@ -32,12 +33,14 @@ class _Entry:
 class Registrations:
     """The registrations in force; when full the oldest goes, without an event: its trust ends in the kernel by time."""
 
-    __slots__ = ("_due", "_places", "_table")
+    __slots__ = ("_due", "_names", "_now", "_places", "_table")
 
     def __init__(self, most: int) -> None:
         self._places: Table[Network, dict[Account, Instant]] = Table(most, most // 2)
         self._table: Table[tuple[Account, Network], _Entry] = Table(most, most // 2)
+        self._names: Table[str, dict[tuple[Account, Network], Instant]] = Table(most, most // 2)
         self._due: list[tuple[Instant, Account, Network]] = []
+        self._now: Instant = 0
 
     def restore(self, trust: Sequence[Trust]) -> None:
         """Take up what was in force before a restart."""
@@ -57,6 +60,7 @@ class Registrations:
     ) -> Event:
         """Put a registration in place for `expires` seconds, or take it back with 0; gives the event of it."""
         place = subject_of(source)
+        self._now = max(self._now, at)
         if expires <= 0:
             self._table.pop((account, place))
             self._leave(account, place)
@@ -81,7 +85,8 @@ class Registrations:
 
     def named(self, username: str) -> Account | None:
         """Give the account of a name, wherever it is registered from; None for none, and for several realms."""
-        found = {account for account, _ in self._table if account.username == username}
+        known = self._names.get(username)
+        found = {account for (account, _), until in known.items() if until > self._now} if known else set()
         return found.pop() if len(found) == 1 else None
 
     def _is_called(self, account: Account, place: Network, user: bytes) -> bool:
@@ -103,16 +108,31 @@ class Registrations:
             accounts = {}
             self._places.put(place, accounts, source)
         accounts[account] = until
+        self._name(key, until, source)
         heapq.heappush(self._due, (until, account, place))
         if len(self._due) > 2 * self._table.most:
             live = ((key, self._table.get(key)) for key in self._table)
             self._due = [(entry.until, key[0], key[1]) for key, entry in live if entry is not None]
             heapq.heapify(self._due)
 
+    def _name(self, key: tuple[Account, Network], until: Instant, source: Address) -> None:
+        username = key[0].username
+        known = self._names.get(username)
+        if known is None:
+            self._names.put(username, {key: until}, source)
+            return
+        known.pop(key, None)
+        if len(known) >= _NAMED:
+            del known[next(iter(known))]
+        known[key] = until
+
     def _leave(self, account: Account, place: Network) -> None:
         accounts = self._places.get(place)
         if accounts is not None and accounts.pop(account, None) is not None and not accounts:
             self._places.pop(place)
+        known = self._names.get(account.username)
+        if known is not None and known.pop((account, place), None) is not None and not known:
+            self._names.pop(account.username)
 
     def next_deadline(self) -> Instant | None:
         """Give the next instant at which a registration may run out."""
@@ -120,6 +140,7 @@ class Registrations:
 
     def advance(self, now: Instant) -> Sequence[Event]:
         """Let run out what is due."""
+        self._now = max(self._now, now)
         found: list[Event] = []
         while self._due and self._due[0][0] <= now:
             until, account, place = heapq.heappop(self._due)
