@@ -28,6 +28,7 @@ MAX_CREDENTIALS = 32
 _UNSORTED = (None, None)
 _FOLDING = b" \t"
 _usual_name = USUAL_NAMES.get
+_CREDENTIALED = frozenset({b"Authorization", b"Proxy-Authorization"})
 
 
 class Unparsable:
@@ -188,7 +189,9 @@ class SipMessage:
         """The first Call-ID, b"" when there is none."""
         call_id = self._call_id
         if call_id is None:
-            call_id = self._call_id = (self._value("call-id") or b"").strip()
+            usual = self._usual
+            value = self._value("call-id") if usual is None else usual.get(b"Call-ID")
+            call_id = self._call_id = b"" if value is None else value.strip()
         return call_id
 
     @property
@@ -225,7 +228,8 @@ class SipMessage:
         """The branch of the topmost Via."""
         branch = self._branch
         if branch is None:
-            value = self._value("via")
+            usual = self._usual
+            value = self._value("via") if usual is None else usual.get(b"Via")
             branch = self._branch = b"" if value is None else read_branch(value)
         return branch
 
@@ -234,7 +238,8 @@ class SipMessage:
         """The tag in From."""
         tag = self._from_tag
         if tag is None:
-            value = self._value("from")
+            usual = self._usual
+            value = self._value("from") if usual is None else usual.get(b"From")
             tag = self._from_tag = b"" if value is None else read_tag(value)
         return tag
 
@@ -243,7 +248,8 @@ class SipMessage:
         """The tag in To."""
         tag = self._to_tag
         if tag is None:
-            value = self._value("to")
+            usual = self._usual
+            value = self._value("to") if usual is None else usual.get(b"To")
             tag = self._to_tag = b"" if value is None else read_tag(value)
         return tag
 
@@ -280,14 +286,12 @@ class SipMessage:
         """Credentials in Authorization, then in Proxy-Authorization, in order; at most `MAX_CREDENTIALS`."""
         found = self._credentials
         if found is None:
-            values = [*self.headers("authorization"), *self.headers("proxy-authorization")]
-            if not values:
-                found = self._credentials = ()
-            elif len(values) == 1:
-                found = self._credentials = parse_credentials(values[0])
-            else:
-                sets = [one for value in values[:MAX_CREDENTIALS] for one in parse_credentials(value)]
-                found = self._credentials = tuple(sets[:MAX_CREDENTIALS])
+            found = ()
+            self._be_sorted()
+            if self._usual is None or not _CREDENTIALED.isdisjoint(self._usual):
+                values = (*self.headers("authorization"), *self.headers("proxy-authorization"))[:MAX_CREDENTIALS]
+                found = tuple([one for value in values for one in parse_credentials(value)])[:MAX_CREDENTIALS]
+            self._credentials = found
         return found
 
     @property

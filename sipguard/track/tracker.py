@@ -14,7 +14,7 @@ from sipguard.intake import Heard, Passage
 from sipguard.model import HOUR, Account, Excuse, Flow, Instant, Span, Trust
 from sipguard.sip.digest import Challenge, Credentials
 from sipguard.sip.fault import KEEPALIVE
-from sipguard.sip.message import MAX_CREDENTIALS, SipRequest, SipResponse, Unparsable
+from sipguard.sip.message import MAX_CREDENTIALS, SipMessage, SipRequest, SipResponse, Unparsable
 from sipguard.track.asking import Asking
 from sipguard.track.callbook import Price
 from sipguard.track.calls import METHODS, Calls
@@ -93,10 +93,7 @@ class Tracker:
         if isinstance(heard, Passage):
             return self._passages.passed(at, heard)
         side, message = self._sides.sender(heard), heard.message
-        if side is not _NOBODY and (
-            (type(message) is SipRequest and message.method in METHODS)
-            or (type(message) is SipResponse and message.plain_method() in METHODS)
-        ):
+        if side is not _NOBODY and _is_of_calls(message, side):
             return (*self._told(at, heard, side), *self.calls.hear(at, heard, side))
         return self._told(at, heard, side)
 
@@ -330,6 +327,15 @@ class Tracker:
             **self._passages.counters(),
             **self.calls.counters(),
         }
+
+
+def _is_of_calls(message: SipMessage | Unparsable, side: Side) -> bool:
+    """Tell whether a message may be of a call. The head of what the PBX answers is needed for other things as well."""
+    if type(message) is SipRequest:
+        return message.method in METHODS
+    if type(message) is SipResponse:
+        return (message.cseq_method if side is _PBX else message.plain_method()) in METHODS
+    return False
 
 
 def _granted(response: SipResponse, attempt: Attempt) -> int:
