@@ -77,6 +77,7 @@ class Tolls:
         "_meanings",
         "_misdials",
         "_parties",
+        "_passed",
         "_past",
         "_policy",
         "_resets",
@@ -101,6 +102,7 @@ class Tolls:
         self._happened = happened
         self._end = end
         self.offset: Span = 0  # of the wall clock
+        self._passed: tuple[Instant, str] = (-1, "")  # which call the gate has just let pass, not to judge it twice
         self._alerted: Table[tuple[str, str], Instant] = Table(_ALERTED_MOST)
         self._past: Table[str, CallState] = Table(policy.limits.running)
         self._resets: Table[tuple[str, str], LimitReset] = Table(policy.limits.subjects)
@@ -156,6 +158,7 @@ class Tolls:
             return None
         call = self._calls.preview(at, heard, request)
         found = self._against(at, call)
+        self._passed = (at if found is None else -1, call.key)
         return None if found is None else Refusal(found.rule, f"{found.why} It was the call of {_whose(call)}.")
 
     def refused(self, at: Instant, heard: Heard, request: SipRequest, rule: str, actions: list[Action]) -> None:
@@ -208,7 +211,7 @@ class Tolls:
             self._counts["calls_for_help"] += 1
             text = f"an emergency call to {call.called.dialled} by {_whose(call)}"
             return [*told, Alert(at, "emergency-call", _whose(call), text)]
-        refusal = self._against(at, call)
+        refusal = None if self._passed == (at, call.key) else self._against(at, call)
         told += self._tripped(self.limits.began(at, call))
         if refusal is not None:
             told += self._over(at, call, refusal.why)
