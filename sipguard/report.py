@@ -6,7 +6,7 @@ are exact (integer nanoseconds, nothing rounded) and are used between our own pr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from sipguard.address import Network, parse_address, parse_network, show
@@ -280,6 +280,13 @@ def _pack_call(noun: CallState) -> Json:
     }
 
 
+def _unpack_rate(value: Sequence[Any]) -> Rate:
+    rate = Rate(str(value[0]), str(value[1]), *map(int, value[2:6]))
+    if min(rate.per_minute, rate.connect) < 0 or min(rate.first, rate.step) < 1:
+        raise ValueError(f"{list(rate)} is no rate")
+    return rate
+
+
 def _unpack_call(value: Json) -> CallState:
     account, source, rate = value["account"], value["source"], value["rate"]
     return CallState(
@@ -296,7 +303,7 @@ def _unpack_call(value: Json) -> CallState:
         e164=str(value["e164"]),
         kind=NumberClass(value["class"]),
         country=str(value["country"]),
-        rate=None if rate is None else Rate(str(rate[0]), str(rate[1]), *map(int, rate[2:6])),
+        rate=None if rate is None else _unpack_rate(rate),
         leg=str(value["leg"]),
     )
 

@@ -81,6 +81,8 @@ def test_unpack_gives_back_exactly_what_was_packed(noun: report.Packable) -> Non
         {"noun": ["held"]},
         {"noun": 3},
         {**report.pack(CALL), "rate": ["+252"]},
+        {**report.pack(CALL), "rate": ["+252", "Somalia", 300_000, 10, 60, 0]},
+        {**report.pack(CALL), "rate": ["+252", "Somalia", -1, 10, 60, 30]},
         {**report.pack(CALL), "source": "nowhere"},
         {**report.pack(CALL), "class": "unheard of"},
     ],
