@@ -188,6 +188,18 @@ class CallState:
 
 
 @dataclass(frozen=True, slots=True)
+class CallLegs:
+    """State: how to reach both ends of the running call `key`, as of `at`; a later one with the same `key` replaces it.
+
+    `text` is `track/kept.py`'s. It is of use until the call has ended.
+    """
+
+    at: Instant
+    key: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class LimitReset:
     """State: somebody set the counters of one subject to nothing at `at`; a later one of the same subject replaces it.
 

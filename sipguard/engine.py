@@ -374,7 +374,7 @@ class Engine:
         self._tracker.restore(state.trust)
         self._force.ladder.restore(state.offences)
         self._feeds.restore(state.feeds)
-        self._tracker.calls.restore(state.calls)
+        self._tracker.calls.restore(state.calls, state.legs)
         self._tolls.restore(state.calls, state.resets)
         self._judge.restore(state.decisions)
         self._force.trust(self._trusts.places())

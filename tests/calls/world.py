@@ -10,8 +10,8 @@ from dataclasses import replace
 from typing import Any
 
 from sipguard.address import Address, parse_address
-from sipguard.call import Call, CallState
-from sipguard.event import CallEvent, Event
+from sipguard.call import Call, CallLegs, CallState
+from sipguard.event import CallEvent, CallMoved, Event
 from sipguard.intake import Heard
 from sipguard.model import MILLISECOND, SECOND, Account, Hook, Instant
 from sipguard.sip.message import SipRequest
@@ -222,11 +222,11 @@ class World:
     # --- What came of it ----------------------------------------------------------------------------------------------
 
     def told(self) -> list[str]:
-        """Name what was told of outbound calls, in order."""
+        """Name what was told of outbound calls, in order; not where their ends are."""
         return [
             type(each).__name__.removeprefix("Call")
             for each in self.events
-            if isinstance(each, CallEvent) and each.call.direction == "outbound"
+            if isinstance(each, CallEvent) and each.call.direction == "outbound" and not isinstance(each, CallMoved)
         ]
 
     @property
@@ -244,8 +244,9 @@ class World:
     def running(self) -> list[Call]:
         return [each for each in self.calls.live() if each.direction == "outbound"]
 
-    def restart(self) -> None:
-        """Begin anew with what was kept of the calls."""
+    def restart(self, *, legs: bool = True) -> None:
+        """Begin anew with what was kept of the calls; without `legs` as if an earlier release had kept it."""
         states: list[CallState] = [self.calls.state_of(each) for each in self.running()]
+        kept = [CallLegs(self.now, each.key, self.calls.legs_of(each)) for each in self.running()] if legs else []
         self.calls = self._made()
-        self.calls.restore([replace(each) for each in states])
+        self.calls.restore([replace(each) for each in states], kept)
