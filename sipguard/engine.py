@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any, TypeAlias
 
 from sipguard import model
-from sipguard.address import Address, Network, subject_of
+from sipguard.address import Address, Network
 from sipguard.call import Call
 from sipguard.decide.exempt import Exempt
 from sipguard.decide.feeds import Feeds
@@ -62,7 +62,8 @@ from sipguard.tolls import Tolls
 from sipguard.track.journal import Journal
 from sipguard.track.sides import Sides
 from sipguard.track.tracker import Tracker
-from sipguard.track.trust import Trusts, blames
+from sipguard.track.trust import Trusts
+from sipguard.trusting import Trusting
 from sipguard.verdicts import Verdicts
 
 Input: TypeAlias = model.Input | Policy
@@ -100,6 +101,8 @@ class Engine:
         self._trusts = Trusts(policy.track.registrations, self._force.wards.doubts)
         owned, known = self._sides.owns, self._trusts.accounts
         self._judge = Judge(self._force, consequences(policy.detect), self._exempt, owned, known)
+        window = policy.detect.credentials.window
+        self._trusting = Trusting(self._trusts, self._force, self._judge, self._wake, window)
         self._feeds = Feeds(self._force, self._judge.spared)
         self._journal = Journal()
         parts = self._intake, self._tracker, self._sides, self._judge, self._force, self._trusts, self._exempt
@@ -234,7 +237,7 @@ class Engine:
     def _happened(self, event: Event, actions: list[Action]) -> None:
         kind = type(event)
         if kind is AuthFailed or kind is Registered or kind is Unregistered:
-            self._trust(event, actions)
+            self._trusting.hear(event, actions)
         elif self._feeds.named and isinstance(event, Asked):
             actions.extend(self._feeds.asked(event))
         elif isinstance(event, CallEvent):
@@ -259,31 +262,6 @@ class Engine:
             who = str(call.account or call.trunk)
             return [Alert(at, "would-hang-up", who, f"call {call.key} would be ended: {why}")]
         return list(self._endings.begin(at, call, self._tracker.calls.leg(call), why))
-
-    def _trust(self, event: Event, actions: list[Action]) -> None:
-        at, place = event.at, subject_of(event.source)
-        if isinstance(event, Registered):
-            self._next = min(self._next, event.until)  # it ends also where nothing else comes of it
-        if isinstance(event, AuthFailed) and blames(event):
-            self._watch(event, place, actions)
-        if (change := self._trusts.hear(event)) is None:
-            return
-        actions.append(Record(at, change))
-        until = self._trusts.until(place)
-        if until > at:
-            actions.extend(self._force.hold(at, Held(SetName.TRUSTED, place, until), ("registered",)))
-            actions.extend(self._force.release(at, SetName.THROTTLED, place, ("trusted",)))
-        else:
-            actions.extend(self._force.release(at, SetName.TRUSTED, place, ("unregistered",)))
-
-    def _watch(self, event: AuthFailed, place: Network, actions: list[Action]) -> None:
-        """Watch whoever fails: a trusted address, or a proven one. Strangers are looked at anyway."""
-        ledger = self._force.ledger
-        if ledger.until(SetName.WATCHED, place) is not None or self._judge.spared(place):
-            return
-        if event.proven or ledger.until(SetName.TRUSTED, place) is not None:
-            until = event.at + self._policy.detect.credentials.window
-            actions.extend(self._force.hold(event.at, Held(SetName.WATCHED, place, until), ("failed",)))
 
     # --- All other inputs ---------------------------------------------------------------------------------------------
 
@@ -338,6 +316,7 @@ class Engine:
         self._sides.listen(policy.ports)
         self._force.adopt(force_of(policy))
         self._judge.adopt(consequences(policy.detect))
+        self._trusting.window = policy.detect.credentials.window
         self._verdicts.adopt(policy)
         self._tolls.adopt(at, policy)
         self._endings.adopt(managed=policy.shell.managed, acting=policy.mode is Mode.ENFORCE)
