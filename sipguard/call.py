@@ -5,6 +5,7 @@ Money is whole millionths of the currency that the rate deck names ("micros"), s
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
@@ -197,6 +198,24 @@ class CallLegs:
     at: Instant
     key: str
     text: str
+
+
+class Doubt(NamedTuple):
+    """A call that may be over, and between which ends its media would go: those of the PBX, and the carrier's.
+
+    An end is an address and a port.
+    """
+
+    call: str
+    near: tuple[tuple[Address, int], ...]
+    far: tuple[Address, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Media:
+    """Input: until when the kernel remembers the media connections of calls in doubt, by the calls' keys."""
+
+    expires: Mapping[str, Instant]
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 
 from sipguard import model
 from sipguard.address import Address, Network
-from sipguard.call import Call
+from sipguard.call import Call, Doubt, Media
 from sipguard.decide.exempt import Exempt
 from sipguard.decide.feeds import Feeds
 from sipguard.decide.force import Force
@@ -120,6 +120,7 @@ class Engine:
             Flow: self._flow,
             Feed: self._feeds.say,
             Rates: self._tolls.priced,
+            Media: self._media,
         }
         self._pending: list[Action] = []  # what a restored state calls for; told at the first instant that is fed
         self._next: Instant = 0  # no deadline lies before it; kept here so that a frame costs one comparison
@@ -183,6 +184,10 @@ class Engine:
     def spared(self, network: Network) -> str:
         """Say which role keeps a network from any ban; empty when none does."""
         return self._judge.spared(network)
+
+    def doubtful(self, most: int) -> Sequence[Doubt]:
+        """Give up to `most` calls that may be over, others each time; `Media` says what the kernel knows."""
+        return self._tracker.calls.doubtful(most)
 
     def why(self, subject: Network | str | Sheet, at: Instant = 0) -> dict[str, Any]:
         """Say what is known of a subject, or of calls, accounts and limits, at `at`: `explain.py`, `callsheet.py`."""
@@ -287,6 +292,12 @@ class Engine:
         self._counts["flows"] += 1
         actions: list[Action] = []
         for event in self._tracker.flow(at, flow):
+            self._happened(event, actions)
+        return actions
+
+    def _media(self, at: Instant, media: Media) -> Sequence[Action]:
+        actions: list[Action] = []
+        for event in self._tracker.calls.media(at, media):
             self._happened(event, actions)
         return actions
 

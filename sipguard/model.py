@@ -15,7 +15,7 @@ from enum import IntEnum, StrEnum
 from typing import NamedTuple, TypeAlias
 
 from sipguard.address import Address, Network
-from sipguard.call import CallLegs, CallState, LimitReset
+from sipguard.call import CallLegs, CallState, LimitReset, Media
 from sipguard.call import HangUp as HangUp
 from sipguard.call import Injection as Injection
 from sipguard.terms import DAY as DAY
@@ -189,7 +189,7 @@ class Rates:
     packed: bytes
 
 
-Input: TypeAlias = Frame | Flow | Order | Sensor | Enforced | Names | Clock | Feed | Rates  # and `Policy`
+Input: TypeAlias = Frame | Flow | Order | Sensor | Enforced | Names | Clock | Feed | Rates | Media  # and `Policy`
 
 # --- Who and why ------------------------------------------------------------------------------------------------------
 

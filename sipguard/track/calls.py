@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from sipguard.address import Address
-from sipguard.call import Call, Called, CallLegs, CallOrigin, CallState, NumberClass
+from sipguard.call import Call, Called, CallLegs, CallOrigin, CallState, Doubt, Media, NumberClass
 from sipguard.event import CallRefused, Event
 from sipguard.intake import Heard
 from sipguard.model import HOUR, SECOND, Account, Instant, Span
@@ -18,6 +18,7 @@ from sipguard.sip.message import SipRequest, SipResponse
 from sipguard.table import Table
 from sipguard.track.callbook import Book, key_of, source_of
 from sipguard.track.course import GIVEN_UP, UNKNOWN_QUIET, Course, Hands
+from sipguard.track.doubts import Doubts
 from sipguard.track.hints import digits_of, same_number
 from sipguard.track.kept import read, written
 from sipguard.track.leg import Leg, LegState, Running, leg_of, name_of, short
@@ -43,7 +44,18 @@ _EXTENSION = CallOrigin.EXTENSION
 class Calls:
     """Follows calls. `hear` takes messages in the order of their time."""
 
-    __slots__ = ("_began", "_book", "_course", "_hands", "_legs", "_origins", "_refused", "_silent", "_transfers")
+    __slots__ = (
+        "_began",
+        "_book",
+        "_course",
+        "_doubts",
+        "_hands",
+        "_legs",
+        "_origins",
+        "_refused",
+        "_silent",
+        "_transfers",
+    )
 
     def __init__(self, config: Config, hands: Hands) -> None:
         self._hands = hands
@@ -55,6 +67,7 @@ class Calls:
         self._refused: Table[str, tuple[Instant, Call]] = Table(_REFUSED)
         self._silent: list[Leg] = []  # from before a restart: that they are silent is known since the first instant
         self._course = Course(hands, self._legs, self._book, self._origins, self._transfers)
+        self._doubts = Doubts(self._book, self._course)
 
     # --- Questions ----------------------------------------------------------------------------------------------------
 
@@ -111,6 +124,14 @@ class Calls:
             self._legs.take_up(leg)
             self._legs.keep(leg)
             self._silent.append(leg)
+
+    def doubtful(self, most: int) -> Sequence[Doubt]:
+        """Give some of the calls that may be over, and where their media would go."""
+        return self._doubts.some(most)
+
+    def media(self, at: Instant, media: Media) -> Sequence[Event]:
+        """Learn what the kernel knows of the media of such calls."""
+        return self._doubts.told(at, media.expires)
 
     def next_deadline(self) -> Instant | None:
         """Give the next instant at which something runs out."""

@@ -119,6 +119,7 @@ class Course:
             self.expect(leg, at + self._quiet)
         elif code >= 100:
             leg.state = max(before, _EARLY if code > 100 else _TRIED)
+            leg.described(response, by_pbx=not leg.outgoing)
             leg.forked(response.to_tag)
             self.expect(leg, at + UNANSWERED)
         else:

@@ -21,7 +21,7 @@ MOST = 8192
 _FORM = b"1"
 _LONGEST = 512
 _ROUTES = 8
-_FIELDS = 13
+_FIELDS = 15
 _MOST_CSEQ = 1 << 31
 _OUTGOING, _SHOWN, _TCP, _FAR_LISTENS = 1, 2, 4, 8
 _KINDS = {str(kind): kind for kind in NumberClass}
@@ -87,6 +87,8 @@ def _fields(leg: Leg, *, lean: bool) -> _Fields:
         leg.far_contact,
         leg.pbx_contact,
         f"{leg.called.kind} {leg.called.dialled}".encode("utf-8", "replace")[:_LONGEST],
+        _end(*leg.far_media),
+        _end(*leg.pbx_media),
         _joined(leg.routes),
     ]
 
@@ -95,7 +97,9 @@ def _leg(data: bytes, call: Call) -> Leg | None:
     fields = _parted(data)
     if fields is None or len(fields) != _FIELDS or max(map(len, fields[:-1])) > _LONGEST:
         return None
-    flags, far, pbx, numbers, call_id, tag, other, asker, answerer, far_contact, pbx_contact, number, hops = fields
+    flags, far, pbx, numbers, call_id, tag, other, asker, answerer, far_contact, pbx_contact, number, *media, hops = (
+        fields
+    )
     routes = _parted(hops)
     called = _called(number)
     ends = _end_of(far), _end_of(pbx)
@@ -113,6 +117,7 @@ def _leg(data: bytes, call: Call) -> Leg | None:
     leg.other, leg.tags = other, (other,)
     leg.from_value, leg.to_value = asker, answerer
     leg.far_contact, leg.pbx_contact, leg.routes = far_contact, pbx_contact, tuple(routes)
+    leg.far_media, leg.pbx_media = [_end_of(each) or (b"", 0) for each in media]
     leg.answered, leg.state = call.answered, _ANSWERED
     leg.shown, leg.kept = bool(flags[0] & _SHOWN), True
     if flags[0] & _TCP:  # how far the connection has got nobody knows, but who listens is known

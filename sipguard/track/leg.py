@@ -10,7 +10,7 @@ from enum import IntEnum
 from hashlib import blake2b
 from typing import TypeAlias
 
-from sipguard.address import Address, sender_key
+from sipguard.address import Address, packed, sender_key
 from sipguard.call import Call, Called
 from sipguard.intake import Heard
 from sipguard.model import Account, Instant, Transport
@@ -65,10 +65,10 @@ class Running:
 
     `failed`: since when every leg has failed, and another way out may be tried; 0 while one has not.
     `by_call_id`: `inside` is sure, as a proxy sent its very INVITE on. `moved`: when it was last told that its ends are
-    elsewhere.
+    elsewhere. `remembered`: until when the kernel remembered its media when last asked, 0 for never.
     """
 
-    __slots__ = ("by_call_id", "call", "digits", "failed", "inside", "legs", "loud", "moved")
+    __slots__ = ("by_call_id", "call", "digits", "failed", "inside", "legs", "loud", "moved", "remembered")
 
     def __init__(self, call: Call, digits: str, inside: Leg | None) -> None:
         self.call = call
@@ -79,6 +79,7 @@ class Running:
         self.by_call_id = False
         self.loud = True  # its beginning was told, so that its end must be
         self.moved: Instant = 0
+        self.remembered: Instant = 0
 
     @property
     def live(self) -> bool:
@@ -95,7 +96,8 @@ class Leg:
     asked last. `far_cseq` and `pbx_cseq` are the highest that either end used, -1 before it did. `shown`: the far side
     has used a tag that the PBX gave it, so it is where it sends from. `cut`: the guard itself is ending it; `parted`:
     the far side agreed to a BYE as from the PBX. `kept`: it is from before a restart, and the PBX has not spoken in it
-    since.
+    since. `far_media` and `pbx_media`: where either end of one that the PBX asked for wants its first media, port 0
+    where that is not known.
     """
 
     __slots__ = (
@@ -116,6 +118,7 @@ class Leg:
         "far",
         "far_contact",
         "far_cseq",
+        "far_media",
         "far_port",
         "flow",
         "from_value",
@@ -129,6 +132,7 @@ class Leg:
         "pbx",
         "pbx_contact",
         "pbx_cseq",
+        "pbx_media",
         "pbx_port",
         "pending",
         "queued",
@@ -175,6 +179,8 @@ class Leg:
         self._user = b""  # in From, where that is too long to be kept
         self.from_value = self.to_value = self.far_contact = self.pbx_contact = b""
         self.uri = self.via = b""
+        self.far_media: tuple[Address, int] = (b"", 0)
+        self.pbx_media: tuple[Address, int] = (b"", 0)
         self.routes: tuple[bytes, ...] = ()
         self.running: Running | None = None  # the call that it is a leg of
         self.led: Running | None = None  # the call that left because of it
@@ -239,6 +245,7 @@ class Leg:
 
         Tells whether that is elsewhere than before.
         """
+        moved = bool(message.body) and self.described(message, by_pbx=by_pbx)
         if type(message) is SipRequest and message.cseq < 1 << 31:
             if by_pbx:
                 self.pbx_cseq = max(self.pbx_cseq, message.cseq)
@@ -246,12 +253,26 @@ class Leg:
                 self.far_cseq = max(self.far_cseq, message.cseq)
         contact = message.header("contact")
         if contact is None or len(contact) > _LONGEST or contact == (self.pbx_contact if by_pbx else self.far_contact):
-            return False
+            return moved
         if by_pbx:
             self.pbx_contact = contact
         else:
             self.far_contact = contact
         return True
+
+    def described(self, message: SipMessage, *, by_pbx: bool) -> bool:
+        """Note where the end that sent a message wants its media; tells whether that is elsewhere than before."""
+        sdp = message.sdp if self.outgoing else None
+        first = next((each for each in sdp.media if each.port), None) if sdp is not None else None
+        address = packed(first.address) if first is not None else None
+        if first is None or address is None:
+            return False
+        before, end = (self.pbx_media if by_pbx else self.far_media), (address, first.port)
+        if by_pbx:
+            self.pbx_media = end
+        else:
+            self.far_media = end
+        return end != before
 
     def awaits(self, response: SipResponse) -> bool:
         """Tell whether a response is to an INVITE that was asked on it and has no final answer."""

@@ -39,6 +39,8 @@ SLOTS = [
     "outgoing",
     "answered",
     "state",
+    "far_media",
+    "pbx_media",
 ]
 
 
@@ -54,6 +56,7 @@ def leg(*, outgoing: bool = True) -> Leg:
     made.other, made.tags = b"b", (b"b",)
     made.from_value, made.to_value = b"<sip:1001@x>;tag=a", b'"\xff" <sip:y@x>'
     made.far_contact, made.pbx_contact = b"<sip:y@z:5061>", b""
+    made.far_media = b"\0" * 16, 65535
     made.far_cseq, made.pbx_cseq = -1, (1 << 31) - 1
     made.routes = (b"<sip:r;lr>", b"", b"<sip:s;lr>, <sip:t;lr>")
     made.answered, made.state, made.shown = 2 * SECOND, LegState.ANSWERED, True

@@ -57,6 +57,7 @@ class World:
         self.now: Instant = 1_000 * SECOND
         self.events: list[Event] = []
         self._serial = 0
+        self.body = ""  # of whatever is said next
         self.media = media
         self.config = config or Config()
         self.calls = self._made()
@@ -116,9 +117,9 @@ class World:
             f"Call-ID: {dialog.call_id}",
             f"CSeq: {cseq}",
             *([extra] if extra else []),
-            "Content-Length: 0",
+            f"Content-Length: {len(self.body.replace(chr(10), chr(13) + chr(10)))}",
         ]
-        return "\n".join(head) + "\n\n"
+        return "\n".join(head) + "\n\n" + self.body
 
     def invite_text(self, dialog: Dialog, extra: str = "") -> str:
         start = f"INVITE sip:{dialog.number}@{PBX} SIP/2.0"
