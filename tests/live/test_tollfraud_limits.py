@@ -12,7 +12,8 @@ from tests.lab.agent import Agent
 from tests.lab.asterisk import AsteriskSettings
 from tests.lab.calls.stage import Stage, connect, talk
 from tests.lab.calls.stage import stage as calls_stage
-from tests.lab.wait import PATIENCE
+from tests.lab.wait import PATIENCE, until
+from tests.live.speech import talking
 from tests.live.tolls import CHEAP, DEAR, EXPENSIVE, MICROS, OPEN, Scene, scene
 
 # the first of them may have to fetch a Debian
@@ -175,6 +176,21 @@ def test_a_silent_call_from_before_the_end_of_the_guard_can_be_hung_up_by_hand(e
         site.guard.cli("hangup", row["id"])
         assert outside.hung_up(seconds=20).method == "BYE"
         assert inside.hung_up(seconds=20).method == "BYE"
+        site.idle()
+
+
+def test_a_silent_call_whose_media_flow_is_known_to_run_again_after_the_end_of_the_guard(exchange: Stage) -> None:
+    with scene(exchange, "talking") as site:
+        phone, carrier = site.phone(), site.carrier()
+        with talking(phone, f"{CHEAP}0008", carrier):
+            site.answered()
+            talk(4.0)  # until the kernel takes it for a connection that lasts
+            kill(site)
+            site.guard.start()
+            (row,) = site.running
+            assert not row["confirmed"]
+            until(lambda: site.running[0]["confirmed"], "the call being confirmed by its media")
+            assert site.guard.packet["tap"]["media_found"] >= 2
         site.idle()
 
 
