@@ -16,6 +16,7 @@ from sipguard.intake import Heard
 from sipguard.model import Account, Instant, Transport
 from sipguard.sip.grammar import split_list
 from sipguard.sip.message import SipMessage, SipRequest, SipResponse
+from sipguard.sip.sdp import first_media
 from sipguard.sip.uri import user_in
 from sipguard.track.hints import digits_of, is_hinted
 from sipguard.wire.flow import Flow
@@ -245,7 +246,7 @@ class Leg:
 
         Tells whether that is elsewhere than before.
         """
-        moved = bool(message.body) and self.described(message, by_pbx=by_pbx)
+        moved = self.described(message, by_pbx=by_pbx)
         if type(message) is SipRequest and message.cseq < 1 << 31:
             if by_pbx:
                 self.pbx_cseq = max(self.pbx_cseq, message.cseq)
@@ -262,12 +263,13 @@ class Leg:
 
     def described(self, message: SipMessage, *, by_pbx: bool) -> bool:
         """Note where the end that sent a message wants its media; tells whether that is elsewhere than before."""
-        sdp = message.sdp if self.outgoing else None
-        first = next((each for each in sdp.media if each.port), None) if sdp is not None else None
-        address = packed(first.address) if first is not None else None
-        if first is None or address is None:
+        if not (self.outgoing and message.body):
             return False
-        before, end = (self.pbx_media if by_pbx else self.far_media), (address, first.port)
+        named, port = first_media(message.body)
+        address = packed(named) if port else None
+        if address is None:
+            return False
+        before, end = (self.pbx_media if by_pbx else self.far_media), (address, port)
         if by_pbx:
             self.pbx_media = end
         else:
