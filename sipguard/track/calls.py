@@ -213,6 +213,7 @@ class Calls:
             return self._leaving(at, heard, request)
         if leg is None:
             return self._course.remembered(at, heard, request) if by_pbx and self._book.awaits else _NOTHING
+        leg.carried(heard, by_pbx=by_pbx)
         if method == "BYE":
             self._course.bye(at, leg, request, by_pbx=by_pbx)
         elif method == "REFER" and not by_pbx:
@@ -245,6 +246,7 @@ class Calls:
         leg = self._legs.within(response, far, by_pbx=not by_pbx)
         if leg is None:
             return self._course.unknown(at, heard, response, by_pbx=by_pbx) if self._book.awaits else _NOTHING
+        leg.carried(heard, by_pbx=by_pbx)
         if method == "BYE" and (200 <= response.code < 300 or response.code == _GONE):
             if leg.gave_bye(response, by_pbx=not by_pbx):
                 if leg.kept and response.code == _GONE and leg.running is not None:

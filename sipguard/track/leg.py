@@ -196,6 +196,11 @@ class Leg:
             self.pbx, self.pbx_port, self.far, self.far_port = _ends(heard)
         self.flow = heard.flow
 
+    def carried(self, heard: Heard, *, by_pbx: bool) -> None:
+        """Learn over which connection a leg from before a restart goes, by the PBX's first word in it."""
+        if self.kept and by_pbx and heard.flow is not None:
+            self.place(heard, from_pbx=True)
+
     @property
     def transport(self) -> Transport:
         """Tell what carries it."""

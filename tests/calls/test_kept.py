@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 from sipguard.address import parse_address
 from sipguard.call import Call, Called, CallLegs, Direction, NumberClass
 from sipguard.event import CallMoved
-from sipguard.model import HOUR, MINUTE, SECOND, HangUp
+from sipguard.intake import Heard
+from sipguard.model import HOUR, MINUTE, SECOND, HangUp, Hook
+from sipguard.sip.parser import parse
 from sipguard.track import kept
 from sipguard.track.leg import Leg, LegState
 from sipguard.track.limits import Config
@@ -221,6 +223,20 @@ def test_after_a_restart_a_carriers_word_alone_confirms_nothing_nor_does_a_stran
     assert world.running() == [call]
     world.request(outside, "UPDATE", by_pbx=True)
     assert call.confirmed
+
+
+def test_a_leg_over_tcp_learns_its_connection_from_the_pbx_alone() -> None:
+    made = leg()
+    made.flow = Flow(0, (OWN, 40_000), (FAR, 5061), b"")
+    found = kept.read(kept.written(made, None), called())
+    assert found is not None
+    again, old = found[0], found[0].flow
+    message = parse(b"BYE sip:x SIP/2.0\r\n\r\n")
+    new = Flow(0, (OWN, 40_001), (FAR, 5061), b"")
+    again.carried(Heard(FAR, 5061, OWN, 40_001, message, Hook.PREROUTING, new), by_pbx=False)
+    assert again.flow is old
+    again.carried(Heard(OWN, 40_001, FAR, 5061, message, Hook.OUTPUT, new), by_pbx=True)
+    assert (again.flow, again.pbx_port) == (new, 40_001)
 
 
 def test_legs_of_another_call_or_of_one_that_has_ended_are_not_taken_up() -> None:

@@ -179,6 +179,20 @@ def test_a_silent_call_from_before_the_end_of_the_guard_can_be_hung_up_by_hand(e
         site.idle()
 
 
+def test_over_tcp_too_a_silent_call_from_before_the_end_of_the_guard_costs_no_more_once_it_is_hung_up() -> None:
+    with calls_stage(AsteriskSettings(trunk_tcp=True)) as made, scene(made, "by-hand-tcp") as site:
+        phone, carrier = site.phone(tcp=True), site.carrier(tcp=True)
+        _, outside = connect(phone, f"{CHEAP}0009", carrier)
+        site.answered()
+        talk(1.0)
+        kill(site)
+        site.guard.start()
+        (row,) = site.running
+        site.guard.cli("hangup", row["id"])
+        assert outside.hung_up(seconds=20).method == "BYE"
+        site.idle()  # the phone is told in its connection, of which nothing is known since: it learns it when it speaks
+
+
 def test_a_silent_call_whose_media_flow_is_known_to_run_again_after_the_end_of_the_guard(exchange: Stage) -> None:
     with scene(exchange, "talking") as site:
         phone, carrier = site.phone(), site.carrier()
