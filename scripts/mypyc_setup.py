@@ -16,7 +16,7 @@ from mypyc.build import mypycify
 from setuptools import find_packages, setup
 
 PACKET_PATH = (
-    "address table window netset event call terms meanings senses intake"
+    "address table window netset event call terms meanings senses trusting intake"
     " holding verdicts tolls endings callsheet engine"
     " wire/* sip/* netfilter/* numbering/* track/* detect/* decide/*"
 )

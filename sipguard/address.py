@@ -11,6 +11,9 @@ from typing import NamedTuple, TypeAlias
 Address: TypeAlias = bytes
 """An IP address as it stands in a packet: 4 bytes or 16. IPv4-mapped IPv6 (`::ffff:a.b.c.d`) is always the 4 bytes."""
 
+_LONGEST = 45
+"""Characters of an IPv6 address with an IPv4 one in it, the longest there is (without a zone)."""
+
 
 class Network(NamedTuple):
     """An address prefix; `address` has no bits set beyond `prefix` (0 to 32, or 0 to 128)."""
@@ -62,6 +65,17 @@ def parse_address(text: str) -> Address:
     parsed = ipaddress.ip_address(text)
     mapped = parsed.ipv4_mapped if isinstance(parsed, ipaddress.IPv6Address) else None
     return (mapped or parsed).packed
+
+
+def packed(text: bytes) -> Address | None:
+    """Read an address as a message has it; None for anything else, a name among it, and for no address at all (::)."""
+    if len(text) > _LONGEST:
+        return None
+    try:
+        address = parse_address(text.decode("ascii"))
+    except ValueError:
+        return None
+    return address if any(address) else None
 
 
 def parse_network(text: str) -> Network:

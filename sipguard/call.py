@@ -5,6 +5,7 @@ Money is whole millionths of the currency that the rate deck names ("micros"), s
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
@@ -192,6 +193,36 @@ class CallState:
         """What it came to, in micros; 0 while it is going on, where no rate is known and where nobody answered."""
         over = self.rate is not None and self.answered and self.ended
         return self.rate.cost(max(0, self.ended - self.answered)) if over and self.rate is not None else 0
+
+
+@dataclass(frozen=True, slots=True)
+class CallLegs:
+    """State: how to reach both ends of the running call `key`, as of `at`; a later one with the same `key` replaces it.
+
+    `text` is `track/kept.py`'s. It is of use until the call has ended.
+    """
+
+    at: Instant
+    key: str
+    text: str
+
+
+class Doubt(NamedTuple):
+    """A call that may be over, and between which ends its media would go: those of the PBX, and the carrier's.
+
+    An end is an address and a port.
+    """
+
+    call: str
+    near: tuple[tuple[Address, int], ...]
+    far: tuple[Address, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Media:
+    """Input: until when the kernel remembers the media connections of calls in doubt, by the calls' keys."""
+
+    expires: Mapping[str, Instant]
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,13 +45,15 @@ class _Way(IntEnum):
     CALLER = 0  # the PBX as from the caller's side, and the caller's side as from the PBX
     MANAGED = 1
     CARRIER = 2  # the carrier as from the PBX, and the PBX as from the carrier
+    PARTING = 3  # the PBX as from the carrier, while there is time to hear that it knows of no such call
 
 
-_CALLER, _MANAGED, _CARRIER = _Way
+_CALLER, _MANAGED, _CARRIER, _PARTING = _Way
 _WORDS = {
     _CALLER: "as from the caller",
     _MANAGED: "by the PBX's own management",
     _CARRIER: "as from the PBX to the carrier",
+    _PARTING: "as from the carrier",
 }
 
 
@@ -150,7 +152,7 @@ class Endings:
             return (_failed(at, call, why, f"{self._most} other calls are being hung up"),)
         self._counts["begun"] += 1
         ending = _Ending(at, call, outside, inside, why)
-        ending.ways = self._ways(inside)
+        ending.ways = [*self._ways(inside), *((_PARTING,) if outside.kept else ())]
         self._endings[call.key] = ending
         return self._go_on(at, ending)
 
@@ -229,9 +231,9 @@ class Endings:
             if asked:
                 self._order(at, ending, way, actions, (), asked)
             return bool(asked)
-        said: tuple[Injection, ...] = ()
+        said: tuple[Injection, ...] = () if way is not _PARTING or turn else _last_words(ending)
         leg = ending.inside if way is _CALLER else ending.outside
-        if leg is not None:
+        if leg is not None and way is not _PARTING:
             said = self._tell(ending, leg, turn, by_pbx=way is _CARRIER)
         if said and not turn:
             self._prepare(ending, way)
@@ -370,6 +372,9 @@ def _name(call: Call) -> str:
 
 def _done(at: Instant, ending: _Ending) -> Alert:
     call = ending.call
+    if call.ended < ending.began:
+        text = f"{_name(call)} was over already, at the latest after {call.lasted(at) // SECOND} s ({ending.why})"
+        return Alert(at, "call-was-over", _subject(call), text)
     how = " and ".join(_WORDS[way] for way in ending.tried) or "by somebody else"
     lasted = call.lasted(at) // SECOND
     text = f"{_name(call)} was hung up {how}, after {lasted} s: {ending.why}"

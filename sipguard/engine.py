@@ -13,8 +13,8 @@ from dataclasses import replace
 from typing import Any, TypeAlias
 
 from sipguard import model
-from sipguard.address import Address, Network, subject_of
-from sipguard.call import Call
+from sipguard.address import Address, Network
+from sipguard.call import Call, Doubt, Media
 from sipguard.decide.exempt import Exempt
 from sipguard.decide.feeds import Feeds
 from sipguard.decide.force import Force
@@ -62,7 +62,8 @@ from sipguard.tolls import Tolls
 from sipguard.track.journal import Journal
 from sipguard.track.sides import Sides
 from sipguard.track.tracker import Tracker
-from sipguard.track.trust import Trusts, blames
+from sipguard.track.trust import Trusts
+from sipguard.trusting import Trusting
 from sipguard.verdicts import Verdicts
 
 Input: TypeAlias = model.Input | Policy
@@ -100,6 +101,8 @@ class Engine:
         self._trusts = Trusts(policy.track.registrations, self._force.wards.doubts)
         owned, known = self._sides.owns, self._trusts.accounts
         self._judge = Judge(self._force, consequences(policy.detect), self._exempt, owned, known)
+        window = policy.detect.credentials.window
+        self._trusting = Trusting(self._trusts, self._force, self._judge, self._wake, window)
         self._feeds = Feeds(self._force, self._judge.spared)
         self._journal = Journal()
         parts = self._intake, self._tracker, self._sides, self._judge, self._force, self._trusts, self._exempt
@@ -117,6 +120,7 @@ class Engine:
             Flow: self._flow,
             Feed: self._feeds.say,
             Rates: self._tolls.priced,
+            Media: self._media,
         }
         self._pending: list[Action] = []  # what a restored state calls for; told at the first instant that is fed
         self._next: Instant = 0  # no deadline lies before it; kept here so that a frame costs one comparison
@@ -181,6 +185,10 @@ class Engine:
         """Say which role keeps a network from any ban; empty when none does."""
         return self._judge.spared(network)
 
+    def doubtful(self, most: int) -> Sequence[Doubt]:
+        """Give up to `most` calls that may be over, others each time; `Media` says what the kernel knows."""
+        return self._tracker.calls.doubtful(most)
+
     def why(self, subject: Network | str | Sheet, at: Instant = 0) -> dict[str, Any]:
         """Say what is known of a subject, or of calls, accounts and limits, at `at`: `explain.py`, `callsheet.py`."""
         parts = self._judge, self._exempt, self._force, self._feeds, self._tracker, self._journal, self._detectors
@@ -234,7 +242,7 @@ class Engine:
     def _happened(self, event: Event, actions: list[Action]) -> None:
         kind = type(event)
         if kind is AuthFailed or kind is Registered or kind is Unregistered:
-            self._trust(event, actions)
+            self._trusting.hear(event, actions)
         elif self._feeds.named and isinstance(event, Asked):
             actions.extend(self._feeds.asked(event))
         elif isinstance(event, CallEvent):
@@ -260,31 +268,6 @@ class Engine:
             return [Alert(at, "would-hang-up", who, f"call {call.key} would be ended: {why}")]
         return list(self._endings.begin(at, call, self._tracker.calls.leg(call), why))
 
-    def _trust(self, event: Event, actions: list[Action]) -> None:
-        at, place = event.at, subject_of(event.source)
-        if isinstance(event, Registered):
-            self._next = min(self._next, event.until)  # it ends also where nothing else comes of it
-        if isinstance(event, AuthFailed) and blames(event):
-            self._watch(event, place, actions)
-        if (change := self._trusts.hear(event)) is None:
-            return
-        actions.append(Record(at, change))
-        until = self._trusts.until(place)
-        if until > at:
-            actions.extend(self._force.hold(at, Held(SetName.TRUSTED, place, until), ("registered",)))
-            actions.extend(self._force.release(at, SetName.THROTTLED, place, ("trusted",)))
-        else:
-            actions.extend(self._force.release(at, SetName.TRUSTED, place, ("unregistered",)))
-
-    def _watch(self, event: AuthFailed, place: Network, actions: list[Action]) -> None:
-        """Watch whoever fails: a trusted address, or a proven one. Strangers are looked at anyway."""
-        ledger = self._force.ledger
-        if ledger.until(SetName.WATCHED, place) is not None or self._judge.spared(place):
-            return
-        if event.proven or ledger.until(SetName.TRUSTED, place) is not None:
-            until = event.at + self._policy.detect.credentials.window
-            actions.extend(self._force.hold(event.at, Held(SetName.WATCHED, place, until), ("failed",)))
-
     # --- All other inputs ---------------------------------------------------------------------------------------------
 
     def _order(self, at: Instant, order: Order) -> Sequence[Action]:
@@ -309,6 +292,12 @@ class Engine:
         self._counts["flows"] += 1
         actions: list[Action] = []
         for event in self._tracker.flow(at, flow):
+            self._happened(event, actions)
+        return actions
+
+    def _media(self, at: Instant, media: Media) -> Sequence[Action]:
+        actions: list[Action] = []
+        for event in self._tracker.calls.media(at, media):
             self._happened(event, actions)
         return actions
 
@@ -338,6 +327,7 @@ class Engine:
         self._sides.listen(policy.ports)
         self._force.adopt(force_of(policy))
         self._judge.adopt(consequences(policy.detect))
+        self._trusting.window = policy.detect.credentials.window
         self._verdicts.adopt(policy)
         self._tolls.adopt(at, policy)
         self._endings.adopt(managed=policy.shell.managed, acting=policy.mode is Mode.ENFORCE)
@@ -374,7 +364,7 @@ class Engine:
         self._tracker.restore(state.trust)
         self._force.ladder.restore(state.offences)
         self._feeds.restore(state.feeds)
-        self._tracker.calls.restore(state.calls)
+        self._tracker.calls.restore(state.calls, state.legs)
         self._tolls.restore(state.calls, state.resets)
         self._judge.restore(state.decisions)
         self._force.trust(self._trusts.places())

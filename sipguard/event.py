@@ -370,3 +370,9 @@ class CallConfirmed(CallEvent):
     """A call that was thought to have ended unheard, or begun before a restart, was heard of again."""
 
     __slots__ = ()
+
+
+class CallMoved(CallEvent):
+    """An end of an answered call was heard of for the first time, or wants to be spoken to elsewhere than before."""
+
+    __slots__ = ()

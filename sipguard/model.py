@@ -15,7 +15,7 @@ from enum import IntEnum, StrEnum
 from typing import NamedTuple, TypeAlias
 
 from sipguard.address import Address, Network
-from sipguard.call import CallState, LimitReset
+from sipguard.call import CallLegs, CallState, LimitReset, Media
 from sipguard.call import HangUp as HangUp
 from sipguard.call import Injection as Injection
 from sipguard.terms import DAY as DAY
@@ -189,7 +189,7 @@ class Rates:
     packed: bytes
 
 
-Input: TypeAlias = Frame | Flow | Order | Sensor | Enforced | Names | Clock | Feed | Rates  # and `Policy`
+Input: TypeAlias = Frame | Flow | Order | Sensor | Enforced | Names | Clock | Feed | Rates | Media  # and `Policy`
 
 # --- Who and why ------------------------------------------------------------------------------------------------------
 
@@ -351,7 +351,7 @@ class Trust:
     until: Instant
 
 
-Delta: TypeAlias = Decision | Offence | Trust | CallState | LimitReset
+Delta: TypeAlias = Decision | Offence | Trust | CallState | CallLegs | LimitReset
 
 
 @dataclass(frozen=True, slots=True)
@@ -376,6 +376,7 @@ class State:
     feeds: Sequence[Feed] = ()
     calls: Sequence[CallState] = ()
     resets: Sequence[LimitReset] = ()
+    legs: Sequence[CallLegs] = ()
 
 
 @dataclass(frozen=True, slots=True)

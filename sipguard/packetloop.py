@@ -203,8 +203,9 @@ class PacketLoop:
         self._link.mind(now)
         if self._link.stepped(time.time_ns() - boottime()):
             self._feed(now, Clock(self._link.offset))
-        for sensor in (*self._ears.sensors(), *self._door.sensors(), *self._switch.floods()):
-            self._feed(now, sensor)
+        heard = self._ears.told(now, self._engine.doubtful)
+        for said in (*heard, *self._door.sensors(), *self._switch.floods()):
+            self._feed(now, said)
         self._look()
         self._memory.collect(boottime, idle=idle)
 
@@ -388,8 +389,7 @@ class PacketLoop:
             "pid": os.getpid(),
             "uptime": (boottime() - self._began) // SECOND,
             "restored": self._link.restored,
-            "bugs": self._quarantine.bugs,
-            "quarantined": self._quarantine.kept,
+            **self._quarantine.counters(),
             "counters": self._engine.counters(),
             "link": self._link.counters(),
             "tap": self._ears.counters(),

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from sipguard.address import Network, parse_address, parse_network, show
-from sipguard.call import CallOrigin, CallState, LimitReset, NumberClass, Rate, money
+from sipguard.call import CallLegs, CallOrigin, CallState, LimitReset, NumberClass, Rate, money
 from sipguard.model import (
     SECOND,
     Account,
@@ -314,6 +314,7 @@ _PACK: Mapping[type, tuple[str, Callable[[Any], Json]]] = {
     Trust: ("trust", _pack_trust),
     Held: ("held", lambda noun: {"set": str(noun.set), "network": str(noun.network), "until": noun.until}),
     CallState: ("call", _pack_call),
+    CallLegs: ("legs", lambda noun: {"at": noun.at, "key": noun.key, "text": noun.text}),
     LimitReset: ("reset", lambda noun: {"at": noun.at, "scope": noun.scope, "subject": noun.subject}),
     Order: ("order", _pack_order),
     Names: (
@@ -328,6 +329,7 @@ _UNPACK: Mapping[str, Callable[[Json], Any]] = {
     "trust": _unpack_trust,
     "held": lambda value: Held(SetName(value["set"]), parse_network(value["network"]), int(value["until"])),
     "call": _unpack_call,
+    "legs": lambda value: CallLegs(int(value["at"]), str(value["key"]), str(value["text"])),
     "reset": lambda value: LimitReset(int(value["at"]), str(value["scope"]), str(value["subject"])),
     "order": _unpack_order,
     "names": lambda value: Names(

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from sipguard.address import Address, show, subject_of
-from sipguard.call import Call, CallState, Direction, LimitReset, NumberClass
+from sipguard.call import Call, CallLegs, CallState, Direction, LimitReset, NumberClass
 from sipguard.decide.books import Grade
 from sipguard.decide.destinations import Destinations, Refusal
 from sipguard.decide.force import Force
@@ -29,6 +29,7 @@ from sipguard.event import (
     CallConfirmed,
     CallEnded,
     CallEvent,
+    CallMoved,
     CallRefused,
     CallUnconfirmed,
 )
@@ -133,6 +134,7 @@ class Tolls:
             if call.direction is _OUTBOUND:
                 states[call.key] = self._calls.state_of(call)
         self.limits.restore(list(states.values()), list(self._resets.values()), at)
+        self._reach()
         for call in self._calls.live():
             self.limits.noticed(at, call)
 
@@ -143,6 +145,13 @@ class Tolls:
         for reset in resets:
             self._resets.put((reset.scope, reset.subject), reset, _NOBODY)
         self.limits.restore(calls, resets, max([max(each.began, each.ended) for each in calls], default=0))
+        self._reach()
+
+    def _reach(self) -> None:
+        """Let the calls that can be hung up be counted as such, whether anything was heard of them or not."""
+        for call in self._calls.live():
+            if self._calls.leg(call)[0] is not None:
+                self.limits.reachable(call)
 
     def priced(self, _at: Instant, rates: Rates) -> Sequence[Action]:
         """Take up a rate deck; calls that run keep their price. Raises ValueError for what is none."""
@@ -195,7 +204,10 @@ class Tolls:
         if kind is CallAttempted:
             return self._attempted(at, call)
         if kind is CallAnswered:
-            return [self._record(at, call), *self._tripped(self.limits.answered(at, call))]
+            told = [self._record(at, call), *self._reached(at, call)]
+            return [*told, *self._tripped(self.limits.answered(at, call))]
+        if kind is CallMoved:
+            return self._reached(at, call)
         if kind is CallEnded:
             return [self._record(at, call), *self._tripped(self.limits.ended(at, call))]
         if kind is CallRefused:
@@ -274,6 +286,11 @@ class Tolls:
         state = self._calls.state_of(call)
         self._past.renew(call.key, state, _NOBODY)
         return Record(at, state)
+
+    def _reached(self, at: Instant, call: Call) -> list[Action]:
+        """Have it kept how to reach the ends of a call, so that it can be ended after a restart."""
+        text = "" if call.called.kind is _EMERGENCY else self._calls.legs_of(call)
+        return [Record(at, CallLegs(at, call.key, text))] if text else []
 
     # --- Time, orders, questions --------------------------------------------------------------------------------------
 

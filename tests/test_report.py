@@ -9,7 +9,7 @@ import pytest
 
 from sipguard import report
 from sipguard.address import Network, parse_network
-from sipguard.call import CallOrigin, CallState, LimitReset, NumberClass, Rate
+from sipguard.call import CallLegs, CallOrigin, CallState, LimitReset, NumberClass, Rate
 from sipguard.model import (
     SECOND,
     Account,
@@ -64,6 +64,7 @@ NOUNS: list[report.Packable] = [
     CALL,
     replace(CALL, account=None, source=None, rate=None, ended=0),
     LimitReset(5, "account", "10\udcff01@pbx"),
+    CallLegs(5, "c0ffee", "MQ=="),
 ]
 
 

@@ -1,4 +1,4 @@
-"""What the packet process hears with: the tap, when it listens at all, and this host's own addresses.
+"""What the packet process hears with: the tap, this host's own addresses, and what the kernel knows of connections.
 
 Promises: what arrives never raises; a tap that fails is closed and told of once, and can be opened again. Decides
 nothing, and knows nothing of what it hears.
@@ -6,13 +6,15 @@ nothing, and knows nothing of what it hears.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from sipguard.address import Network
+from sipguard.call import Doubt, Media
+from sipguard.capture.connections import Connections
 from sipguard.capture.host import Host
 from sipguard.capture.tap import Tap
 from sipguard.errors import AdapterError
-from sipguard.model import Frame, Origin, Sensor
+from sipguard.model import Frame, Instant, Origin, Sensor
 
 
 class Ears:
@@ -22,6 +24,7 @@ class Ears:
         """Read the own addresses. Raises AdapterError."""
         self._tap: Tap | None = None
         self._host = Host()
+        self._connections = Connections()
         self.own: tuple[Network, ...] = self._host.addresses()
         self.fault = ""
 
@@ -46,6 +49,7 @@ class Ears:
         """Stop listening for good."""
         self.stop()
         self._host.close()
+        self._connections.close()
 
     def stop(self) -> None:
         """Stop listening; done twice it is the same."""
@@ -68,9 +72,10 @@ class Ears:
             self.stop()
             return ()
 
-    def sensors(self) -> Sequence[Sensor]:
-        """Give what was lost since the last time this was asked."""
-        return () if self._tap is None else self._tap.sensors()
+    def told(self, now: Instant, doubtful: Callable[[int], Sequence[Doubt]]) -> list[Sensor | Media]:
+        """Give what was lost since the last time, and what the kernel knows of the media of calls in doubt."""
+        lost = () if self._tap is None else self._tap.sensors()
+        return [*lost, *self._connections.look(now, doubtful)]
 
     def moved(self) -> bool:
         """Tell whether `own` has changed since the last time this was asked. Raises AdapterError."""
@@ -80,8 +85,14 @@ class Ears:
         return self.own != earlier
 
     def counters(self) -> dict[str, int]:
-        """Give what the tap has counted since it was opened."""
+        """Give what the tap has counted since it was opened, and how often media were asked for."""
         tap = self._tap
+        media = self._connections.counters()
         if tap is None:
-            return {}
-        return {"lost": tap.lost, "overruns": tap.overruns, "malformed": tap.malformed, "truncated": tap.truncated}
+            return media
+        return media | {
+            "lost": tap.lost,
+            "overruns": tap.overruns,
+            "malformed": tap.malformed,
+            "truncated": tap.truncated,
+        }

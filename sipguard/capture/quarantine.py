@@ -75,6 +75,10 @@ class Quarantine:
             os.close(self._file)
         self._file, self._size = -1, self._most
 
+    def counters(self) -> dict[str, int]:
+        """Give how many bugs there were, and how many packets were kept."""
+        return {"bugs": self.bugs, "quarantined": self.kept}
+
     def note(self, bug: BaseException, at: Instant) -> str:
         """Count a bug and say where it is, at most once a minute; else nothing.
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from sipguard import report
 from sipguard.address import Network
-from sipguard.call import CallState, LimitReset
+from sipguard.call import CallLegs, CallState, LimitReset
 from sipguard.control import decks
 from sipguard.control.child import Child
 from sipguard.control.lists import Gathering
@@ -215,6 +215,7 @@ class Link:
             list(self._lists.values()),
             [noun for noun in kept if isinstance(noun, CallState)],
             [noun for noun in kept if isinstance(noun, LimitReset)],
+            [noun for noun in kept if isinstance(noun, CallLegs)],
         )
 
     # --- What it is told ----------------------------------------------------------------------------------------------

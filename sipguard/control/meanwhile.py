@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from sipguard.call import CallState, LimitReset
+from sipguard.call import CallLegs, CallState, LimitReset
 from sipguard.model import Decision, DecisionVerdict, Delta, Held, Offence, Trust
 from sipguard.report import HOLDING, lean
 
@@ -79,6 +79,8 @@ def _key(noun: Any) -> tuple[Any, ...]:
         return noun.network, Offence
     if isinstance(noun, CallState):
         return noun.key, CallState
+    if isinstance(noun, CallLegs):
+        return noun.key, CallLegs
     if isinstance(noun, LimitReset):
         return noun.subject, noun.scope, LimitReset
     return (noun.network, noun.account) if isinstance(noun, Trust) else (noun,)

@@ -125,7 +125,8 @@ class Book:
     """The counters of one subject. `running` and `expensive` count confirmed running calls.
 
     `committed` is what running calls cost, in micros, `lasting` how long they are paid for, less what a reset forgave:
-    `forgiven` has that by the key of the call.
+    `forgiven` has that by the key of the call. `doubted` and `doubting` are the same of what unconfirmed calls cost if
+    they still run: no other call is refused for that, or ended.
     """
 
     __slots__ = (
@@ -133,6 +134,8 @@ class Book:
         "_told",
         "checks",
         "committed",
+        "doubted",
+        "doubting",
         "expensive",
         "forgiven",
         "lasting",
@@ -151,6 +154,8 @@ class Book:
         self.expensive = 0
         self.committed = 0
         self.lasting: Span = 0
+        self.doubted = 0
+        self.doubting: Span = 0
         self.forgiven: dict[str, tuple[int, Span]] = {}
         self.sums = [
             Sums(check.window) if check.window and check.kind not in _MARKED else None for check in self.checks

@@ -22,8 +22,10 @@ Money. A running call is paid for up to the end of the increment it is in (`Runn
 begins it is seen whether every limit has room for it; if not, the call is to be hung up. A call that rings holds the
 price of its first increment, so that many calls begun at once cannot overtake a cap. A call is settled when it ends,
 with what it has really cost, and counts for a whole window from then on. After a restart, and while nobody hears of it,
-a call is unconfirmed: it fills no place, and holds only what it was known to cost. One that was heard of since the
-guard began is still hung up at its own limits, those of a single call; else silence would be enough to talk for ever.
+a call is unconfirmed: it fills no place, and holds only what it was known to cost. What it costs if it goes on is
+counted apart, against unconfirmed calls alone: where that would break a limit it is hung up like any other. If it is
+over, that harms nobody and shows that it is; else silence would be enough to talk for ever. One of which no leg is
+known since a restart is left alone.
 
 Time is `Instant` alone: a wall clock that is moved changes nothing here, and no midnight gives anything back.
 """
@@ -145,6 +147,13 @@ class Limits:
         if call.answered and not running.answered:
             running.answer(call.answered)
         return self._look(at, running)
+
+    def reachable(self, call: Call) -> None:
+        """Know a restored call by this object, which can be hung up although nothing has been heard of it yet."""
+        running = self._running.get(call.key)
+        if running is not None:
+            running.call = call
+            running.known = True
 
     def advance(self, now: Instant) -> list[Tripped]:
         """Look at the calls that are due."""
@@ -276,10 +285,7 @@ class Limits:
     def _look(self, now: Instant, running: Running) -> list[Tripped]:
         """See whether a call may go on, and say when to look again."""
         running.hold(held=running.call.confirmed)
-        if not running.held or not running.answered:
-            over = self._alone(now, running) if running.known and running.answered else None
-            if over is not None:
-                return [self._again_soon(now, running, over)]
+        if not (running.held or running.known) or not running.answered:
             self._push(running, now + (PATIENCE if running.held else RECHECK))
             return []
         # no more than it costs already: what begins within LEAD is yet to be asked for, however late this look is
@@ -296,17 +302,6 @@ class Limits:
         self._push(running, now + running.again)
         running.again = min(2 * running.again, _LONGEST_AGAIN)
         return over
-
-    def _alone(self, now: Instant, running: Running) -> Tripped | None:
-        """See whether a call of which nothing is heard has lasted too long, or cost too much, all by itself.
-
-        Else silence would be enough to talk for ever. If it is over, ending it harms nobody, and shows that it is.
-        """
-        cost = running.facts.rate.cost(now - running.answered + LEAD)
-        for book, check in running.costs:
-            if check.critical and cost > check.critical:
-                return _tripped(now, Grade.CRITICAL, book, check, cost, running.call)
-        return self._too_long(now, running)
 
     def _too_long(self, now: Instant, running: Running) -> Tripped | None:
         lasted = now - running.answered
@@ -354,7 +349,8 @@ class Limits:
             if check.critical and cost > check.critical:
                 return _tripped(now, Grade.CRITICAL, book, check, cost, running.call)
         for book in running.books:
-            over = book.outspent_by(now, cost - running.committed, more)
+            micros, span = (0, 0) if running.held else (book.doubted, book.doubting)
+            over = book.outspent_by(now, cost - running.committed + micros, more + span)
             if over is not None:
                 return _tripped(now, Grade.CRITICAL, book, *over, running.call)
         return None

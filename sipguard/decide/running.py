@@ -27,9 +27,10 @@ def paid(rate: Rate, lasted: Span) -> Span:
 class Running:
     """One call from its beginning to its end, and the books that it is written in.
 
-    `committed` is what it costs if it ends at `through` after its answer. `held`: it fills the books' places for
-    running calls, as only confirmed calls do. `known`: it was confirmed once since the guard began. `lasts` and `costs`
-    are the limits of single calls, `told` those kinds of them that have been warned of.
+    `committed` is what it costs if it ends at `through` after its answer; `doubted` the part of that, and `doubting`
+    the time of it, for which nobody has heard of it. `held`: it fills the books' places for running calls, as only
+    confirmed calls do. `known`: it was confirmed once since the guard began, or can be hung up without. `lasts` and
+    `costs` are the limits of single calls, `told` those kinds of them that have been warned of.
     """
 
     __slots__ = (
@@ -39,6 +40,8 @@ class Running:
         "call",
         "committed",
         "costs",
+        "doubted",
+        "doubting",
         "due",
         "facts",
         "held",
@@ -61,6 +64,8 @@ class Running:
         self.told: tuple[Kind, ...] = ()
         self.committed = facts.first
         self.through = paid(facts.rate, LEAD)
+        self.doubted = 0
+        self.doubting: Span = 0
         self.held = self.known = False
         for book in books:
             book.committed += self.committed
@@ -70,6 +75,8 @@ class Running:
         if held == self.held:
             return
         self.held = held
+        if held:
+            self._believe()
         self.known = self.known or held
         one = 1 if held else -1
         for book in self.books:
@@ -84,18 +91,40 @@ class Running:
             book.lasting += self.through
 
     def commit(self, through: Span) -> None:
-        """Let it go on until `through` after its answer; never less than before."""
+        """Let it go on until `through` after its answer; never less than before. In doubt that costs as doubted."""
         if through <= self.through:
             return
         cost = self.facts.rate.cost(through)
+        micros, span = cost - self.committed, through - self.through
         for book in self.books:
-            book.committed += cost - self.committed
-            book.lasting += through - self.through
+            if self.held:
+                book.committed += micros
+                book.lasting += span
+            else:
+                book.doubted += micros
+                book.doubting += span
+        if not self.held:
+            self.doubted += micros
+            self.doubting += span
         self.committed, self.through = cost, through
+
+    def _believe(self, *, cost: bool = True) -> None:
+        """Let what it costs in doubt be no longer doubted: spent if `cost`, else never."""
+        for book in self.books:
+            book.doubted -= self.doubted
+            book.doubting -= self.doubting
+            if cost:
+                book.committed += self.doubted
+                book.lasting += self.doubting
+        if not cost:
+            self.committed -= self.doubted
+            self.through -= self.doubting
+        self.doubted = self.doubting = 0
 
     def leave(self) -> None:
         """Take out of its books what it adds to them while it runs."""
         self.hold(held=False)
+        self._believe(cost=False)
         for book in self.books:
             micros, span = book.forgiven.pop(self.call.key, (0, 0))
             book.committed -= self.committed - micros
@@ -118,6 +147,7 @@ class Running:
             return
         lasted = at - self.answered
         self.commit(paid(self.facts.rate, lasted))
+        self._believe()
         micros = self.facts.rate.cost(lasted)
         before, already = book.forgiven.get(self.call.key, (0, 0))
         book.forgiven[self.call.key] = (micros, lasted)

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 MAX_LINES = 1_024
 MAX_MEDIA = 64
+MAX_FIRST = 8
+"""Media that are looked through for one that is not refused."""
+_M_LINE, _C_LINE = 128, 96  # bytes of such lines in which all that is asked for must stand
 
 
 class Media:
@@ -60,6 +63,29 @@ def parse_sdp(body: bytes) -> Sdp:
 
 
 # c=<nettype> <addrtype> <connection-address>[/ttl[/number]]
+def first_media(body: bytes) -> tuple[bytes, int]:
+    """Give where the first media of a body that is not refused are to go, as written; b"" and 0 where there are none.
+
+    What `parse_sdp` gives of them, for a tenth of the work.
+    """
+    general, *rest = body.split(b"\nm=", MAX_FIRST + 1)
+    for media in rest[:MAX_FIRST]:
+        words = media[:_M_LINE].split(None, 2)
+        number = words[1].partition(b"/")[0] if len(words) > 2 else b""
+        port = int(number) if number.isdigit() and len(number) <= 5 else 0
+        if 0 < port < 1 << 16:
+            address = _named(media) or _named(general)
+            return (address, port) if address else (b"", 0)
+    return b"", 0
+
+
+def _named(text: bytes) -> bytes:
+    """Give the address of the first c= line of a part of a description, without what follows it (TTL)."""
+    start = text.find(b"\nc=IN IP")
+    words = text[start + 3 : start + 3 + _C_LINE].split(None, 3) if start >= 0 else []
+    return words[2].partition(b"/")[0] if len(words) > 2 else b""
+
+
 def _connection(sdp: Sdp, value: bytes) -> None:
     words = value.split(None, 3)
     address = words[2].partition(b"/")[0] if len(words) > 2 else b""

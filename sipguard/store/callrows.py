@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeAlias
 
-from sipguard.call import CallState, LimitReset
+from sipguard.call import CallLegs, CallState, LimitReset
 from sipguard.model import DAY, Delta, Instant, Span
 from sipguard.store import rows
 
@@ -33,14 +33,28 @@ _UPSERT = (
     " rest=excluded.rest WHERE (excluded.ended != 0, excluded.answered != 0) >= (calls.ended != 0, calls.answered != 0)"
 )
 _RESET = "INSERT INTO resets VALUES (?,?,?) ON CONFLICT DO UPDATE SET at=max(at, excluded.at)"
+_LEGS = (
+    # Of a call that is known to run, the later one: copies may come late, and in any order.
+    "INSERT INTO legs SELECT ?, ?, ? WHERE NOT EXISTS (SELECT 1 FROM calls WHERE key = ? AND ended != 0)"
+    " ON CONFLICT DO UPDATE SET at=excluded.at, ends=excluded.ends WHERE excluded.at >= legs.at"
+)
+_OF_RUNNING = (
+    "SELECT legs.key, legs.at, legs.ends FROM legs JOIN calls ON calls.key = legs.key"
+    " WHERE calls.ended = 0 AND calls.began > ? AND legs.key > ? ORDER BY legs.key LIMIT ?"
+)
 _RUNNING_OR_RECENT = f"SELECT {COLUMNS} FROM calls WHERE (ended = 0 AND began > ? OR ended > ?)"  # noqa: S608 - ours
 
 
-def fold(delta: CallState | LimitReset, offset: Span) -> Statement:
-    """Give what writes a delta."""
+def fold(delta: CallState | CallLegs | LimitReset, offset: Span) -> Iterator[Statement]:
+    """Give what writes a delta; with a call that has ended, how to reach its ends is forgotten."""
     if isinstance(delta, LimitReset):
-        return _RESET, rows.reset_row(delta, offset)
-    return _UPSERT, rows.call_row(delta, offset)
+        yield _RESET, rows.reset_row(delta, offset)
+    elif isinstance(delta, CallLegs):
+        yield _LEGS, (*rows.legs_row(delta, offset), delta.key)
+    else:
+        yield _UPSERT, rows.call_row(delta, offset)
+        if delta.ended:
+            yield "DELETE FROM legs WHERE key = ?", (delta.key,)
 
 
 def expire(now_wall: int, kept: int) -> Iterator[Statement]:
@@ -54,6 +68,7 @@ def expire(now_wall: int, kept: int) -> Iterator[Statement]:
         ),
         (kept,),
     )
+    yield "DELETE FROM legs WHERE key NOT IN (SELECT key FROM calls WHERE ended = 0)", ()
     yield "DELETE FROM resets WHERE at <= ?", (past,)
     yield (
         (
@@ -65,12 +80,23 @@ def expire(now_wall: int, kept: int) -> Iterator[Statement]:
 
 
 def pages(ask: Ask, offset: Span, now: Instant, size: int, memory: Span) -> Iterator[list[Delta]]:
-    """Give the resets, then the calls, the newest first, in lists of at most `size`."""
+    """Give the resets, then the calls, the newest first, then the legs of those that run, in lists of at most `size`.
+
+    Legs are ten times as long as anything else, and read in lists a tenth as long.
+    """
     past = now + offset - memory
     found = ask("SELECT scope, subject, at FROM resets WHERE at > ? ORDER BY at DESC LIMIT ?", (past, BACK))
     resets: list[Delta] = [rows.reset_of_row(row, offset) for row in found]
     for start in range(0, len(resets), size):
         yield resets[start : start + size]
+    yield from _calls(ask, offset, now, size, past)
+    left, last = BACK, ""
+    while left > 0 and (found := ask(_OF_RUNNING, (now + offset - KEPT, last, min(-(-size // 10), left)))):
+        left, last = left - len(found), found[-1][0]
+        yield [rows.legs_of_row(row, offset) for row in found]
+
+
+def _calls(ask: Ask, offset: Span, now: Instant, size: int, past: int) -> Iterator[list[Delta]]:
     left, further, last = BACK, "", ()  # type: tuple[int, str, tuple[Any, ...]]
     while left > 0:
         query = f"{_RUNNING_OR_RECENT}{further} ORDER BY began DESC, key DESC LIMIT ?"

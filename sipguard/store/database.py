@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
 from sipguard.address import Network, parse_network
-from sipguard.call import CallState, LimitReset
+from sipguard.call import CallLegs, CallState, LimitReset
 from sipguard.errors import AdapterError
 from sipguard.model import SECOND, Decision, DecisionVerdict, Delta, Instant, Names, Offence, Role, Span, State, Trust
 from sipguard.store import callrows, rows, schema
@@ -116,7 +116,8 @@ class Store:
             elif isinstance(delta, Trust):
                 self._fold_trust(delta, offset)
             else:
-                self._db.execute(*callrows.fold(delta, offset))
+                for statement, values in callrows.fold(delta, offset):
+                    self._db.execute(statement, values)
         self._db.executemany("INSERT INTO events (line) VALUES (?)", [(line,) for line in lines])
         self._trim()
         self._db.execute("COMMIT")
@@ -190,6 +191,7 @@ class Store:
             trust=[delta for delta in found if isinstance(delta, Trust)],
             calls=[delta for delta in found if isinstance(delta, CallState)],
             resets=[delta for delta in found if isinstance(delta, LimitReset)],
+            legs=[delta for delta in found if isinstance(delta, CallLegs)],
         )
 
     def pages(

@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any, TypeAlias
 
 from sipguard.address import Network
-from sipguard.call import CallState, LimitReset
+from sipguard.call import CallLegs, CallState, LimitReset
 from sipguard.model import Account, Decision, DecisionVerdict, Instant, Offence, Pair, Span, Subject, Trust
 from sipguard.report import pack, unpack
 
@@ -134,6 +134,16 @@ def call_of_row(row: Row, offset: Span) -> CallState:
     if not isinstance(noun, CallState):  # pragma: no cover - `rest` has no "noun" of its own
         raise ValueError("not a call")  # noqa: TRY004 - the row is wrong, not a type of ours
     return noun
+
+
+def legs_row(noun: CallLegs, offset: Span) -> Row:
+    """Give `key, at, ends`."""
+    return (_plain(noun.key), wall(noun.at, offset), _plain(noun.text))
+
+
+def legs_of_row(row: Row, offset: Span) -> CallLegs:
+    """Give how to reach the ends of a call back."""
+    return CallLegs(instant(row[1], offset), row[0], row[2])
 
 
 def reset_row(noun: LimitReset, offset: Span) -> Row:

@@ -61,6 +61,10 @@ MIGRATIONS = (
     CREATE TABLE resets (scope TEXT NOT NULL, subject BLOB NOT NULL, at INTEGER NOT NULL,
         PRIMARY KEY (scope, subject)) WITHOUT ROWID;
     """,
+    # 3: how to reach both ends of a running call, as `track/kept.py` writes it; calls from before it have none.
+    """
+    CREATE TABLE legs (key TEXT PRIMARY KEY, at INTEGER NOT NULL, ends TEXT NOT NULL) WITHOUT ROWID;
+    """,
 )
 
 

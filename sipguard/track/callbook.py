@@ -11,8 +11,8 @@ from typing import TypeAlias
 
 from sipguard.address import Address
 from sipguard.call import Call, Called, CallState, Direction, Rate
-from sipguard.event import CallAnswered, CallAttempted, CallConfirmed, CallEnded, CallUnconfirmed, Event
-from sipguard.model import DAY, SECOND, Instant, Span
+from sipguard.event import CallAnswered, CallAttempted, CallConfirmed, CallEnded, CallMoved, CallUnconfirmed, Event
+from sipguard.model import DAY, MINUTE, SECOND, Instant, Span
 from sipguard.sip.message import SipRequest
 from sipguard.table import Table
 from sipguard.track.hints import digits_of
@@ -109,6 +109,13 @@ class Book:
         if running.inside is not None and running.inside.led is running:
             running.inside.led = None
         return (CallEnded(at, source_of(call), call),)
+
+    def moved(self, at: Instant, running: Running | None) -> Sequence[Event]:
+        """Learn that an end of a call is elsewhere; told of an answered one, and once a minute."""
+        if running is None or not running.call.answered or (running.moved and at - running.moved < MINUTE):
+            return _NOTHING
+        running.moved = at
+        return (CallMoved(at, source_of(running.call), running.call),)
 
     def doubt(self, at: Instant, running: Running) -> Sequence[Event]:
         """Let a call be unconfirmed."""

@@ -10,16 +10,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from sipguard.address import Address
-from sipguard.call import Call, Called, CallOrigin, CallState, NumberClass
+from sipguard.call import Call, Called, CallLegs, CallOrigin, CallState, Doubt, Media, NumberClass
 from sipguard.event import CallRefused, Event
 from sipguard.intake import Heard
 from sipguard.model import HOUR, SECOND, Account, Instant, Span
 from sipguard.sip.message import SipRequest, SipResponse
 from sipguard.table import Table
 from sipguard.track.callbook import Book, key_of, source_of
-from sipguard.track.course import GIVEN_UP, Course, Hands
+from sipguard.track.course import GIVEN_UP, UNKNOWN_QUIET, Course, Hands
+from sipguard.track.doubts import Doubts
 from sipguard.track.hints import digits_of, same_number
-from sipguard.track.leg import Leg, LegState, Running, name_of, short
+from sipguard.track.kept import read, written
+from sipguard.track.leg import Leg, LegState, Running, leg_of, name_of, short
 from sipguard.track.legs import PATIENCE, Legs
 from sipguard.track.limits import Config
 from sipguard.track.origin import Match, Origins
@@ -42,7 +44,18 @@ _EXTENSION = CallOrigin.EXTENSION
 class Calls:
     """Follows calls. `hear` takes messages in the order of their time."""
 
-    __slots__ = ("_began", "_book", "_course", "_hands", "_legs", "_origins", "_refused", "_transfers")
+    __slots__ = (
+        "_began",
+        "_book",
+        "_course",
+        "_doubts",
+        "_hands",
+        "_legs",
+        "_origins",
+        "_refused",
+        "_silent",
+        "_transfers",
+    )
 
     def __init__(self, config: Config, hands: Hands) -> None:
         self._hands = hands
@@ -52,7 +65,9 @@ class Calls:
         self._origins = Origins(self._legs, hands.named)
         self._transfers = Transfers(self._legs, self._origins, hands.called)
         self._refused: Table[str, tuple[Instant, Call]] = Table(_REFUSED)
+        self._silent: list[Leg] = []  # from before a restart: that they are silent is known since the first instant
         self._course = Course(hands, self._legs, self._book, self._origins, self._transfers)
+        self._doubts = Doubts(self._book, self._course)
 
     # --- Questions ----------------------------------------------------------------------------------------------------
 
@@ -77,9 +92,46 @@ class Calls:
         """Give what must survive of a call."""
         return self._book.state_of(call)
 
-    def restore(self, states: Sequence[CallState], offset: Span = 0) -> None:
-        """Take up the outbound calls from before a restart: unconfirmed until heard of. `offset`: added to instants."""
+    def legs_of(self, call: Call) -> str:
+        """Give what must survive of an answered call's dialogs; empty where nothing can be."""
+        outside, inside = self.leg(call)
+        return "" if outside is None else written(outside, inside)
+
+    def restore(self, states: Sequence[CallState], legs: Sequence[CallLegs] = (), offset: Span = 0) -> None:
+        """Take up the outbound calls from before a restart: unconfirmed until heard of. `offset`: added to instants.
+
+        Those whose dialogs were kept can be heard and hung up like any other.
+        """
         self._book.restore(states, offset)
+        for each in legs:
+            running = self._book.of(each.key)
+            if running is not None and running.call.answered and not running.legs:
+                self._take_up(each.text, running)
+
+    def _take_up(self, text: str, running: Running) -> None:
+        """Give a restored call the dialogs that were kept of it, if they are its own."""
+        call = running.call
+        found = read(text, call)
+        if found is None or self._book.remembered(found[0].name) is not running:
+            return
+        outside, inside = found
+        self._book.seen(outside.name)
+        outside.trunk, call.carrier = call.trunk, outside.far
+        outside.running, running.legs = running, (outside,)
+        if inside is not None:
+            inside.led, running.inside = running, inside
+        for leg in (outside, *(() if inside is None else (inside,))):
+            self._legs.take_up(leg)
+            self._legs.keep(leg)
+            self._silent.append(leg)
+
+    def doubtful(self, most: int) -> Sequence[Doubt]:
+        """Give some of the calls that may be over, and where their media would go."""
+        return self._doubts.some(most)
+
+    def media(self, at: Instant, media: Media) -> Sequence[Event]:
+        """Learn what the kernel knows of the media of such calls."""
+        return self._doubts.told(at, media.expires)
 
     def next_deadline(self) -> Instant | None:
         """Give the next instant at which something runs out."""
@@ -161,6 +213,7 @@ class Calls:
             return self._leaving(at, heard, request)
         if leg is None:
             return self._course.remembered(at, heard, request) if by_pbx and self._book.awaits else _NOTHING
+        leg.carried(heard, by_pbx=by_pbx)
         if method == "BYE":
             self._course.bye(at, leg, request, by_pbx=by_pbx)
         elif method == "REFER" and not by_pbx:
@@ -193,8 +246,11 @@ class Calls:
         leg = self._legs.within(response, far, by_pbx=not by_pbx)
         if leg is None:
             return self._course.unknown(at, heard, response, by_pbx=by_pbx) if self._book.awaits else _NOTHING
+        leg.carried(heard, by_pbx=by_pbx)
         if method == "BYE" and (200 <= response.code < 300 or response.code == _GONE):
             if leg.gave_bye(response, by_pbx=not by_pbx):
+                if leg.kept and response.code == _GONE and leg.running is not None:
+                    leg.running.failed = leg.heard  # it was over when the guard came back
                 return self._course.hung_up(at, leg)
             return _NOTHING
         if method == "BYE" and response.code >= 300 and not by_pbx:
@@ -203,6 +259,10 @@ class Calls:
 
     def advance(self, now: Instant) -> Sequence[Event]:
         """Let run out what is due."""
+        for leg in self._silent:
+            leg.heard = now
+            self._course.expect(leg, now + UNKNOWN_QUIET)
+        self._silent = []
         return self._course.advance(now)
 
     # --- A leg begins -------------------------------------------------------------------------------------------------
@@ -214,7 +274,7 @@ class Calls:
             return _NOTHING
         again = next((each for each in legs if each.state is _FAILED), None)
         if again is None:
-            leg = Leg(at, heard, request, self._hands.read(request.uri, heard.source), outgoing=False)
+            leg = leg_of(at, heard, request, self._hands.read(request.uri, heard.source), outgoing=False)
             trunk = self._hands.trunk(heard.source)
             leg.trunk = trunk if trunk is not None else None if self._hands.device(heard.source) else ""
             self._legs.ask(leg)
@@ -261,7 +321,7 @@ class Calls:
         elif trunk is not None:
             match = self._origins.resolve(at, request, called)
             called = _meant(called, match)
-        leg = Leg(at, heard, request, called, outgoing=True)
+        leg = leg_of(at, heard, request, called, outgoing=True)
         leg.trunk = trunk
         leg.asks(heard, request)
         self._legs.take_up(leg)

@@ -16,7 +16,7 @@ from sipguard.model import DAY, HOUR, MINUTE, SECOND, Account, Instant, Span
 from sipguard.sip.message import SipMessage, SipRequest, SipResponse
 from sipguard.track.callbook import UNANSWERED, Book, Price, key_made_of
 from sipguard.track.hints import plain_called, printable
-from sipguard.track.leg import Leg, LegState, Running, name_of, short
+from sipguard.track.leg import Leg, LegState, Running, leg_of, name_of, short
 from sipguard.track.legs import PATIENCE, Legs
 from sipguard.track.origin import SETTLE, Kind, Origins, kind_of
 from sipguard.track.transfer import Credential, Read, Transfers, Wish
@@ -95,10 +95,14 @@ class Course:
         if leg.state >= _FAILED:
             return _NOTHING
         leg.heard = at
-        leg.spoke(message, by_pbx=by_pbx)
+        moved = leg.spoke(message, by_pbx=by_pbx) or not (by_pbx or leg.shown or leg.outgoing)
         leg.shown = leg.shown or not by_pbx
+        leg.kept = leg.kept and not by_pbx
         running = leg.running
-        return _NOTHING if running is None or running.call.confirmed else self._book.confirm(at, running)
+        told: Sequence[Event] = _NOTHING
+        if running is not None and not running.call.confirmed and not leg.kept:  # a carrier's word alone can be forged
+            told = self._book.confirm(at, running)
+        return (*told, *self._book.moved(at, running or leg.led)) if moved and leg.state is _ANSWERED else told
 
     # --- Answers to an INVITE -----------------------------------------------------------------------------------------
 
@@ -115,6 +119,7 @@ class Course:
             self.expect(leg, at + self._quiet)
         elif code >= 100:
             leg.state = max(before, _EARLY if code > 100 else _TRIED)
+            leg.described(response, by_pbx=not leg.outgoing)
             leg.forked(response.to_tag)
             self.expect(leg, at + UNANSWERED)
         else:
@@ -356,7 +361,7 @@ class Course:
         self, at: Instant, heard: Heard, message: SipMessage, running: Running, name: str, *, by_pbx: bool
     ) -> Sequence[Event]:
         """Make the leg of a call from before a restart anew, as far as a message within it tells; `by_pbx`: it asks."""
-        leg = Leg(at, heard, message, running.call.called, outgoing=True)
+        leg = leg_of(at, heard, message, running.call.called, outgoing=True)
         leg.tag, other = short(message.from_tag), short(message.to_tag)
         if not by_pbx:
             leg.tag, other = other, leg.tag

@@ -10,12 +10,13 @@ from enum import IntEnum
 from hashlib import blake2b
 from typing import TypeAlias
 
-from sipguard.address import Address, sender_key
+from sipguard.address import Address, packed, sender_key
 from sipguard.call import Call, Called
 from sipguard.intake import Heard
 from sipguard.model import Account, Instant, Transport
 from sipguard.sip.grammar import split_list
 from sipguard.sip.message import SipMessage, SipRequest, SipResponse
+from sipguard.sip.sdp import first_media
 from sipguard.sip.uri import user_in
 from sipguard.track.hints import digits_of, is_hinted
 from sipguard.wire.flow import Flow
@@ -64,10 +65,11 @@ class Running:
     """A call with what it is made of: `legs` that cost or may yet, the `inside` one it came from, None when unknown.
 
     `failed`: since when every leg has failed, and another way out may be tried; 0 while one has not.
-    `by_call_id`: `inside` is sure, as a proxy sent its very INVITE on.
+    `by_call_id`: `inside` is sure, as a proxy sent its very INVITE on. `moved`: when it was last told that its ends are
+    elsewhere. `remembered`: until when the kernel remembered its media when last asked, 0 for never.
     """
 
-    __slots__ = ("by_call_id", "call", "digits", "failed", "inside", "legs", "loud")
+    __slots__ = ("by_call_id", "call", "digits", "failed", "inside", "legs", "loud", "moved", "remembered")
 
     def __init__(self, call: Call, digits: str, inside: Leg | None) -> None:
         self.call = call
@@ -77,6 +79,8 @@ class Running:
         self.failed: Instant = 0
         self.by_call_id = False
         self.loud = True  # its beginning was told, so that its end must be
+        self.moved: Instant = 0
+        self.remembered: Instant = 0
 
     @property
     def live(self) -> bool:
@@ -92,7 +96,9 @@ class Leg:
     `pbx_contact`, `routes` (Record-Route, as in the 2xx, from the top), `uri` and `via` (the topmost one) of the INVITE
     asked last. `far_cseq` and `pbx_cseq` are the highest that either end used, -1 before it did. `shown`: the far side
     has used a tag that the PBX gave it, so it is where it sends from. `cut`: the guard itself is ending it; `parted`:
-    the far side agreed to a BYE as from the PBX.
+    the far side agreed to a BYE as from the PBX. `kept`: it is from before a restart, and the PBX has not spoken in it
+    since. `far_media` and `pbx_media`: where either end of one that the PBX asked for wants its first media, port 0
+    where that is not known.
     """
 
     __slots__ = (
@@ -113,11 +119,13 @@ class Leg:
         "far",
         "far_contact",
         "far_cseq",
+        "far_media",
         "far_port",
         "flow",
         "from_value",
         "heard",
         "hinted",
+        "kept",
         "led",
         "other",
         "outgoing",
@@ -125,6 +133,7 @@ class Leg:
         "pbx",
         "pbx_contact",
         "pbx_cseq",
+        "pbx_media",
         "pbx_port",
         "pending",
         "queued",
@@ -141,16 +150,19 @@ class Leg:
         "via",
     )
 
-    def __init__(self, at: Instant, heard: Heard, message: SipMessage, called: Called, *, outgoing: bool) -> None:
+    def __init__(self, at: Instant, call_id: bytes, tag: bytes, called: Called, *, outgoing: bool) -> None:
         self.outgoing = outgoing
         self.began = self.heard = at
         self.answered: Instant = 0
         self.ended: Instant = 0
         self.state = _BEGUN
         self.code = 0
-        self.call_id = short(message.call_id)
-        self.tag = short(message.from_tag)
+        self.call_id = call_id
+        self.tag = tag
         self.other = b""
+        self.far: Address = b""
+        self.pbx: Address = b""
+        self.far_port = self.pbx_port = 0
         self.tags: tuple[bytes, ...] = ()
         self.pending: tuple[Asked, ...] = ()
         self.seen: tuple[Asked, ...] = ()
@@ -163,24 +175,31 @@ class Leg:
         self.trunk: str | None = None  # None: a device, or nobody we know; "": a trunk that is not listed
         self.account: Account | None = None
         self.challenged = False
-        self.shown = self.cut = self.parted = False
+        self.shown = self.cut = self.parted = self.kept = False
         self.hinted = False
         self._user = b""  # in From, where that is too long to be kept
         self.from_value = self.to_value = self.far_contact = self.pbx_contact = b""
         self.uri = self.via = b""
+        self.far_media: tuple[Address, int] = (b"", 0)
+        self.pbx_media: tuple[Address, int] = (b"", 0)
         self.routes: tuple[bytes, ...] = ()
         self.running: Running | None = None  # the call that it is a leg of
         self.led: Running | None = None  # the call that left because of it
         self.due: Instant = 0
         self.queued: Instant = 0
-        self._place(heard, from_pbx=outgoing)
 
-    def _place(self, heard: Heard, *, from_pbx: bool) -> None:
+    def place(self, heard: Heard, *, from_pbx: bool) -> None:
+        """Learn between which ends it goes, and over which connection."""
         if from_pbx:
             self.far, self.far_port, self.pbx, self.pbx_port = _ends(heard)
         else:
             self.pbx, self.pbx_port, self.far, self.far_port = _ends(heard)
         self.flow = heard.flow
+
+    def carried(self, heard: Heard, *, by_pbx: bool) -> None:
+        """Learn over which connection a leg from before a restart goes, by the PBX's first word in it."""
+        if self.kept and by_pbx and heard.flow is not None:
+            self.place(heard, from_pbx=True)
 
     @property
     def transport(self) -> Transport:
@@ -210,7 +229,7 @@ class Leg:
     def knows(self, request: SipRequest) -> bool:
         """Tell whether an INVITE is a copy of one that began it."""
         if not self.seen:  # from before a restart: what it was begun by is not known, but how far its numbers had got
-            return request.cseq <= self.pbx_cseq
+            return request.cseq <= (self.pbx_cseq if self.outgoing else self.far_cseq)
         return (short(request.branch), request.cseq) in self.seen
 
     def asks(self, heard: Heard, request: SipRequest) -> None:
@@ -224,22 +243,43 @@ class Leg:
         via = split_list(request.header("via") or b"")
         self.uri, self.via = _kept(request.uri), _kept(via[0]) if via else b""
         self.hinted = is_hinted(request)
-        self._place(heard, from_pbx=self.outgoing)
+        self.place(heard, from_pbx=self.outgoing)
         self.spoke(request, by_pbx=self.outgoing)
 
-    def spoke(self, message: SipMessage, *, by_pbx: bool) -> None:
-        """Note what a message tells of the end that sent it: its last CSeq, and where it wants to be spoken to."""
+    def spoke(self, message: SipMessage, *, by_pbx: bool) -> bool:
+        """Note what a message tells of the end that sent it: its last CSeq, and where it wants to be spoken to.
+
+        Tells whether that is elsewhere than before.
+        """
+        moved = self.described(message, by_pbx=by_pbx)
         if type(message) is SipRequest and message.cseq < 1 << 31:
             if by_pbx:
                 self.pbx_cseq = max(self.pbx_cseq, message.cseq)
             else:
                 self.far_cseq = max(self.far_cseq, message.cseq)
         contact = message.header("contact")
-        if contact is not None and len(contact) <= _LONGEST:
-            if by_pbx:
-                self.pbx_contact = contact
-            else:
-                self.far_contact = contact
+        if contact is None or len(contact) > _LONGEST or contact == (self.pbx_contact if by_pbx else self.far_contact):
+            return moved
+        if by_pbx:
+            self.pbx_contact = contact
+        else:
+            self.far_contact = contact
+        return True
+
+    def described(self, message: SipMessage, *, by_pbx: bool) -> bool:
+        """Note where the end that sent a message wants its media; tells whether that is elsewhere than before."""
+        if not (self.outgoing and message.body):
+            return False
+        named, port = first_media(message.body)
+        address = packed(named) if port else None
+        if address is None:
+            return False
+        before, end = (self.pbx_media if by_pbx else self.far_media), (address, port)
+        if by_pbx:
+            self.pbx_media = end
+        else:
+            self.far_media = end
+        return end != before
 
     def awaits(self, response: SipResponse) -> bool:
         """Tell whether a response is to an INVITE that was asked on it and has no final answer."""
@@ -265,7 +305,7 @@ class Leg:
         self.pending = ()
         self.routes = tuple(_kept(each) for each in response.headers("record-route")[:_ROUTES])
         self.spoke(response, by_pbx=not self.outgoing)
-        self._place(heard, from_pbx=not self.outgoing)
+        self.place(heard, from_pbx=not self.outgoing)
 
     def is_of(self, message: SipMessage, *, by_pbx: bool) -> bool:
         """Tell whether a message's tags are this dialog's; `by_pbx`: the PBX sent the request, or is answered."""
@@ -295,6 +335,13 @@ class Leg:
         gave = (by_pbx, short(response.branch), response.cseq) in self.byes
         self.parted = self.parted or (gave and by_pbx)
         return gave
+
+
+def leg_of(at: Instant, heard: Heard, message: SipMessage, called: Called, *, outgoing: bool) -> Leg:
+    """Begin a leg with a message of whoever asks on it; `outgoing`: that is the PBX."""
+    leg = Leg(at, short(message.call_id), short(message.from_tag), called, outgoing=outgoing)
+    leg.place(heard, from_pbx=outgoing)
+    return leg
 
 
 def _ends(heard: Heard) -> tuple[Address, int, Address, int]:

@@ -229,7 +229,7 @@ def test_more_calls_than_there_is_room_for_are_told_and_not_kept() -> None:
 def test_a_call_of_which_nothing_was_heard_since_the_start_is_told() -> None:
     story = Story()
     story.talking()
-    story.world.restart()
+    story.world.restart(legs=False)
     story.begin()
     assert story.said == ["call-not-hung-up"]
 

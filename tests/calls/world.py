@@ -10,8 +10,8 @@ from dataclasses import replace
 from typing import Any
 
 from sipguard.address import Address, parse_address
-from sipguard.call import Call, CallState
-from sipguard.event import CallEvent, Event
+from sipguard.call import Call, CallLegs, CallState
+from sipguard.event import CallEvent, CallMoved, Event
 from sipguard.intake import Heard
 from sipguard.model import MILLISECOND, SECOND, Account, Hook, Instant
 from sipguard.sip.message import SipRequest
@@ -57,6 +57,7 @@ class World:
         self.now: Instant = 1_000 * SECOND
         self.events: list[Event] = []
         self._serial = 0
+        self.body = ""  # of whatever is said next
         self.media = media
         self.config = config or Config()
         self.calls = self._made()
@@ -116,9 +117,9 @@ class World:
             f"Call-ID: {dialog.call_id}",
             f"CSeq: {cseq}",
             *([extra] if extra else []),
-            "Content-Length: 0",
+            f"Content-Length: {len(self.body.replace(chr(10), chr(13) + chr(10)))}",
         ]
-        return "\n".join(head) + "\n\n"
+        return "\n".join(head) + "\n\n" + self.body
 
     def invite_text(self, dialog: Dialog, extra: str = "") -> str:
         start = f"INVITE sip:{dialog.number}@{PBX} SIP/2.0"
@@ -222,11 +223,11 @@ class World:
     # --- What came of it ----------------------------------------------------------------------------------------------
 
     def told(self) -> list[str]:
-        """Name what was told of outbound calls, in order."""
+        """Name what was told of outbound calls, in order; not where their ends are."""
         return [
             type(each).__name__.removeprefix("Call")
             for each in self.events
-            if isinstance(each, CallEvent) and each.call.direction == "outbound"
+            if isinstance(each, CallEvent) and each.call.direction == "outbound" and not isinstance(each, CallMoved)
         ]
 
     @property
@@ -244,8 +245,9 @@ class World:
     def running(self) -> list[Call]:
         return [each for each in self.calls.live() if each.direction == "outbound"]
 
-    def restart(self) -> None:
-        """Begin anew with what was kept of the calls."""
+    def restart(self, *, legs: bool = True) -> None:
+        """Begin anew with what was kept of the calls; without `legs` as if an earlier release had kept it."""
         states: list[CallState] = [self.calls.state_of(each) for each in self.running()]
+        kept = [CallLegs(self.now, each.key, self.calls.legs_of(each)) for each in self.running()] if legs else []
         self.calls = self._made()
-        self.calls.restore([replace(each) for each in states])
+        self.calls.restore([replace(each) for each in states], kept)

@@ -226,21 +226,25 @@ def test_nothing_is_given_back_at_midnight_but_a_day_later() -> None:
     assert world.dial(call())
 
 
-def test_an_unconfirmed_call_fills_no_place_and_is_not_hung_up() -> None:
+def test_an_unconfirmed_call_fills_no_place_and_ends_at_its_own_length() -> None:
     world = World(
-        only("account", concurrent="{critical = 1}", spend_day="{critical = 10}", duration="{critical = '1h'}")
+        only("account", concurrent="{critical = 1}", spend_day="{critical = 1000}", duration="{critical = '1h'}")
     )
     silent = call()
     world.dial(silent)
     world.wait(3 * MINUTE)
     silent.confirmed = False
     world.limits.noticed(world.now, silent)
-    assert world.dial(call())
+    other = call()
+    assert world.dial(other)
+    world.hang_up(other)
     world.wait(HOUR - 5 * MINUTE)
     assert silent.key in world.running
     silent.confirmed = True
-    world.tripped.clear()
-    world.wait(71 * SECOND)  # looked at again, also without being told; the increment it is in is paid for
+    world.wait(71 * SECOND)  # looked at again, also without being told
+    assert not world.dial(call())
+    silent.confirmed = False
+    world.wait(MINUTE)
     assert silent.key not in world.running
 
 

@@ -24,7 +24,81 @@ def test_silence_is_no_way_to_talk_for_ever() -> None:
         assert silent.key not in world.running
 
 
-def test_a_call_from_before_a_restart_of_which_nothing_was_heard_is_not_hung_up() -> None:
+def test_money_in_doubt_ends_the_call_in_doubt_and_keeps_no_other_from_calling() -> None:
+    world = World(only("account", spend_day="{critical = 100}"))
+    silent, other = call(), call()
+    world.dial(silent)
+    world.wait(10 * MINUTE)
+    silent.confirmed = False
+    world.limits.noticed(world.now, silent)
+    world.wait(39 * MINUTE)
+    assert world.dial(other)
+    world.wait(10 * MINUTE)
+    assert {*world.running} == {silent.key, other.key}
+    world.wait(20 * MINUTE)  # 79 of the one in doubt, 30 of the other
+    assert [each.call.key for each in world.tripped if each.hang_up] == [silent.key, other.key]
+    assert 98 * MICROS <= world.spent() <= 102 * MICROS, "within an increment of each"
+
+
+def test_several_calls_in_doubt_spend_no_more_together_than_one() -> None:
+    counted = only("account", spend_day="{critical = 30}")
+    before = [call() for _ in range(3)]
+    for each in before:
+        each.answered = SECOND
+    counted.restore([state(each) for each in before], [], SECOND)
+    world = World(counted)
+    for each in before:
+        each.confirmed = False
+        counted.reachable(each)
+        world.running[each.key] = each
+    world.wait(60 * MINUTE)
+    assert world.running == {}
+    assert 25 * MICROS <= world.spent() <= 33 * MICROS
+
+
+HALF_AN_HOUR, LATER = 30 * MINUTE - 10 * SECOND, 40 * MINUTE - 10 * SECOND
+
+
+def test_what_was_doubted_counts_as_soon_as_it_is_confirmed_and_not_twice() -> None:
+    counted = only("account", spend_day="{critical = 100}")
+    before = call()
+    before.answered = SECOND
+    counted.restore([state(before)], [], SECOND)
+    before.confirmed = False
+    counted.reachable(before)
+    counted.advance(HALF_AN_HOUR)
+    assert counted.usage(HALF_AN_HOUR, Scope.ACCOUNT, "1001")[0].value == MICROS
+    before.confirmed = True
+    counted.noticed(HALF_AN_HOUR, before)
+    assert counted.usage(HALF_AN_HOUR, Scope.ACCOUNT, "1001")[0].value == 30 * MICROS
+    before.confirmed = False
+    counted.noticed(HALF_AN_HOUR, before)
+    counted.advance(LATER)
+    assert counted.usage(LATER, Scope.ACCOUNT, "1001")[0].value == 30 * MICROS
+    assert [each.at for each in counted.reset(LATER, Scope.ACCOUNT, "1001")] == [LATER]
+    assert counted.usage(LATER, Scope.ACCOUNT, "1001")[0].value == 0
+    before.ended = 41 * MINUTE
+    counted.ended(41 * MINUTE, before)
+    assert counted.usage(41 * MINUTE, Scope.ACCOUNT, "1001")[0].value == MICROS
+    for book in counted._shelf._books[Scope.ACCOUNT].values():
+        assert (book.running, book.committed, book.lasting, book.doubted, book.doubting) == (0, 0, 0, 0, 0)
+
+
+def test_a_call_from_before_a_restart_that_is_past_its_cap_is_hung_up_at_once_if_that_can_be() -> None:
+    for kinds in ({"duration": "{critical = '1h'}"}, {"spend_call": "{critical = 60}"}, {"minutes": "{critical = 60}"}):
+        counted = only("account", **kinds)
+        before = call()
+        before.answered = SECOND
+        counted.restore([state(before)], [], MINUTE)
+        before.confirmed = False
+        counted.reachable(before)
+        counted.reachable(call())
+        (over,) = counted.advance(30 * HOUR)
+        assert over.hang_up
+        assert over.call is before
+
+
+def test_a_call_from_before_a_restart_of_which_no_leg_is_known_is_not_hung_up() -> None:
     counted = only("account", duration="{critical = '1h'}")
     before = call()
     before.answered = SECOND

@@ -199,7 +199,8 @@ class Watched:
         limits = self.engine._tolls.limits
         for scope in Scope:
             for book in limits._shelf._books[scope].values():
-                assert min(book.running, book.expensive, book.committed, book.lasting) >= 0, (scope, book.name)
+                counts = book.running, book.expensive, book.committed, book.lasting, book.doubted, book.doubting
+                assert min(counts) >= 0, (scope, book.name)
                 assert all(sums is None or sums.total >= 0 for sums in book.sums)
         assert all(value >= 0 for value in self.engine.counters().values())
         assert all(count <= 1 for count in self.ended.values())
@@ -231,4 +232,5 @@ def test_no_packet_and_no_state_makes_calls_raise_or_a_counter_negative(
     limits = watched.engine._tolls.limits
     for scope in Scope:
         for book in limits._shelf._books[scope].values():
-            assert (book.running, book.expensive, book.committed, book.lasting) == (0, 0, 0, 0), (scope, book.name)
+            counts = book.running, book.expensive, book.committed, book.lasting, book.doubted, book.doubting
+            assert not any(counts), (scope, book.name)

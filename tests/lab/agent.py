@@ -43,6 +43,7 @@ class Agent:
         self, host: Host, server: str, user: str, password: str = "", *, address: str, port: int = 5060,
         tcp: bool = False, listen: bool = False, series: int = 0,
     ) -> None:  # fmt: skip
+        self.host = host
         self.user = user
         self.password = password
         self.address = address

@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 import pytest
 
-from sipguard.call import MICROS, CallOrigin, CallState, LimitReset, NumberClass, Rate
+from sipguard.call import MICROS, CallLegs, CallOrigin, CallState, LimitReset, NumberClass, Rate
 from sipguard.model import DAY, HOUR, MINUTE, SECOND, Account
 from sipguard.store import bills, callrows, schema
 from sipguard.store.database import Store
@@ -123,6 +123,45 @@ def test_a_database_from_before_there_were_calls_keeps_what_it_has(tmp_path: Pat
     store = opened(path)
     store.apply([call()], OFFSET)
     assert (store.meta("mode"), len(store.state(OFFSET, NOW).calls)) == ("enforce", 1)
+
+
+def test_how_to_reach_a_call_is_kept_until_it_has_ended_in_whatever_order_copies_come(
+    tmp_path: Path, opened: Open
+) -> None:
+    begun = call()
+    first, last = CallLegs(NOW - MINUTE, begun.key, "MQ=="), CallLegs(NOW, begun.key, "Mg==")
+    nouns: list[CallState | CallLegs] = [begun, first, last]
+    for number, order in enumerate(itertools.permutations(nouns)):
+        store = opened(tmp_path / f"{number}.db")
+        store.apply([*order], OFFSET)
+        assert store.state(OFFSET, NOW).legs == [last]
+        assert store.state(OFFSET + DAY, NOW - DAY).legs[0].at == NOW - DAY
+        store.apply([over(begun), first], OFFSET)
+        assert store.state(OFFSET, NOW).legs == []
+        assert store.ask("SELECT * FROM legs") == []
+
+
+def test_legs_that_no_call_has_are_forgotten_and_a_start_is_given_so_many(
+    tmp_path: Path, opened: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(callrows, "BACK", 12)
+    store = opened(tmp_path / "a.db", calls=20)
+    store.apply([call(f"{number:02}", ago=HOUR - number) for number in range(25)], OFFSET)
+    store.apply([CallLegs(NOW, f"{number:02}", "MQ==") for number in range(30)], OFFSET)
+    assert [len(page) for page in store.pages(OFFSET, NOW, 50, DAY)] == [12, 5, 5, 2]
+    store.expire(OFFSET + NOW)
+    assert store.ask("SELECT count(*) FROM legs") == [(20,)]
+
+
+def test_calls_from_a_release_that_kept_no_legs_are_still_read(tmp_path: Path, opened: Open) -> None:
+    path = tmp_path / "a.db"
+    with closing(sqlite3.connect(path)) as old:
+        old.executescript(f"{schema.MIGRATIONS[0]}; {schema.MIGRATIONS[1]}; PRAGMA user_version = 2;")
+        statement, values = next(callrows.fold(call(), OFFSET))
+        old.execute(statement, values)
+        old.commit()
+    state = opened(path).state(OFFSET, NOW)
+    assert (state.calls, state.legs) == ([call()], [])
 
 
 def test_bills_are_of_the_time_and_of_the_account_asked_for(tmp_path: Path, opened: Open) -> None:
