@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import contextlib
 import json
-import re
+import socket
 import zlib
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from tests.lab.agent import Agent
@@ -19,6 +18,7 @@ from tests.lab.calls.stage import Stage, connect
 from tests.lab.client import credentials
 from tests.lab.errors import LabError
 from tests.lab.wait import until
+from tests.lab.world import Host
 from tests.live.guard import Guard, guarding
 
 MICROS = 1_000_000
@@ -65,34 +65,47 @@ expensive_numbers = {}
 expensive_concurrent = {}
 """
 """No limit but those on the number of cheap calls."""
-_COUNTING = """
-table inet counted {
-    counter invites {}
-    chain come {
-        type filter hook prerouting priority -400; policy accept;
-        udp dport 5060 @th,64,48 0x494e56495445 counter name invites
-    }
-}
-"""
-"""Datagrams that begin with `INVITE`, counted where they arrive."""
+_ROOM = 1 << 22
+
+
+class Invites:
+    """Counts the calls whose INVITE reaches a host by UDP (IPv4), each once however often it is repeated."""
+
+    def __init__(self, host: Host) -> None:
+        self._socket = host.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(0x0800))
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _ROOM)
+        self._socket.setblocking(False)
+        self._seen: set[bytes] = set()
+
+    def close(self) -> None:
+        """Stop counting."""
+        self._socket.close()
+
+    @property
+    def count(self) -> int:
+        """How many have come by now."""
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                packet, origin = self._socket.recvfrom(65536)
+                message = packet[(packet[0] & 15) * 4 + 8 :]
+                if origin[2] != socket.PACKET_OUTGOING and message.startswith(b"INVITE "):
+                    self._seen.add(message.partition(b"\r\nCall-ID: ")[2].partition(b"\r\n")[0])
+        return len(self._seen)
 
 
 class Scene:
     """One guard at work on an Asterisk. Agents made here are closed with it."""
 
-    def __init__(self, stage: Stage, guard: Guard) -> None:
+    def __init__(self, stage: Stage, guard: Guard, invites: Invites) -> None:
         self.stage = stage
         self.guard = guard
+        self._invites = invites
         self._series = zlib.crc32(guard.directory.name.encode())  # the PBX knows what it was asked before
 
     @property
     def invites(self) -> int:
-        """How many INVITEs have reached the carriers' host, copies and all."""
-        listed = self.stage.world.hosts["carrier"].run("nft", "list", "counter", "inet", "counted", "invites").stdout
-        found = re.search(r"packets (\d+)", listed)
-        if found is None:
-            raise LabError(f"no counter in {listed}")
-        return int(found.group(1))
+        """How many calls have reached the carriers' host, each once."""
+        return self._invites.count
 
     def phone(self, user: str = "1001", *, tcp: bool = False) -> Agent:
         """Return a registered phone that the guard knows as such."""
@@ -179,24 +192,15 @@ def scene(stage: Stage, name: str, *, more: str = "", deck: str = DECK, top: str
     """Yield a guard with prices beside an Asterisk that has no calls; `more` are tables of the policy."""
     prices = stage.world.directory / f"{name}.csv"
     prices.write_text(deck)
-    carrier = stage.world.hosts["carrier"]
-    carrier.run("nft", "-f", str(_written(stage.world.directory / "counted.nft", _COUNTING)))
     policy = POLICY.format(deck=prices, first=FIRST_CARRIER, second=SECOND_CARRIER) + more
-    try:
-        with (
-            contextlib.ExitStack() as kept,
-            guarding(stage.world, name, top=top, more=policy) as guard,
-        ):
-            made = Scene(Stage(stage.world, stage.server, kept), guard)
-            until(lambda: bool(guard.ask("status")["keeper"]["rates"]["prefixes"]), "the prices being read")
-            try:
-                yield made
-            finally:
-                stage.server.hang_up_all()
-    finally:
-        carrier.run("nft", "delete", "table", "inet", "counted")
-
-
-def _written(path: Path, text: str) -> Path:
-    path.write_text(text)
-    return path
+    with (
+        contextlib.ExitStack() as kept,
+        contextlib.closing(Invites(stage.world.hosts["carrier"])) as invites,
+        guarding(stage.world, name, top=top, more=policy) as guard,
+    ):
+        made = Scene(Stage(stage.world, stage.server, kept), guard, invites)
+        until(lambda: bool(guard.ask("status")["keeper"]["rates"]["prefixes"]), "the prices being read")
+        try:
+            yield made
+        finally:
+            stage.server.hang_up_all()
