@@ -1,8 +1,8 @@
 """Asks the kernel whether the media of calls still flow: a bounded look every few seconds, at calls in doubt only.
 
-Promises: a question waits for nobody but the kernel, which answers at once; where it cannot be asked (no permission, no
-connection tracking) that is counted, tried again later, and changes nothing else. What an answer means for a call is
-not said here.
+Promises: a question waits for nobody: the kernel answers before it has been sent, or never. Where it cannot be asked
+(no permission, no connection tracking) that is counted, tried again later, and changes nothing else. What an answer
+means for a call is not said here.
 """
 
 from __future__ import annotations
@@ -28,10 +28,9 @@ _UNKNOWN = frozenset({0, errno.ENOENT})
 
 
 class Connections:
-    """A socket in the network namespace that it was first asked in; `fault` says why nothing is asked."""
+    """A socket in the network namespace that it was first asked in."""
 
     def __init__(self) -> None:
-        self.fault = ""
         self._socket: socket.socket | None = None
         self._next: Instant = 0
         self._sequence = 0
@@ -48,13 +47,11 @@ class Connections:
             return ()
         try:
             found = {each.call: until for each in doubts if (until := self._until(now, each))}
-        except (AdapterError, OSError) as error:
-            self.fault = str(error)
+        except (AdapterError, OSError):
             self._counts["media_refused"] += 1
             self._next = now + AGAIN
             self.close()
             return ()
-        self.fault = ""
         self._counts["media_found"] += len(found)
         return (Media(found),) if found else ()
 
@@ -83,8 +80,8 @@ class Connections:
         if not request:
             return None
         self._socket.send(request)
-        while True:
-            for reply in conntrack.replies(self._socket.recv(_ROOM)):
+        while True:  # what is not there when the question has been sent will never come: the kernel answers within it
+            for reply in conntrack.replies(self._socket.recv(_ROOM, socket.MSG_DONTWAIT)):
                 if reply.sequence != self._sequence:
                     continue
                 if reply.error not in _UNKNOWN:

@@ -62,7 +62,6 @@ def parse_sdp(body: bytes) -> Sdp:
     return sdp
 
 
-# c=<nettype> <addrtype> <connection-address>[/ttl[/number]]
 def first_media(body: bytes) -> tuple[bytes, int]:
     """Give where the first media of a body that is not refused are to go, as written; b"" and 0 where there are none.
 
@@ -86,6 +85,7 @@ def _named(text: bytes) -> bytes:
     return words[2].partition(b"/")[0] if len(words) > 2 else b""
 
 
+# c=<nettype> <addrtype> <connection-address>[/ttl[/number]]
 def _connection(sdp: Sdp, value: bytes) -> None:
     words = value.split(None, 3)
     address = words[2].partition(b"/")[0] if len(words) > 2 else b""

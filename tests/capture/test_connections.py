@@ -148,10 +148,19 @@ def test_where_nothing_can_be_asked_that_is_said_and_tried_again_later(monkeypat
     with monkeypatch.context() as patched:
         patched.setattr("sipguard.capture.netlink.opened", refused)
         assert looked(connections) == {}
-    assert "not permitted" in connections.fault
     assert connections.counters()["media_refused"] == 1
     assert list(connections.look(boottime() + AGAIN - SECOND, lambda _: [CALL])) == []
     assert connections.counters()["media_asked"] == 1
     assert looked(connections, later=AGAIN + SECOND) == {}
-    assert connections.fault == ""
+    assert connections.counters()["media_refused"] == 1
     connections.close()
+
+
+def test_a_kernel_that_says_nothing_keeps_nobody_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    mute, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    mute.settimeout(None)
+    with mute, other, monkeypatch.context() as patched:
+        patched.setattr("sipguard.capture.netlink.opened", lambda *_: mute)
+        connections = Connections()
+        assert looked(connections) == {}
+        assert connections.counters()["media_refused"] == 1
