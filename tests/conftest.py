@@ -2,6 +2,9 @@
 
 `root` marks what needs root and network namespaces; `lab` what needs a SIP server and tools, by default those below,
 otherwise the commands named in the mark (`pytest.mark.lab("tshark")`).
+
+What needs root runs against real clocks: a phone gives up, a gate opens, a limit is reached. Where such a test fails
+while a hypervisor kept the processors from us, it is repeated, aloud, and may not fail three times.
 """
 
 from __future__ import annotations
@@ -15,6 +18,8 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from tests.lab.processor import Moment, moment, starved
 
 PROJECT = Path(__file__).resolve().parent.parent
 LAB_COMMANDS = ("kamailio", "sipp")
@@ -50,8 +55,24 @@ def lack_of_commands(commands: tuple[str, ...]) -> str:
     return f"needs {', '.join(missing)}" if missing else ""
 
 
+_BEGAN = pytest.StashKey[Moment]()
+
+
+def kept_from_us(item: pytest.Item) -> bool:
+    """Tell whether a test that has just run had too little of the processors to prove anything."""
+    return starved(item.stash[_BEGAN], moment())
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Have what needs root repeated where it failed for want of a processor."""
+    for item in items:
+        if item.get_closest_marker("root"):
+            item.add_marker(pytest.mark.flaky(reruns=2, condition=functools.partial(kept_from_us, item)))
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip what this machine cannot run, before any fixture is made for it."""
+    item.stash[_BEGAN] = moment()
     lacking = lack_of_root() if item.get_closest_marker("root") else ""
     for mark in item.iter_markers("lab"):
         lacking = lacking or lack_of_commands(mark.args or LAB_COMMANDS)

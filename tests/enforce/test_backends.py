@@ -15,6 +15,7 @@ from sipguard.enforce.nft import Nft
 from sipguard.enforce.switch import Stance, Switch
 from sipguard.model import SECOND, Held, Instant, SetName
 from tests.enforce.spaces import cable, inside, now, run, space, wait_for
+from tests.lab.processor import had, moment
 
 pytestmark = pytest.mark.root
 
@@ -136,14 +137,14 @@ def test_a_flush_exposes_for_less_than_a_second_and_other_chains_stay() -> None:
             switch.take(Stance.ENFORCE, IPTABLES, book.wanted(), [])
             for _flush in range(4):
                 run("nft", "flush", "ruleset")
-                last = flushed = time.monotonic()
-                while time.monotonic() < flushed + 1.3:
+                last = flushed = moment()
+                while time.monotonic() < flushed.at + 1.3:
                     switch.mend(now(), book)
                     stranger.sendto(b"OPTIONS", ("192.0.2.1", 5060))
                     try:
                         while listener.recv(100):
-                            last = time.monotonic()
+                            last = moment()
                     except BlockingIOError:
                         continue
-                assert last - flushed < 1.0
+                assert had(flushed, last) < 1.0
             switch.close()

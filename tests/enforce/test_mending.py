@@ -22,6 +22,7 @@ from sipguard.enforce.switch import Stance, Switch
 from sipguard.model import SECOND, Held, Instant, SetName
 from sipguard.netset import NetSet
 from tests.enforce.spaces import arrives, cable, inside, now, run, space, wait_for
+from tests.lab.processor import Moment, had, moment
 from tests.lab.wait import PATIENCE
 
 pytestmark = [pytest.mark.root, pytest.mark.kernel]
@@ -250,14 +251,14 @@ class Flusher:
     """Flushes the whole ruleset again and again, and notes when."""
 
     def __init__(self, where: str, times: int, pause: float) -> None:
-        self.at: list[float] = []
+        self.at: list[Moment] = []
         self._plan = (where, times, pause)
         self._thread = threading.Thread(target=self._run)
 
     def _run(self) -> None:
         where, times, pause = self._plan
         for _time in range(times):
-            self.at.append(time.monotonic())
+            self.at.append(moment())
             subprocess.run(["ip", "netns", "exec", where, "nft", "flush", "ruleset"], check=True, timeout=20)
             time.sleep(pause)
 
@@ -287,21 +288,21 @@ def test_a_flush_in_a_loop_during_an_attack_exposes_for_less_than_a_second_each_
             wanted.put("192.0.2.2")
             switch.take(Stance.ENFORCE, Layout(), wanted.wanted(), [])
             settle(switch, wanted)
-            leaks: list[float] = []
+            leaks: list[Moment] = []
             with Flusher(wire.pbx, 6, 1.2) as flusher:
                 while flusher.going:
                     switch.mend(now(), wanted)
                     stranger.sendto(b"OPTIONS", ("192.0.2.1", 5060))
                     try:
                         while listener.recv(100):
-                            leaks.append(time.monotonic())
+                            leaks.append(moment())
                     except BlockingIOError:
                         pass
             settle(switch, wanted)
             assert right(switch, wanted)
             switch.close()
         # A packet that came through counts for the flush before it.
-        exposed = [leak - max(at for at in flusher.at if at <= leak) for leak in leaks if leak >= flusher.at[0]]
+        exposed = [had(max(at for at in flusher.at if at <= leak), leak) for leak in leaks if leak >= flusher.at[0]]
         assert exposed, "the flushes were felt"
         assert max(exposed) < 1.0
         assert wait_for(lambda: not arrives(stranger, listener, ("192.0.2.1", 5060)))

@@ -12,6 +12,7 @@ import pytest
 from tests.lab.cases.case import Lab
 from tests.lab.client import Client
 from tests.lab.errors import LabError
+from tests.lab.processor import Moment, had, moment
 from tests.lab.wait import until
 from tests.live.guard import Guard, blocked, guarding
 from tests.live.traffic import answered, guess_until_silent
@@ -25,7 +26,7 @@ class Knocker:
     """Asks again and again, from a banned address; notes when an answer came."""
 
     def __init__(self, client: Client) -> None:
-        self.answers: list[float] = []
+        self.answers: list[Moment] = []
         self._client = client
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run)
@@ -34,9 +35,9 @@ class Knocker:
         while not self._ended.is_set():
             with contextlib.suppress(LabError):
                 self._client.ask(self._client.request("OPTIONS", "monitor"), seconds=0.05)
-                self.answers.append(time.monotonic())
+                self.answers.append(moment())
 
-    def __enter__(self) -> list[float]:
+    def __enter__(self) -> list[Moment]:
         self._thread.start()
         return self.answers
 
@@ -66,10 +67,10 @@ def test_flushing_in_a_loop_during_an_attack_exposes_for_less_than_a_second_each
         with Knocker(client) as answers:
             for _flush in range(6):
                 world.pbx.run("nft", "add", "set", "inet", "theirs", "kept", "{ type ipv4_addr; }", check=False)
-                began = time.monotonic()
+                began = moment()
                 world.pbx.run("nft", "flush", "ruleset")
                 time.sleep(1.5)
-                exposed.append(max((at - began for at in answers if at >= began), default=0.0))
+                exposed.append(max((had(began, answer) for answer in answers if answer >= began), default=0.0))
         assert max(exposed) < 1.0, exposed
         assert not answered(client)
         assert "put back" in guard.cli("status")
