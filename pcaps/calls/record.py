@@ -24,6 +24,10 @@ ADDRESSES = (
     "- **Addresses**: PBX 192.0.2.10; phones 1001 to 1003 at 198.51.100.21 to .23; carriers 203.0.113.10 and .20; "
     "a stranger at 203.0.113.166. All SIP is on port 5060."
 )
+ADDRESSES_V6 = (
+    "- **Addresses**: PBX 2001:db8:0:1::10; phone 1001 at 2001:db8:20:1::21; carrier 2001:db8:c0:1::10. All SIP is on "
+    "port 5060."
+)
 
 
 def main(names: list[str]) -> int:
@@ -68,17 +72,18 @@ def record(case: CallCase) -> int:
 def readme(case: CallCase) -> str:
     """Return the README of a case."""
     asterisk = (asterisk_root() / "version").read_text().split("+")[0]
-    tcpdump = versions()["tcpdump"]
+    tools = versions()
+    agents = case.agents.format(sipp=tools["SIPp"])
     name = case.name.removeprefix("calls/")
     lines = [
         f"# {case.name}",
         "",
         case.purpose,
         "",
-        f"- **Made with**: {case.how}; {asterisk} (chan_pjsip) between the legs; own user agents; tcpdump {tcpdump}.",
+        f"- **Made with**: {case.how}; {asterisk} (chan_pjsip) between the legs; {agents}; tcpdump {tools['tcpdump']}.",
         f"- **Recorded** on the PBX's bridge, all legs in one file (`{EXPRESSION}`),",
         f"  by `pcaps/calls/record.py {name}`; no guard was running.",
-        ADDRESSES,
+        ADDRESSES_V6 if case.settings.v6 else ADDRESSES,
         "- **Truth**: `calls.toml`, read from the capture by hand; money by `../rates.csv`.",
         "- **Licence**: Apache-2.0, own recording.",
         f"- **Must not happen**: {case.never}.",

@@ -18,22 +18,11 @@ from typing import Self
 from tests.lab.client import credentials, md5
 from tests.lab.errors import LabError
 from tests.lab.heard import Message, parse, tag_in, uri_in
+from tests.lab.said import REASONS, described, in_uri
 from tests.lab.wait import PATIENCE
 from tests.lab.world import Host
 
 _SECONDS = 8.0
-_SDP = (
-    "v=0\r\no=- {version} 1 IN IP4 {address}\r\ns=-\r\nc=IN IP4 {address}\r\nt=0 0\r\n"
-    "m=audio {port} RTP/AVP 8\r\na=rtpmap:8 PCMA/8000\r\n"
-)
-_REASONS = {
-    100: "Trying",
-    180: "Ringing",
-    183: "Session Progress",
-    200: "OK",
-    202: "Accepted",
-    302: "Moved Temporarily",
-}
 
 
 class Agent:
@@ -49,8 +38,10 @@ class Agent:
         self.address = address
         self.port = port
         self.server = server
+        self.domain = in_uri(server)
         self.tcp = tcp
-        self._socket = host.socket(socket.AF_INET, socket.SOCK_STREAM if tcp else socket.SOCK_DGRAM)
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        self._socket = host.socket(family, socket.SOCK_STREAM if tcp else socket.SOCK_DGRAM)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self._socket.bind((address, port))
         self._listening = tcp and listen
@@ -76,7 +67,7 @@ class Agent:
     @property
     def contact(self) -> str:
         """Where it wants to be called."""
-        return f"<sip:{self.user}@{self.address}:{self.port}{';transport=tcp' if self.tcp else ''}>"
+        return f"<sip:{self.user}@{in_uri(self.address)}:{self.port}{';transport=tcp' if self.tcp else ''}>"
 
     def fresh(self, what: str) -> str:
         """Return a token not used yet, the same in every run with the same address, port and `series`."""
@@ -86,7 +77,8 @@ class Agent:
     def via(self, branch: str = "") -> str:
         """Return a Via of this agent, by default of a new transaction."""
         transport = "TCP" if self.tcp else "UDP"
-        return f"SIP/2.0/{transport} {self.address}:{self.port};branch=z9hG4bK{branch or self.fresh('branch')};rport"
+        sent_by = f"{in_uri(self.address)}:{self.port}"
+        return f"SIP/2.0/{transport} {sent_by};branch=z9hG4bK{branch or self.fresh('branch')};rport"
 
     def send(self, text: str) -> None:
         """Send one message as it is."""
@@ -150,7 +142,7 @@ class Agent:
         to = asked.header("To") + (f";tag={tag}" if tag and "tag=" not in asked.header("To") else "")
         kind = "Content-Type: application/sdp\r\n" if body else ""
         text = (
-            f"SIP/2.0 {code} {reason or _REASONS.get(code, 'No')}\r\n{asked.lines('Via', 'Record-Route', 'From')}"
+            f"SIP/2.0 {code} {reason or REASONS.get(code, 'No')}\r\n{asked.lines('Via', 'Record-Route', 'From')}"
             f"To: {to}\r\n{asked.lines('Call-ID', 'CSeq')}Contact: {contact or self.contact}\r\n{more}{kind}"
             f"Content-Length: {len(body)}\r\n\r\n{body}"
         )
@@ -161,18 +153,18 @@ class Agent:
         """Register with its password. Raises LabError when it is refused."""
         call_id = self.fresh("register")
         answer = self.request(self._register(call_id, 1, expires, ""))
-        value = credentials(answer.challenge, "REGISTER", f"sip:{self.server}", self.user, self.password)
+        value = credentials(answer.challenge, "REGISTER", f"sip:{self.domain}", self.user, self.password)
         answer = self.request(self._register(call_id, 2, expires, f"Authorization: {value}\r\n"))
         if answer.code != 200:
             raise LabError(f"{self.user} may not register: {answer.start}")
 
     def sdp(self, version: int = 1) -> str:
         """Return a session description of this agent."""
-        return _SDP.format(address=self.address, port=40_000 + self.port % 1000 * 2, version=version)
+        return described(self.address, 40_000 + self.port % 1000 * 2, version)
 
     def call(self, number: str, *, more: str = "") -> Leg:
         """Send an INVITE without credentials."""
-        leg = Leg(self, self.fresh("call"), f"sip:{number}@{self.server}", self.fresh("tag"), more=more)
+        leg = Leg(self, self.fresh("call"), f"sip:{number}@{self.domain}", self.fresh("tag"), more=more)
         leg.invite()
         return leg
 
@@ -187,9 +179,9 @@ class Agent:
         return leg
 
     def _register(self, call_id: str, cseq: int, expires: int, authorization: str) -> str:
-        party = f"<sip:{self.user}@{self.server}>"
+        party = f"<sip:{self.user}@{self.domain}>"
         return (
-            f"REGISTER sip:{self.server} SIP/2.0\r\nVia: {self.via()}\r\nMax-Forwards: 70\r\n"
+            f"REGISTER sip:{self.domain} SIP/2.0\r\nVia: {self.via()}\r\nMax-Forwards: 70\r\n"
             f"From: {party};tag=r{call_id[:6]}\r\nTo: {party}\r\nCall-ID: {call_id}\r\nCSeq: {cseq} REGISTER\r\n"
             f"Contact: {self.contact}\r\nExpires: {expires}\r\n{authorization}Content-Length: 0\r\n\r\n"
         )
@@ -252,7 +244,7 @@ class Leg:
     def __post_init__(self) -> None:
         """Write down the two parties."""
         if self.asked is None:
-            self.local = f"<sip:{self.agent.user}@{self.agent.server}>;tag={self.tag}"
+            self.local = f"<sip:{self.agent.user}@{self.agent.domain}>;tag={self.tag}"
             self.remote = f"<{self.uri}>"
             self.target = self.uri
         else:
@@ -384,13 +376,13 @@ class Leg:
 
     def refer(self, target: str, *, replaces: Leg | None = None) -> Message:
         """Send the far side elsewhere (RFC 3515); with `replaces`, to the far end of that leg (RFC 3891)."""
-        uri = f"sip:{target}@{self.agent.server}"
+        uri = f"sip:{target}@{self.agent.domain}"
         if replaces is not None:
             theirs, ours = (tag_in(party) for party in (replaces.remote, replaces.local))
             uri += f"?Replaces={replaces.call_id}%3Bto-tag%3D{theirs}%3Bfrom-tag%3D{ours}"
         return self.agent.request(
             self.text(
-                "REFER", more=f"Refer-To: <{uri}>\r\nReferred-By: <sip:{self.agent.user}@{self.agent.server}>\r\n"
+                "REFER", more=f"Refer-To: <{uri}>\r\nReferred-By: <sip:{self.agent.user}@{self.agent.domain}>\r\n"
             )
         )
 

@@ -29,6 +29,7 @@ CARRIER = HostPlan("carrier", "203.0.113.10", "2001:db8:c0:1::10", ("203.0.113.0
 STRANGER = HostPlan("attacker", "203.0.113.166", "2001:db8:66:1::66", ("203.0.113.128/25", "2001:db8:66::/48"))
 FIRST_CARRIER = "203.0.113.10"
 SECOND_CARRIER = "203.0.113.20"
+CARRIERS_V6 = ("2001:db8:c0:1::10", "2001:db8:c0:1::20")
 TRUNK_USER = "4420794600"
 TRUNK_PASSWORD = "Hn8-trunk-amber"
 MANAGER_PORT = 5038
@@ -90,11 +91,15 @@ exten => +442079460009,1,Goto(out,FORWARD,1)
 
 @dataclass(frozen=True, slots=True)
 class AsteriskSettings:
-    """How the PBX behaves. `identity` are the pjsip options by which a trunk is told who calls; `udp`: it listens."""
+    """How the PBX behaves. `identity` are the pjsip options by which a trunk is told who calls; `udp`: it listens.
+
+    With `v6` it and its carriers speak IPv6 and nothing else.
+    """
 
     extensions: Mapping[str, str] = field(default_factory=lambda: dict(EXTENSIONS))
     trunk_tcp: bool = False
     udp: bool = True
+    v6: bool = False
     identity: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -140,8 +145,11 @@ def _asterisk() -> str:
 
 def _pjsip(settings: AsteriskSettings, pbx: Host) -> Iterator[str]:
     for kind in ("udp", "tcp") if settings.udp else ("tcp",):
-        yield _section(kind, ["type=transport", f"protocol={kind}", f"bind={pbx.v4}:5060"])
+        where = f"[{pbx.v6}]" if settings.v6 else pbx.v4
+        yield _section(kind, ["type=transport", f"protocol={kind}", f"bind={where}:5060"])
     common = ["type=endpoint", "disallow=all", "allow=alaw", "direct_media=no", "rtp_symmetric=no"]
+    if settings.v6:
+        common.append("rtp_ipv6=yes")
     for user, password in settings.extensions.items():
         yield _section(
             user, [*common, "context=internal", f"auth={user}", f"aors={user}", f"callerid=Desk {user} <{user}>"]
@@ -153,15 +161,17 @@ def _pjsip(settings: AsteriskSettings, pbx: Host) -> Iterator[str]:
     )
     transport = "\\;transport=tcp" if settings.trunk_tcp else ""
     told = [f"{name}={value}" for name, value in settings.identity.items()]
-    for trunk, address in (("trunk1", FIRST_CARRIER), ("trunk2", SECOND_CARRIER)):
+    carriers = CARRIERS_V6 if settings.v6 else (FIRST_CARRIER, SECOND_CARRIER)
+    for trunk, address in zip(("trunk1", "trunk2"), carriers, strict=True):
         way = f"transport={'tcp' if settings.trunk_tcp else 'udp'}"
         yield _section(trunk, [*common, *told, way, "context=from-trunk", "outbound_auth=carrier", f"aors={trunk}"])
-        yield _section(trunk, ["type=aor", f"contact=sip:{address}:5060{transport}"])
+        where = f"[{address}]" if settings.v6 else address
+        yield _section(trunk, ["type=aor", f"contact=sip:{where}:5060{transport}"])
         yield _section(trunk, ["type=identify", f"endpoint={trunk}", f"match={address}"])
 
 
 class Asterisk:
-    """One Asterisk, on the PBX's first IPv4 address over UDP and TCP."""
+    """One Asterisk, on one of the PBX's addresses over UDP and TCP."""
 
     def __init__(self, host: Host, root: Path, directory: Path, settings: AsteriskSettings) -> None:
         self.settings = settings

@@ -16,7 +16,7 @@ import pytest
 FAMILY = Path(__file__).resolve().parents[2] / "pcaps" / "calls"
 CASES = sorted(path.parent for path in FAMILY.glob("*/traffic.pcap"))
 FIELDS = (
-    "frame.time_relative", "ip.dst", "sip.CSeq.method", "sip.Call-ID", "sip.Method", "sip.Status-Code",
+    "frame.time_relative", "ip.dst", "ipv6.dst", "sip.CSeq.method", "sip.Call-ID", "sip.Method", "sip.Status-Code",
     "sip.r-uri.user", "sip.auth.username",
 )  # fmt: skip
 Row = Mapping[str, object]
@@ -54,8 +54,8 @@ def dialogs(case: Path) -> dict[str, Read]:
     done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=120)
     found: dict[str, Read] = {}
     for line in done.stdout.splitlines():
-        at, target, method, call_id, asked, code, number, username = line.split("\t")
-        read = found.setdefault(call_id, Read(number, target))
+        at, v4, v6, method, call_id, asked, code, number, username = line.split("\t")
+        read = found.setdefault(call_id, Read(number, v4 or v6))
         read.usernames.update(name.strip('"') for name in username.split(",") if name)
         if asked == "BYE":
             read.byes.append(float(at))
@@ -98,7 +98,7 @@ def price(e164: str, seconds: Decimal) -> Decimal:
 
 
 def test_there_are_cases() -> None:
-    assert len(CASES) == 15
+    assert len(CASES) == 17
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)

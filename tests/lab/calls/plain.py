@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from tests.lab.asterisk import LOCAL_NUMBER, SECOND_CARRIER, TRUNK_USER, AsteriskSettings
+from tests.lab.asterisk import FIRST_CARRIER, LOCAL_NUMBER, SECOND_CARRIER, TRUNK_USER, AsteriskSettings
 from tests.lab.calls.stage import CallCase, Stage, connect, dial, expect, talk
+from tests.lab.tools import sipp_arguments
 
 NOTHING = "a call that is not in `calls.toml`, an origin, a second or a cent other than there"
 
@@ -141,6 +142,19 @@ def together(stage: Stage) -> None:
         inside[1].hung_up()
 
 
+def by_sipp(stage: Stage) -> None:
+    """Let SIPp be phone and carrier: four calls, begun half a second apart, of 2.4 s each."""
+    world, password = stage.world, stage.server.settings.extensions["1001"]
+    phone = ("-s", "1001", "-key", "caller", "1001", "-au", "1001", "-ap", password, f"{stage.pbx}:5060")
+    with stage.recording():
+        world.phone.run(*sipp_arguments("register", SIPP_PHONE, 5060, calls=1), *phone)
+        answering = world.hosts["carrier"].start(*sipp_arguments("called", FIRST_CARRIER, 5060, calls=4))
+        called = ("-s", "902079460112", *phone[2:])
+        world.phone.run(*sipp_arguments("caller", SIPP_PHONE, 5060, calls=4), "-r", "2", "-d", "2400", *called)
+        expect(answering.wait(seconds=20.0), 0)
+
+
+SIPP_PHONE = "198.51.100.21"
 IDENTITY = {"from_user": TRUNK_USER, "send_pai": "yes", "trust_id_outbound": "yes"}
 CASES = (
     CallCase(
@@ -153,6 +167,17 @@ CASES = (
         "1001 calls twice, phone and trunk over TCP; each side ends one.",
         "one TCP connection that the phone opened, one that the PBX opened", NOTHING,
         AsteriskSettings(trunk_tcp=True),
+    ),
+    CallCase(
+        "calls/extension-v6", extension,
+        "As `calls/extension`, where the PBX, the phone and the carrier speak IPv6.",
+        "outside digit 9 and plain international form", NOTHING,
+        AsteriskSettings(v6=True),
+    ),
+    CallCase(
+        "calls/extension-sipp", by_sipp,
+        "1001 makes four calls to one number, begun half a second apart, so that they overlap.",
+        "the phone registers first, by a run of its own", NOTHING, agents="SIPp {sipp} as the phone and as the carrier",
     ),
     CallCase(
         "calls/challenged", challenged,

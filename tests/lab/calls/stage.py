@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.lab.agent import Agent, Leg
-from tests.lab.asterisk import CARRIER, FIRST_CARRIER, STRANGER, Asterisk, AsteriskSettings, asterisk
+from tests.lab.asterisk import CARRIER, CARRIERS_V6, FIRST_CARRIER, STRANGER, Asterisk, AsteriskSettings, asterisk
 from tests.lab.capture import Recording, recording
 from tests.lab.errors import LabError
 from tests.lab.wait import until
@@ -50,23 +50,27 @@ class Stage:
         """Return several registered phones."""
         return [self.phone(user) for user in users]
 
-    def carrier(self, address: str = FIRST_CARRIER, *, tcp: bool = False) -> Agent:
-        """Return a carrier's switch."""
-        made = Agent(
-            self.world.hosts["carrier"], self.world.pbx.v4, "switch", address=address, tcp=tcp, listen=tcp
-        )  # fmt: skip
+    @property
+    def pbx(self) -> str:
+        """Where the PBX listens."""
+        return self.world.pbx.v6 if self.server.settings.v6 else self.world.pbx.v4
+
+    def carrier(self, address: str = "", *, tcp: bool = False) -> Agent:
+        """Return a carrier's switch, by default the first's."""
+        address = address or (CARRIERS_V6[0] if self.server.settings.v6 else FIRST_CARRIER)
+        made = Agent(self.world.hosts["carrier"], self.pbx, "switch", address=address, tcp=tcp, listen=tcp)
         return self.kept.enter_context(made)
 
     def _phone(self, user: str, *, tcp: bool) -> Agent:
-        address = f"198.51.100.{20 + int(user) % 10}"
+        address = f"{'2001:db8:20:1::' if self.server.settings.v6 else '198.51.100.'}{20 + int(user) % 10}"
         password = self.server.settings.extensions[user]
-        made = Agent(self.world.phone, self.world.pbx.v4, user, password, address=address, tcp=tcp)
+        made = Agent(self.world.phone, self.pbx, user, password, address=address, tcp=tcp)
         return self.kept.enter_context(made)
 
 
 @dataclass(frozen=True, slots=True)
 class CallCase:
-    """`play` must enter `stage.recording()` once. `purpose`, `how` and `never` are printed in the case's README."""
+    """`play` must enter `stage.recording()` once. What is text is printed in the case's README."""
 
     name: str
     play: Callable[[Stage], None]
@@ -74,6 +78,7 @@ class CallCase:
     how: str
     never: str
     settings: AsteriskSettings = field(default_factory=AsteriskSettings)
+    agents: str = "own user agents"
 
 
 @contextlib.contextmanager

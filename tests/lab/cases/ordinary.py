@@ -42,7 +42,7 @@ def call(lab: Lab, caller: tuple[str, str, int], called: tuple[str, str, int], *
     answering = phone.start(*sipp_arguments("called", *called[1:], calls=times))
     user = caller[0]
     phone.run(
-        *sipp_arguments("caller", *caller[1:], calls=times), "-r", "2", "-s", called[0],
+        *sipp_arguments("caller", *caller[1:], calls=times), "-r", "2", "-d", "500", "-s", called[0],
         "-key", "caller", user, "-au", user, "-ap", passwords[user], target,
     )  # fmt: skip
     expect(answering.wait(seconds=20.0), 0)
