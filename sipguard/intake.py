@@ -14,7 +14,7 @@ from sipguard.model import Frame, Hook, Instant, Transport
 from sipguard.sip.framing import Framer
 from sipguard.sip.message import SipRequest, SipResponse, Unparsable
 from sipguard.sip.parser import parse
-from sipguard.table import Table
+from sipguard.table import Table, neighbourhood
 from sipguard.wire import tls
 from sipguard.wire.flow import Delivery, Flow
 from sipguard.wire.fragments import Fragments
@@ -85,7 +85,7 @@ class Intake:
         self._streams = Streams(server_ports=self._ports)
         self._ended = self._streams.ended
         self._shut = shut
-        self._torn: Table[bytes, None] = Table(_TORN_MOST, _TORN_MOST // 8)
+        self._torn: Table[bytes, None] = Table(_TORN_MOST, _TORN_MOST // 8, neighbourhood)
         self.messages = 0
         self.other_ports = 0
         self.shut_out = 0

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from sipguard.address import parse_address
-from sipguard.table import Table
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sipguard.address import Network, parse_address, subject_of
+from sipguard.table import Table, neighbourhood, neighbourhood_of
 
 
 def address(number: int) -> bytes:
@@ -94,3 +97,41 @@ def test_renewing_replaces_and_makes_youngest_whatever_the_kind() -> None:
     assert list(table.values()) == [11, 10, 13]
     table.renew(4, 14, address(4))  # the network's own eldest goes: it has its share
     assert list(table) == [1, 3, 4]
+
+
+SOURCES = [bytes([198, 51, net, host]) for net in range(3) for host in range(5)] + [
+    parse_address(f"2001:db8:{net}:{host}::1") for net in range(1, 3) for host in range(4)
+]
+DOING = ("put", "put", "put", "renew", "keep", "touch", "pop")
+
+
+@given(st.lists(st.tuples(st.sampled_from(DOING), st.sampled_from(SOURCES)), max_size=120))
+def test_a_home_read_from_the_key_is_the_one_that_would_have_been_noted(done: list[tuple[str, bytes]]) -> None:
+    noted: Table[bytes, int] = Table(10, 4)
+    read: Table[bytes, int] = Table(10, 4, neighbourhood)
+    networks: Table[Network, int] = Table(10, 4, neighbourhood_of)
+    for number, (what, source) in enumerate(done):
+        for table, key in ((noted, source), (read, source), (networks, subject_of(source))):
+            if what in {"put", "renew"}:
+                getattr(table, what)(key, number, source)
+            else:
+                getattr(table, what)(key)
+        assert list(noted) == list(read)
+        assert [subject_of(key) for key in noted] == list(networks)
+        assert list(noted.values()) == list(read.values()) == list(networks.values())
+        assert noted.crowded == read.crowded == networks.crowded
+        for home in {neighbourhood(key) for key in noted}:
+            assert sum(neighbourhood(key) == home for key in noted) <= 4
+    assert len(noted) <= 10
+
+
+def test_without_a_share_nothing_is_counted_and_a_key_may_stand_for_nothing_but_itself() -> None:
+    table: Table[str, None] = Table(3)
+    for name in "abcd":
+        table.put(name, None, b"")
+    table.keep("b")
+    table.renew("b", None, b"")
+    assert list(table) == ["b", "c", "d"]
+    assert table.pop("c") is None
+    assert "c" not in table
+    assert (table.evicted, table.crowded) == (1, 0)

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from sipguard.address import Address, sender_key
 from sipguard.model import SECOND, Account, Instant, Span
-from sipguard.table import Table
+from sipguard.table import Table, neighbourhood
 
 PATIENCE: Span = 32 * SECOND
 """64 times T1 (RFC 3261 section 17.1.2.2): then an unanswered attempt gives its place back, uncounted."""
@@ -74,7 +74,7 @@ class Guesses:
 
     def __init__(self, limit: Limit) -> None:
         self.adopt(limit)
-        self._sources: Table[bytes, _Source] = Table(MOST, MOST // 8)
+        self._sources: Table[bytes, _Source] = Table(MOST, MOST // 8, neighbourhood)
         self.deferred = 0
 
     def adopt(self, limit: Limit) -> None:

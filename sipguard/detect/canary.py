@@ -41,7 +41,7 @@ from sipguard.constraint import Between, Count, Described, DurationBetween, Matc
 from sipguard.event import Answered, Asked, AuthFailed, Event, Rang, Recalled, Registered, Standing
 from sipguard.model import DAY, HOUR, MINUTE, Consequence, Excuse, Finding, Instant, Span
 from sipguard.sip.message import SipRequest, SipResponse
-from sipguard.table import Table
+from sipguard.table import Table, neighbourhood
 
 NAME = "canary"
 _NOTHING: tuple[Finding, ...] = ()
@@ -95,7 +95,7 @@ class Detector:
         self._canaries: dict[bytes, bool] = {plain(name.encode()): True for name in config.numbers}  # True: named
         self._used: Table[bytes, None] = Table(_EXTENSIONS)
         self._dialled: Table[bytes, None] = Table(_EXTENSIONS)
-        self._registering: Table[bytes, bytes] = Table(config.sources, config.sources // 8)
+        self._registering: Table[bytes, bytes] = Table(config.sources, config.sources // 8, neighbourhood)
         self._calls: Table[tuple[bytes, bytes], bytes] = Table(config.sources, config.sources // 8)
         self._choose_at: Instant | None = None
         self.withdrawn = 0

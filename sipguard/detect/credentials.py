@@ -39,7 +39,7 @@ from sipguard.address import Address, sender_key, subject_of
 from sipguard.constraint import Between, Described, DurationBetween
 from sipguard.event import AuthFailed, AuthSucceeded, Event
 from sipguard.model import DAY, EVERY_OTHER, MINUTE, SECOND, Account, Consequence, Excuse, Finding, Instant, Span
-from sipguard.table import Table
+from sipguard.table import Table, neighbourhood
 from sipguard.window import Crowd, party
 
 NAME = "credentials"
@@ -133,7 +133,7 @@ class Detector:
 
     def __init__(self, config: Config) -> None:
         self._config = config
-        self._sources: Table[bytes, _Source] = Table(config.sources, config.sources // 8)
+        self._sources: Table[bytes, _Source] = Table(config.sources, config.sources // 8, neighbourhood)
         self.handlers: Mapping[type[Event], Callable[[Any], Sequence[Finding]]] = {
             AuthFailed: self._failed,
             AuthSucceeded: self._succeeded,

@@ -38,7 +38,7 @@ from sipguard.constraint import Between, Described, DurationBetween
 from sipguard.event import Answered, Asked, Event, Standing
 from sipguard.model import DAY, MINUTE, SECOND, Consequence, Finding, Instant, Span
 from sipguard.sip.uri import user_of
-from sipguard.table import Table
+from sipguard.table import Table, neighbourhood
 
 NAME = "dialplan"
 _NOTHING: tuple[Finding, ...] = ()
@@ -93,7 +93,7 @@ class Detector:
         most = config.tails
         self._own: Table[bytes, dict[bytes, _Tried]] = Table(most, most // 8)  # by sender and tail; inside, by head
         self._everywhere: Table[bytes, dict[bytes, _Tried]] = Table(most, most // 8)  # by tail; inside, by sender
-        self._answered: Table[bytes, Instant] = Table(most, most // 8)
+        self._answered: Table[bytes, Instant] = Table(most, most // 8, neighbourhood)
         self.handlers: Mapping[type[Event], Callable[[Any], Sequence[Finding]]] = {
             Asked: self._asked,
             Answered: self._heard_answer,

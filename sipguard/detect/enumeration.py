@@ -98,7 +98,7 @@ class Detector:
 
     def __init__(self, config: Config) -> None:
         self._config = config
-        self._sources: Table[bytes, _Source] = Table(config.remembered, config.remembered // 8)
+        self._sources: Table[bytes, _Source] = Table(config.remembered, config.remembered // 8, neighbourhood)
         self._networks: Table[bytes, tuple[Crowd, Crowd]] = Table(config.remembered // 4)
         self._homes: Table[bytes, Instant] = Table(config.remembered)
         self._due: deque[tuple[Instant, bytes, int, bool, bool]] = deque()

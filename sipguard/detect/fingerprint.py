@@ -42,7 +42,7 @@ from sipguard.event import Answered, Asked, Event, Standing
 from sipguard.fingerprints import SIGNS, Sign, Tool, Where
 from sipguard.model import Account, Consequence, Finding
 from sipguard.sip.message import SipRequest
-from sipguard.table import Table
+from sipguard.table import Table, neighbourhood
 
 NAME = "fingerprint"
 _NOTHING: tuple[Finding, ...] = ()
@@ -127,7 +127,7 @@ class Detector:
         self._guesses: Table[tuple[bytes, bytes, int, bytes], tuple[Account, bool]] = Table(
             config.sources, config.sources // 8
         )
-        self._reused: Table[bytes, _Reused] = Table(config.sources, config.sources // 8)
+        self._reused: Table[bytes, _Reused] = Table(config.sources, config.sources // 8, neighbourhood)
         self.handlers: Mapping[type[Event], Callable[[Any], Sequence[Finding]]] = {
             Asked: self._asked,
             Answered: self._answered,

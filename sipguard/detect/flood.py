@@ -38,7 +38,7 @@ from sipguard.address import Address, sender_key, subject_of
 from sipguard.constraint import Between, Described, DurationBetween
 from sipguard.event import Asked, Event, Recalled, Registered, Standing, Unread
 from sipguard.model import DAY, MINUTE, SECOND, Account, Consequence, Finding, Instant, Span, Transport
-from sipguard.table import Table
+from sipguard.table import Table, neighbourhood
 from sipguard.window import paced
 
 NAME = "flood"
@@ -95,7 +95,7 @@ class Detector:
 
     def __init__(self, config: Config) -> None:
         self._config = config
-        self._sources: Table[bytes, _Source] = Table(config.sources, config.sources // 8)
+        self._sources: Table[bytes, _Source] = Table(config.sources, config.sources // 8, neighbourhood)
         self.handlers: Mapping[type[Event], Callable[[Any], Sequence[Finding]]] = {
             Asked: self._asked,
             Unread: self._unread,

@@ -34,7 +34,7 @@ from sipguard.address import Address, sender_key, subject_of
 from sipguard.constraint import AccountName, Between, Count, CountryCode, Described, SystemNumber
 from sipguard.event import Asked, AuthSucceeded, Event, Standing
 from sipguard.model import HOUR, Account, Consequence, Finding, Instant, Lookups, Pair
-from sipguard.table import Table
+from sipguard.table import Table, neighbourhood
 
 NAME = "geography"
 _NOTHING: tuple[Finding, ...] = ()
@@ -88,7 +88,7 @@ class Detector:
         for each in config.account:
             name = each.name.casefold()
             self._accounts[name] = self._accounts.get(name, frozenset()).union(each.countries)
-        self._sources: Table[bytes, tuple[Instant, bool]] = Table(config.sources, config.sources // 8)
+        self._sources: Table[bytes, tuple[Instant, bool]] = Table(config.sources, config.sources // 8, neighbourhood)
         self._used: Table[Pair, Instant] = Table(config.sources, config.sources // 8)
         listed = config.allow or config.deny or config.allow_systems or config.deny_systems
         handlers: dict[type[Event], Callable[[Any], Sequence[Finding]]] = {}

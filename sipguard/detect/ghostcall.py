@@ -38,7 +38,7 @@ from sipguard.constraint import Between, Described, DurationBetween
 from sipguard.event import Answered, Asked, Event, Rang, Standing
 from sipguard.model import DAY, MINUTE, SECOND, Consequence, Finding, Instant, Span
 from sipguard.netset import NetSet
-from sipguard.table import Table
+from sipguard.table import Table, neighbourhood
 
 NAME = "ghostcall"
 _NOTHING: tuple[Finding, ...] = ()
@@ -105,7 +105,9 @@ class Detector:
     def __init__(self, config: Config) -> None:
         self._config = config
         self._calls: Table[_CallKey, _Call] = Table(config.calls, config.calls // 8)
-        self._attempts: Table[bytes, list[tuple[Instant, bool]]] = Table(config.sources, config.sources // 8)
+        self._attempts: Table[bytes, list[tuple[Instant, bool]]] = Table(
+            config.sources, config.sources // 8, neighbourhood
+        )
         self.handlers: Mapping[type[Event], Callable[[Any], Sequence[Finding]]] = {
             Asked: self._asked,
             Rang: self._rang,

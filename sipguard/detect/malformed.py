@@ -41,7 +41,7 @@ from sipguard.model import DAY, MINUTE, SECOND, Consequence, Finding, Instant, S
 from sipguard.sip.fault import Fault
 from sipguard.sip.message import SipRequest
 from sipguard.sip.uri import unescape
-from sipguard.table import Table
+from sipguard.table import Table, neighbourhood
 
 NAME = "malformed"
 _NOTHING: tuple[Finding, ...] = ()
@@ -127,7 +127,7 @@ class Detector:
 
     def __init__(self, config: Config) -> None:
         self._config = config
-        self._sources: Table[bytes, list[_Mark]] = Table(config.sources, config.sources // 8)
+        self._sources: Table[bytes, list[_Mark]] = Table(config.sources, config.sources // 8, neighbourhood)
         self.handlers: Mapping[type[Event], Callable[[Any], Sequence[Finding]]] = {
             Asked: self._asked,
             Unread: self._unread,

@@ -36,7 +36,7 @@ from sipguard.address import Address, sender_key, show
 from sipguard.constraint import Between, Described, DurationBetween
 from sipguard.event import AuthFailed, AuthSucceeded, Event, Recalled
 from sipguard.model import DAY, HOUR, MINUTE, SECOND, Account, Consequence, Excuse, Finding, Instant, Span
-from sipguard.table import Table
+from sipguard.table import Table, neighbourhood
 from sipguard.window import Crowd, party
 
 NAME = "passwordfound"
@@ -79,7 +79,9 @@ class Detector:
 
     def __init__(self, config: Config) -> None:
         self._config = config
-        self._failing: Table[bytes, Crowd] = Table(config.sources, config.sources // 8)  # who: the account
+        self._failing: Table[bytes, Crowd] = Table(
+            config.sources, config.sources // 8, neighbourhood
+        )  # who: the account
         self._attacked: Table[Account, Crowd] = Table(config.sources, config.sources // 8)  # who: the source
         self._homes: Table[Account, tuple[bytes, ...]] = Table(5 * config.sources)
         self._healthy: Table[bytes, None] = Table(5 * config.sources)

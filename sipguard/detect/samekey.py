@@ -30,7 +30,7 @@ from sipguard.address import subject_of
 from sipguard.constraint import Between, Described
 from sipguard.event import AuthFailed, Event
 from sipguard.model import HOUR, Consequence, Finding, Instant
-from sipguard.table import Table
+from sipguard.table import Table, neighbourhood
 
 NAME = "samekey"
 _NOTHING: tuple[Finding, ...] = ()
@@ -51,7 +51,7 @@ class Detector:
     __slots__ = ("_told", "handlers")
 
     def __init__(self, config: Config) -> None:
-        self._told: Table[bytes, Instant] = Table(config.sources, config.sources // 8)
+        self._told: Table[bytes, Instant] = Table(config.sources, config.sources // 8, neighbourhood)
         self.handlers: Mapping[type[Event], Callable[[Any], Sequence[Finding]]] = {AuthFailed: self._failed}
 
     def _failed(self, event: AuthFailed) -> Sequence[Finding]:

@@ -34,7 +34,7 @@ from sipguard.address import Address, sender_key, subject_of
 from sipguard.constraint import Between, Described, DurationBetween
 from sipguard.event import Asked, Event, Standing
 from sipguard.model import DAY, MINUTE, SECOND, Consequence, Finding, Instant, Span
-from sipguard.table import Table
+from sipguard.table import Table, neighbourhood
 
 NAME = "spam"
 _NOTHING: tuple[Finding, ...] = ()
@@ -67,7 +67,9 @@ class Detector:
 
     def __init__(self, config: Config) -> None:
         self._config = config
-        self._sources: Table[bytes, list[tuple[Instant, int, bool]]] = Table(config.sources, config.sources // 8)
+        self._sources: Table[bytes, list[tuple[Instant, int, bool]]] = Table(
+            config.sources, config.sources // 8, neighbourhood
+        )
         self.handlers: Mapping[type[Event], Callable[[Any], Sequence[Finding]]] = {Asked: self._asked}
 
     def _asked(self, event: Asked) -> Sequence[Finding]:

@@ -37,7 +37,7 @@ from sipguard.address import Address, sender_key, subject_of
 from sipguard.constraint import Between, Described, DurationBetween
 from sipguard.event import Answered, Asked, Event, Rang, Registered, Standing
 from sipguard.model import DAY, MINUTE, SECOND, Consequence, Finding, Instant, Span
-from sipguard.table import Table
+from sipguard.table import Table, neighbourhood
 
 NAME = "sweep"
 _NOTHING: tuple[Finding, ...] = ()
@@ -102,7 +102,7 @@ class Detector:
     def __init__(self, config: Config) -> None:
         self._config = config
         self._most = 2 * max(config.users, config.places)
-        self._sources: Table[bytes, dict[_Door, _Knock]] = Table(config.sources, config.sources // 8)
+        self._sources: Table[bytes, dict[_Door, _Knock]] = Table(config.sources, config.sources // 8, neighbourhood)
         self.handlers: Mapping[type[Event], Callable[[Any], Sequence[Finding]]] = {
             Asked: self._asked,
             Answered: self._answered,

@@ -38,7 +38,7 @@ from sipguard.address import Address, sender_key, subject_of
 from sipguard.constraint import Between, ByteSize, Described, DurationBetween
 from sipguard.event import Event, FlowEnded, FlowOpened, Standing
 from sipguard.model import DAY, HOUR, MINUTE, SECOND, Consequence, Finding, Instant, Span
-from sipguard.table import Table
+from sipguard.table import Table, neighbourhood
 from sipguard.window import paced
 
 NAME = "tlsprobe"
@@ -117,7 +117,7 @@ class Detector:
 
     def __init__(self, config: Config) -> None:
         self._config = config
-        self._sources: Table[bytes, _Source] = Table(config.sources, config.sources // 8)
+        self._sources: Table[bytes, _Source] = Table(config.sources, config.sources // 8, neighbourhood)
         self.handlers: Mapping[type[Event], Callable[[Any], Sequence[Finding]]] = {
             FlowOpened: self._opened,
             FlowEnded: self._ended,

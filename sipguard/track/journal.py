@@ -18,7 +18,7 @@ from sipguard.model import MINUTE, SECOND, Finding, Instant, Span, Transport
 from sipguard.sip.fault import KEEPALIVE
 from sipguard.sip.message import SipMessage, SipRequest, SipResponse
 from sipguard.sip.redact import redact, without_digest
-from sipguard.table import Table
+from sipguard.table import Table, neighbourhood
 
 LONGEST = 1024
 """Bytes of a message that are kept."""
@@ -75,7 +75,7 @@ class Journal:
     __slots__ = ("_sources", "handlers")
 
     def __init__(self, most: int = SOURCES) -> None:
-        self._sources: Table[bytes, _Source] = Table(most, most // 8)
+        self._sources: Table[bytes, _Source] = Table(most, most // 8, neighbourhood)
         self.handlers: Mapping[type[Event], Callable[[Any], Sequence[Finding]]] = {
             Asked: self._asked,
             Answered: self._answered,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from sipguard.address import Address, sender_key, subject_of
 from sipguard.model import HOUR, Instant, Span
-from sipguard.table import Table
+from sipguard.table import Table, neighbourhood
 
 LASTS: Span = HOUR
 """A proof is believed this long after it was last given: addresses change hands."""
@@ -24,7 +24,7 @@ class Proofs:
     __slots__ = ("_proven", "_tags")
 
     def __init__(self, proven: int, dialogs: int) -> None:
-        self._proven: Table[bytes, Instant] = Table(proven, proven // 4)
+        self._proven: Table[bytes, Instant] = Table(proven, proven // 4, neighbourhood)
         self._tags: Table[tuple[bytes, bytes], Address] = Table(dialogs, dialogs // 8)
 
     def prove(self, at: Instant, address: Address) -> None:

@@ -13,7 +13,7 @@ from sipguard.address import Address, Network, subject_of
 from sipguard.event import Event, Registered, Unregistered
 from sipguard.model import SECOND, Account, Instant, Trust
 from sipguard.sip.uri import user_of
-from sipguard.table import Table
+from sipguard.table import Table, neighbourhood_of
 
 _USER = 64
 _NAMED = 64  # registrations that are known under one name, the latest
@@ -36,7 +36,7 @@ class Registrations:
     __slots__ = ("_due", "_names", "_now", "_places", "_table")
 
     def __init__(self, most: int) -> None:
-        self._places: Table[Network, dict[Account, Instant]] = Table(most, most // 2)
+        self._places: Table[Network, dict[Account, Instant]] = Table(most, most // 2, neighbourhood_of)
         self._table: Table[tuple[Account, Network], _Entry] = Table(most, most // 2)
         self._names: Table[str, dict[tuple[Account, Network], Instant]] = Table(most, most // 2)
         self._due: list[tuple[Instant, Account, Network]] = []

@@ -14,7 +14,7 @@ from sipguard.intake import Heard
 from sipguard.model import Hook
 from sipguard.netset import NetSet, plain
 from sipguard.sip.message import SipResponse
-from sipguard.table import Table
+from sipguard.table import Table, neighbourhood
 
 _ANSWERING = 4096
 _CHALLENGES = frozenset({401, 407})
@@ -43,7 +43,7 @@ class Sides:
         self._named = False
         self._hosts: frozenset[Address] = frozenset()  # looked up in a tenth of the time of a network set
         self._wider: NetSet | None = None
-        self._answering: Table[Address, None] = Table(_ANSWERING, _ANSWERING // 4)
+        self._answering: Table[Address, None] = Table(_ANSWERING, _ANSWERING // 4, neighbourhood)
         self._serving: Table[tuple[Address, int], None] = Table(_ANSWERING, _ANSWERING // 4)
 
     def listen(self, ports: Sequence[int]) -> None:

@@ -15,7 +15,7 @@ from sipguard.address import Address
 from sipguard.model import SECOND, Account, Excuse, Instant, Span
 from sipguard.sip.digest import Credentials
 from sipguard.sip.message import SipMessage, SipRequest
-from sipguard.table import Table
+from sipguard.table import Table, neighbourhood
 from sipguard.track.nonce import bounded
 
 PATIENCE: Span = 32 * SECOND
@@ -124,7 +124,7 @@ class Transactions:
 
     def __init__(self, most: int) -> None:
         self._table: Table[Key, Transaction] = Table(most, most // 8)
-        self._asking: Table[Address, Instant] = Table(most, most // 8)
+        self._asking: Table[Address, Instant] = Table(most, most // 8, neighbourhood)
         self.retransmissions = 0
 
     def asked(self, far: Address, key: Key, attempt: Attempt) -> bool:

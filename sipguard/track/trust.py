@@ -14,7 +14,7 @@ from typing import Protocol, TypeAlias
 from sipguard.address import Network, subject_of
 from sipguard.event import AuthFailed, Event, Registered, Unregistered
 from sipguard.model import HOUR, Account, Excuse, Instant, Span, Trust
-from sipguard.table import Table
+from sipguard.table import Table, neighbourhood_of
 
 PROBATION: Span = HOUR
 """How long a failure keeps trust away."""
@@ -54,10 +54,10 @@ class Trusts:
         self._doubts = doubts
         self._trusted: Table[Network, dict[Account, Instant]] = Table(most)
         doubted = min(most, _DOUBTED)
-        self._failed: Table[Network, _Failures] = Table(doubted, doubted // 8)  # proven: the holder's own
-        self._suspected: Table[Network, _Failures] = Table(doubted, doubted // 8)
+        self._failed: Table[Network, _Failures] = Table(doubted, doubted // 8, neighbourhood_of)  # by the holder
+        self._suspected: Table[Network, _Failures] = Table(doubted, doubted // 8, neighbourhood_of)  # by whomever
         # Accounts that were kept from trust by others' failures alone: they speak for their place.
-        self._good: Table[Network, dict[Account, Instant]] = Table(most, most // 8)
+        self._good: Table[Network, dict[Account, Instant]] = Table(most, most // 8, neighbourhood_of)
         self.withheld = 0
 
     def restore(self, trust: Sequence[Trust]) -> None:
