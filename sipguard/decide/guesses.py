@@ -58,13 +58,13 @@ class _Failure(NamedTuple):
 
 
 class _Source:
-    """What one source has failed with lately, and what it waits to hear of; each oldest first."""
+    """What one source has failed with lately, and what it waits to hear of; each oldest first, and mostly empty."""
 
     __slots__ = ("failures", "flying")
 
     def __init__(self) -> None:
-        self.failures: list[_Failure] = []
-        self.flying: list[_Flying] = []
+        self.failures: tuple[_Failure, ...] = ()
+        self.flying: tuple[_Flying, ...] = ()
 
 
 class Guesses:
@@ -97,7 +97,7 @@ class Guesses:
         if not self._has_place(at, source, attempt, devices):
             self.deferred += 1
             return False
-        source.flying = [*source.flying, _Flying(at, attempt)][-self._kept :]
+        source.flying = (*source.flying, _Flying(at, attempt))[-self._kept :]
         if attempt.proven:
             self._sources.keep(key)
         return True
@@ -122,9 +122,9 @@ class Guesses:
 
     def _age(self, at: Instant, source: _Source) -> None:
         if source.failures and source.failures[0].at <= at - self._limit.window:
-            source.failures = [each for each in source.failures if each.at > at - self._limit.window]
+            source.failures = tuple([each for each in source.failures if each.at > at - self._limit.window])
         if source.flying and source.flying[0].at <= at - PATIENCE:
-            source.flying = [each for each in source.flying if each.at > at - PATIENCE]
+            source.flying = tuple([each for each in source.flying if each.at > at - PATIENCE])
 
     # --- Answers ------------------------------------------------------------------------------------------------------
 
@@ -135,7 +135,7 @@ class Guesses:
             return
         for number, each in enumerate(source.flying):
             if each.attempt.key == key:
-                del source.flying[number]
+                source.flying = source.flying[:number] + source.flying[number + 1 :]
                 return
 
     def let_in(self, address: Address, account: Account) -> None:
@@ -145,7 +145,7 @@ class Guesses:
             return
         for number, each in enumerate(source.flying):
             if each.attempt.account == account:
-                del source.flying[number]
+                source.flying = source.flying[:number] + source.flying[number + 1 :]
                 return
 
     def failed(self, at: Instant, address: Address, account: Account, *, proven: bool) -> None:
@@ -155,13 +155,13 @@ class Guesses:
         if source is None:
             source = _Source()
             self._sources.put(key, source, address)
-        source.failures = [*source.failures, _Failure(at, account, proven)][-self._kept :]
+        source.failures = (*source.failures, _Failure(at, account, proven))[-self._kept :]
 
     def succeeded(self, address: Address, account: Account) -> None:
         """Forget an account's failures: its owner got in."""
         source = self._sources.get(sender_key(address))
         if source is not None:
-            source.failures = [each for each in source.failures if each.account != account]
+            source.failures = tuple([each for each in source.failures if each.account != account])
 
     def forgive(self, address: Address) -> None:
         """Forget all of a source: the operator has said so, or it was banned and that is over."""

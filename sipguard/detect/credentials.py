@@ -33,7 +33,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeAlias
 
 from sipguard.address import Address, sender_key, subject_of
 from sipguard.constraint import Between, Described, DurationBetween
@@ -70,10 +70,14 @@ class Config:
     then: Annotated[Consequence, Described("What becomes of a source that is found")] = Consequence.BLOCK
 
 
+_Marks: TypeAlias = tuple[tuple[Instant, Account], ...]
+
+
 class _Source:
     """What one source has failed with: marks of (instant, account), and the excuses used up.
 
-    Excuses are given back by success alone, not by time, or patience would make them endless.
+    Excuses are given back by success alone, not by time, or patience would make them endless. Of most sources there is
+    one mark: tuples take a third of the room of lists.
     """
 
     __slots__ = ("excused", "newcomers", "proven", "slow_proven", "slow_unproven", "unproven")
@@ -81,8 +85,8 @@ class _Source:
     def __init__(self) -> None:
         self.slow_proven: Crowd | None = None
         self.slow_unproven: Crowd | None = None
-        self.proven: list[tuple[Instant, Account]] = []
-        self.unproven: list[tuple[Instant, Account]] = []
+        self.proven: _Marks = ()
+        self.unproven: _Marks = ()
         self.excused: dict[Account, int] | None = None  # made when needed: of most sources nothing is ever excused
         self.newcomers: tuple[Account, ...] = ()
 
@@ -95,11 +99,18 @@ class _Source:
         for slow in (self.slow_proven, self.slow_unproven):
             if slow is not None:
                 slow.forget(_party(account))
-        self.proven = [mark for mark in self.proven if mark[1] != account]
-        self.unproven = [mark for mark in self.unproven if mark[1] != account]
+        self.proven = tuple([mark for mark in self.proven if mark[1] != account])
+        self.unproven = tuple([mark for mark in self.unproven if mark[1] != account])
 
-    def age(self, marks: list[tuple[Instant, Account]], edge: Instant, most: int, *, proven: bool) -> None:
-        """Put the marks up to `edge` among those of the slow window, where 16 bytes are kept of each."""
+    def set(self, marks: _Marks, *, proven: bool) -> None:
+        """Hold these marks in the place of those before."""
+        if proven:
+            self.proven = marks
+        else:
+            self.unproven = marks
+
+    def age(self, marks: _Marks, edge: Instant, most: int, *, proven: bool) -> _Marks:
+        """Put marks up to `edge` among those of the slow window, where each takes 16 bytes; gives the others."""
         crowd = self.slow_proven if proven else self.slow_unproven
         if crowd is None:
             crowd = Crowd()
@@ -110,7 +121,7 @@ class _Source:
         for at, account in marks:
             if at <= edge:
                 crowd.mark(at, _party(account), most, most)
-        marks[:] = [mark for mark in marks if mark[0] > edge]
+        return tuple([mark for mark in marks if mark[0] > edge])
 
     def excuse(self, event: AuthFailed, config: Config) -> bool:
         """Use up one excuse; False when there is none left."""
@@ -153,21 +164,24 @@ class Detector:
         marks = source.proven if event.proven else source.unproven
         edge = event.at - self._config.window
         if marks and marks[0][0] <= edge:
-            source.age(marks, edge, self._config.slow_failures, proven=event.proven)
-        marks.append((event.at, event.account))
+            marks = source.age(marks, edge, self._config.slow_failures, proven=event.proven)
+        marks = (*marks, (event.at, event.account))
+        source.set(marks, proven=event.proven)
         self._sources.touch(key)
         if event.proven:
             self._sources.keep(key)
         slow = source.slow_proven if event.proven else source.slow_unproven
         if len(marks) < self._config.failures:
-            return _NOTHING if slow is None else self._slowly(event, marks, slow)
-        found = self._finding(event, marks)
-        marks.clear()
-        if slow is not None:
-            slow.clear()  # what was told need not be told again more slowly
-        return (found,)
+            found = _NOTHING if slow is None else self._slowly(event, marks, slow)
+        else:
+            found = (self._finding(event, marks),)
+        if found:  # what was told need not be told again, nor more slowly
+            source.set((), proven=event.proven)
+            if slow is not None:
+                slow.clear()
+        return found
 
-    def _slowly(self, event: AuthFailed, marks: list[tuple[Instant, Account]], slow: Crowd) -> Sequence[Finding]:
+    def _slowly(self, event: AuthFailed, marks: _Marks, slow: Crowd) -> Sequence[Finding]:
         if len(slow) + len(marks) < self._config.slow_failures:
             return _NOTHING
         tried = [*slow.since(event.at - self._config.slow_window), *(_party(account) for _, account in marks)]
@@ -183,12 +197,10 @@ class Detector:
             ("transport", str(event.transport)),
             ("code", event.code),
         )
-        slow.clear()
-        marks.clear()
         failing = (event.account,) if accounts == 1 else (event.account, EVERY_OTHER)
         return (Finding(event.at, NAME, subject_of(event.source), "slow", 7, event.proven, evidence, failing),)
 
-    def _finding(self, event: AuthFailed, marks: list[tuple[Instant, Account]]) -> Finding:
+    def _finding(self, event: AuthFailed, marks: _Marks) -> Finding:
         accounts = tuple(dict.fromkeys(account for _, account in marks))
         evidence: tuple[tuple[str, str | int], ...] = (
             ("failures", len(marks)),
