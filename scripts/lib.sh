@@ -145,18 +145,20 @@ need_compiler() {
 }
 
 # Makes a copy of the project in $2 and compiles it there for the Python $1; what was compiled from the same sources stays.
+# With `trained` as $3 gcc compiles it twice, the second time by what the recordings went through; other compilers know other options.
 compile_into() {
     mkdir -p "$2"
-    stamp=$("$1" -VV; cat pyproject.toml scripts/mypyc_setup.py; find sipguard -name '*.py' -exec cksum {} + | sort)
+    stamp=$(
+        "$1" -VV
+        echo "${3:-}"
+        cat pyproject.toml scripts/mypyc_setup.py scripts/mypyc_training.py
+        find sipguard -name '*.py' -exec cksum {} + | sort
+    )
     if [ "$(cat "$2/compiled.stamp" 2>/dev/null)" != "$stamp" ]; then
         find "$2" -mindepth 1 -delete
         copy_into "$2"
-        say "Compiling (two or three minutes)"
-        (
-            cd "$2"
-            "$1" scripts/mypyc_setup.py --quiet build_ext --parallel "$(nproc)" bdist_wheel
-            cp -a build/lib.*/. . # beside their sources
-        ) >"$2.log" 2>&1 || {
+        : >"$2.log"
+        (cd "$2" && if [ "${3:-}" = trained ] && is_gcc; then build_trained "$1"; else build_compiled "$1"; fi) || {
             tail -n 20 "$2.log" >&2
             die "It could not be compiled; all that was said is in $2.log"
         }
@@ -164,6 +166,23 @@ compile_into() {
     else
         copy_into "$2" --exclude=sipguard
     fi
+}
+
+# Builds in the copy that is the working directory, and puts what was made beside its sources. `set -e` does not reach here.
+build_compiled() {
+    say "Compiling (some five minutes)"
+    "$1" scripts/mypyc_setup.py --quiet build_ext --force --parallel "$(nproc)" bdist_wheel >>"$PWD.log" 2>&1 &&
+        cp -a build/lib.*/. .
+}
+
+is_gcc() { "${CC:-gcc}" -v 2>&1 | grep -q '^gcc version'; }
+
+build_trained() {
+    export CFLAGS="-fvisibility=hidden -fprofile-generate" LDFLAGS=-fprofile-generate
+    build_compiled "$1" && PYTHONPATH="$PWD" "$1" scripts/mypyc_training.py >>"$PWD.log" 2>&1 || return 1
+    rm -rf dist
+    export CFLAGS="-w -fvisibility=hidden -flto=auto -fprofile-use -fprofile-partial-training" LDFLAGS=-flto=auto
+    build_compiled "$1"
 }
 
 copy_into() {
