@@ -256,6 +256,7 @@ class Keeper:
                 self._roomy.clear()
                 self.send({"t": "state", "items": [pack(noun) for noun in page]})
                 await self._roomy.wait()
+            complete = complete and not await self._unread(parts)
         except AdapterError:
             complete = False
         parts.desk.mode = mode or parts.desk.policy_mode
@@ -270,6 +271,14 @@ class Keeper:
 
     def _pages(self, policy: Policy, store: Store) -> Iterator[list[Delta]]:
         return store.pages(self._offset, time.time_ns() - self._offset, ITEMS, calls_remembered(policy))
+
+    async def _unread(self, parts: Parts) -> bool:
+        """Tell whether there were rows that cannot be read, and say so. Raises AdapterError."""
+        count, first = await parts.writer.ask(lambda store: (store.unread, store.first_unread))
+        if count:
+            what = f"{count} rows of {parts.writer.path} cannot be read and are not in force"
+            self.alert("store-unreadable", "", f"{what}; they are kept until they run out; the first: {first}")
+        return count > 0
 
     async def _tidy(self, parts: Parts) -> None:
         while True:

@@ -7,6 +7,7 @@ is kept for `KEPT`, and of all calls `MOST`; what is given back is the newest, a
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any, TypeAlias
 
 from sipguard.call import CallLegs, CallState, LimitReset
@@ -14,6 +15,7 @@ from sipguard.model import DAY, Delta, Instant, Span
 from sipguard.store import rows
 
 Ask: TypeAlias = Callable[[str, Sequence[Any]], list[tuple[Any, ...]]]
+Read: TypeAlias = Callable[[str, Callable[[Any], Delta], Sequence[tuple[Any, ...]]], Iterator[list[Delta]]]
 Statement: TypeAlias = tuple[str, tuple[Any, ...]]
 
 KEPT: Span = 31 * DAY
@@ -79,24 +81,24 @@ def expire(now_wall: int, kept: int) -> Iterator[Statement]:
     )
 
 
-def pages(ask: Ask, offset: Span, now: Instant, size: int, memory: Span) -> Iterator[list[Delta]]:
+def pages(ask: Ask, read: Read, offset: Span, now: Instant, size: int, memory: Span) -> Iterator[list[Delta]]:
     """Give the resets, then the calls, the newest first, then the legs of those that run, in lists of at most `size`.
 
-    Legs are ten times as long as anything else, and read in lists a tenth as long.
+    Legs are ten times as long as anything else, and read in lists a tenth as long. `read` makes lists of rows, none of
+    them empty, and passes over what it cannot read.
     """
     past = now + offset - memory
     found = ask("SELECT scope, subject, at FROM resets WHERE at > ? ORDER BY at DESC LIMIT ?", (past, BACK))
-    resets: list[Delta] = [rows.reset_of_row(row, offset) for row in found]
-    for start in range(0, len(resets), size):
-        yield resets[start : start + size]
-    yield from _calls(ask, offset, now, size, past)
+    for start in range(0, len(found), size):
+        yield from read("resets", partial(rows.reset_of_row, offset=offset), found[start : start + size])
+    yield from _calls(ask, read, offset, now, size, past)
     left, last = BACK, ""
     while left > 0 and (found := ask(_OF_RUNNING, (now + offset - KEPT, last, min(-(-size // 10), left)))):
         left, last = left - len(found), found[-1][0]
-        yield [rows.legs_of_row(row, offset) for row in found]
+        yield from read("legs", partial(rows.legs_of_row, offset=offset), found)
 
 
-def _calls(ask: Ask, offset: Span, now: Instant, size: int, past: int) -> Iterator[list[Delta]]:
+def _calls(ask: Ask, read: Read, offset: Span, now: Instant, size: int, past: int) -> Iterator[list[Delta]]:
     left, further, last = BACK, "", ()  # type: tuple[int, str, tuple[Any, ...]]
     while left > 0:
         query = f"{_RUNNING_OR_RECENT}{further} ORDER BY began DESC, key DESC LIMIT ?"
@@ -105,4 +107,4 @@ def _calls(ask: Ask, offset: Span, now: Instant, size: int, past: int) -> Iterat
             return
         left -= len(found)
         further, last = " AND (began, key) < (?, ?)", (found[-1][1], found[-1][0])
-        yield [rows.call_of_row(row, offset) for row in found]
+        yield from read("calls", partial(rows.call_of_row, offset=offset), found)

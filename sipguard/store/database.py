@@ -49,7 +49,8 @@ class Store:
 
     At most `events` report lines and `decisions` past decisions are kept, the oldest go first; `expire` cuts bans,
     offences and trust down to `in_force` rows each, those that end first go first; calls, that are kept a month, to
-    `calls`, the oldest first.
+    `calls`, the oldest first. `unread` counts the rows that `pages` passed over as no release of ours wrote them, and
+    `first_unread` names the first; they stay where they are until they run out.
     """
 
     def __init__(
@@ -65,6 +66,8 @@ class Store:
         self.events_kept = events
         self.decisions_kept = decisions
         self.in_force_kept = in_force
+        self.unread = 0
+        self.first_unread = ""
         self._db, self.damage = schema.connect(path)
 
     def close(self) -> None:
@@ -201,6 +204,7 @@ class Store:
 
         Then the calls that run, or ended within the last `memory`: the newest first, at most `callrows.BACK`.
         """
+        self.unread, self.first_unread = 0, ""
         makers: tuple[tuple[str, str, str, Callable[[Any], Delta]], ...] = (
             ("offences", "address, prefix", "count, until", lambda row: _offence(row, offset)),
             ("trust", _SUBJECT, "until", lambda row: rows.trust_of_row(row, offset)),
@@ -213,7 +217,7 @@ class Store:
         )
         for table, key, rest, make in makers:
             yield from self._pages(table, key, rest, make, now + offset, size)
-        yield from callrows.pages(self.ask, offset, now, size, memory)
+        yield from callrows.pages(self.ask, self._readable, offset, now, size, memory)
 
     def _pages(
         self, table: str, key: str, rest: str, make: Callable[[Any], Delta], now: int, size: int
@@ -231,7 +235,21 @@ class Store:
             if not found:
                 return
             last = found[-1][:width]
-            yield self._run(partial(_all, make, found))
+            yield from self._readable(table, make, found)
+
+    def _readable(
+        self, table: str, make: Callable[[Any], Delta], found: Sequence[tuple[Any, ...]]
+    ) -> Iterator[list[Delta]]:
+        """Give what the rows say, as one list unless there is nothing; one that cannot be read keeps no other back."""
+        made: list[Delta] = []
+        for row in found:
+            try:
+                made.append(make(row))
+            except rows.UNREADABLE as error:
+                self.unread += 1
+                self.first_unread = self.first_unread or f"{table} {row[:4]!r}: {type(error).__name__}: {error}"[:300]
+        if made:
+            yield made
 
     def _fetch(self, query: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         return self._db.execute(query, values).fetchall()

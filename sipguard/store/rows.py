@@ -17,6 +17,9 @@ SubjectRow: TypeAlias = tuple[bytes, int, bytes, bytes]
 FAR = 2**62
 """Nothing on disk lies further off than this (the year 2116): SQLite's integers end at 2^63."""
 
+UNREADABLE = (ValueError, TypeError, AttributeError, LookupError, OverflowError, RecursionError)
+"""What `..._of_row` raises for a row that no release of ours wrote."""
+
 
 def wall(at: Instant, offset: Span) -> int:
     """Give nanoseconds since 1970. 0 ("at once, or for ever") stays 0."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -101,10 +103,14 @@ def test_what_was_acknowledged_survives_kill_9_and_the_rest_is_sent_again(packet
     assert {item["subject"] for item in items} == {str(one.subject) for one in bans}
 
 
+def call(key: str, began: int) -> CallState:
+    called = "0025261", "+25261", NumberClass.MOBILE, "SO"
+    return CallState(key, began, 0, 0, Account("1001", "x"), "", None, CallOrigin.EXTENSION, "", *called, None)
+
+
 def test_calls_survive_kill_9_between_any_two_steps_as_far_as_they_were_told(packet: PacketSide) -> None:
     now = boottime()
-    called = "0025261", "+25261", NumberClass.MOBILE, "SO"
-    begun = CallState("c0ffee", now, 0, 0, Account("1001", "x"), "", None, CallOrigin.EXTENSION, "", *called, None)
+    begun = call("c0ffee", now)
     answered = replace(begun, answered=now + 1)
     for state in (begun, answered, replace(answered, ended=now + 2)):
         begin(packet)
@@ -317,6 +323,21 @@ def test_a_damaged_database_is_set_aside_and_told(packet: PacketSide) -> None:
     _, end = begin(packet)
     assert end["complete"] is True
     assert "store-damaged" in [event.get("alert") for event in during(packet, lambda: events_of(packet))]
+
+
+def test_a_row_that_cannot_be_read_is_told_and_all_others_are_in_force(packet: PacketSide) -> None:
+    begin(packet)
+    packet.delta(*many(3), Offence(HOST, 1, boottime() + HOUR), call("a", boottime()), call("b", boottime()))
+    packet.settle()  # or it is sent once more
+    assert packet.stop()[0] == 0
+    with contextlib.closing(sqlite3.connect(packet.db)) as other, other:
+        other.execute("UPDATE bans SET verdict = 'nonsense' WHERE address = x'0a000001'")
+        other.execute("UPDATE calls SET rest = 'x' WHERE key = 'a'")
+    items, end = begin(packet)
+    assert (len(items), end["complete"]) == (4, False)
+    (told,) = [event for event in during(packet, lambda: events_of(packet)) if event.get("alert") == "store-unreadable"]
+    assert told["text"].startswith(f"2 rows of {packet.db} cannot be read")
+    assert "the first: bans" in told["text"]
 
 
 def test_a_store_that_cannot_be_opened_does_not_stop_the_guard(packet: PacketSide) -> None:

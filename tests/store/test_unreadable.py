@@ -1,0 +1,69 @@
+"""A row that no release of ours wrote keeps no other from coming back, and is counted and named."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from sipguard.address import Network
+from sipguard.call import CallLegs, LimitReset
+from sipguard.model import DAY, HOUR, Account, Delta, Offence, Trust
+from sipguard.store.database import Store
+from tests.store.test_calls import NOW, OFFSET, Open, call
+from tests.store.test_database import ban
+
+FIRST, SECOND, THIRD = (Network(bytes([192, 0, 2, last]), 32) for last in (1, 2, 3))
+BAN = "address = x'c0000202'"
+CALL = "key = 'b'"
+
+
+def filled(store: Store) -> int:
+    """Write three of everything; gives how many nouns that are."""
+    nouns: list[Delta] = [
+        *(replace(ban(net), at=NOW, until=NOW + HOUR) for net in (FIRST, SECOND, THIRD)),
+        *(Offence(net, 1, NOW + HOUR) for net in (FIRST, SECOND, THIRD)),
+        *(Trust(net, Account("1001", "pbx"), NOW + HOUR) for net in (FIRST, SECOND, THIRD)),
+        *(call(key) for key in "abc"),
+        *(CallLegs(NOW, key, "{}") for key in "abc"),
+        *(LimitReset(NOW - HOUR, "account", name) for name in "abc"),
+    ]
+    store.apply(nouns, OFFSET)
+    return len(nouns)
+
+
+@pytest.mark.parametrize(
+    ("table", "change", "where"),
+    [
+        ("bans", "verdict = 'nonsense'", BAN),
+        ("bans", "because = '['", BAN),
+        ("bans", "at = 'soon'", BAN),
+        ("offences", "until = until || 'x'", BAN),
+        ("trust", "username = 'text'", BAN),
+        ("calls", "rest = 'x'", CALL),
+        ("calls", "rest = '{}'", CALL),
+        ("calls", "rest = '[]'", CALL),
+        ("calls", "answered = 'soon'", CALL),
+        ("legs", "at = 'soon'", CALL),
+        ("resets", "subject = x'ff'", "subject = x'62'"),
+    ],
+)
+def test_a_row_that_cannot_be_read_keeps_no_other_back(
+    tmp_path: Path, opened: Open, table: str, change: str, where: str
+) -> None:
+    path = tmp_path / "a.db"
+    store = opened(path)
+    count = filled(store)
+    assert sum(map(len, store.pages(OFFSET, NOW, 50, DAY))) == count
+    assert store.unread == 0
+    with closing(sqlite3.connect(path)) as other, other:
+        assert other.execute(f"UPDATE {table} SET {change} WHERE {where}").rowcount == 1  # noqa: S608 - our own
+    for size in (1, 50):
+        pages = list(store.pages(OFFSET, NOW, size, DAY))
+        assert all(pages), "an empty list would be taken for the end"
+        assert sum(map(len, pages)) == count - 1
+        assert store.unread == 1
+        assert store.first_unread.startswith(table)
