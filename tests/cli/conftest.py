@@ -55,6 +55,7 @@ class Guard:
         while not self._end.is_set():
             with self.work:
                 self.packet.turn()
+            time.sleep(0.001)  # a lock is no queue: whoever else wants it would wait for long
 
     def ordered(self, verb: str) -> list[dict[str, object]]:
         with self.work:

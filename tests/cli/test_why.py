@@ -32,7 +32,7 @@ def begin(guard: Guard, policy: str = "") -> Story:
 
 def hand_over(guard: Guard, story: Story) -> None:
     """Let the keeper have what the packet process would have told it."""
-    shift = boottime() - START
+    wall, shift = time.time_ns(), boottime() - START  # of one moment: what belongs together is told by its time
     deltas: list[Delta] = []
     with guard.work:
         for action in story.actions:
@@ -52,7 +52,7 @@ def hand_over(guard: Guard, story: Story) -> None:
                     )
                 )
             elif isinstance(action, Record) and isinstance(action.what, Finding):
-                told = line(action, START - time.time_ns())
+                told = line(action, START - wall)
                 assert told is not None
                 guard.packet.report(**told)
         guard.packet.delta(*deltas)
