@@ -274,10 +274,11 @@ class Keeper:
 
     async def _unread(self, parts: Parts) -> bool:
         """Tell whether there were rows that cannot be read, and say so. Raises AdapterError."""
-        count, first = await parts.writer.ask(lambda store: (store.unread, store.first_unread))
+        count, first = await parts.writer.ask(Store.unread)
         if count:
             what = f"{count} rows of {parts.writer.path} cannot be read and are not in force"
-            self.alert("store-unreadable", "", f"{what}; they are kept until they run out; the first: {first}")
+            kernel = "what the kernel holds stays there until it runs out"
+            self.alert("store-unreadable", "", f"{what}, but left as they are; {kernel}; the first: {first}")
         return count > 0
 
     async def _tidy(self, parts: Parts) -> None:

@@ -49,8 +49,7 @@ class Store:
 
     At most `events` report lines and `decisions` past decisions are kept, the oldest go first; `expire` cuts bans,
     offences and trust down to `in_force` rows each, those that end first go first; calls, that are kept a month, to
-    `calls`, the oldest first. `unread` counts the rows that `pages` passed over as no release of ours wrote them, and
-    `first_unread` names the first; they stay where they are until they run out.
+    `calls`, the oldest first.
     """
 
     def __init__(
@@ -66,8 +65,7 @@ class Store:
         self.events_kept = events
         self.decisions_kept = decisions
         self.in_force_kept = in_force
-        self.unread = 0
-        self.first_unread = ""
+        self._unread, self._first_unread = 0, ""
         self._db, self.damage = schema.connect(path)
 
     def close(self) -> None:
@@ -204,7 +202,6 @@ class Store:
 
         Then the calls that run, or ended within the last `memory`: the newest first, at most `callrows.BACK`.
         """
-        self.unread, self.first_unread = 0, ""
         makers: tuple[tuple[str, str, str, Callable[[Any], Delta]], ...] = (
             ("offences", "address, prefix", "count, until", lambda row: _offence(row, offset)),
             ("trust", _SUBJECT, "until", lambda row: rows.trust_of_row(row, offset)),
@@ -217,7 +214,7 @@ class Store:
         )
         for table, key, rest, make in makers:
             yield from self._pages(table, key, rest, make, now + offset, size)
-        yield from callrows.pages(self.ask, self._readable, offset, now, size, memory)
+        yield from callrows.pages(self.ask, self._page, offset, now, size, memory)
 
     def _pages(
         self, table: str, key: str, rest: str, make: Callable[[Any], Delta], now: int, size: int
@@ -235,21 +232,30 @@ class Store:
             if not found:
                 return
             last = found[-1][:width]
-            yield from self._readable(table, make, found)
+            yield from self._page(table, make, found)
 
-    def _readable(
+    def _page(
         self, table: str, make: Callable[[Any], Delta], found: Sequence[tuple[Any, ...]]
     ) -> Iterator[list[Delta]]:
-        """Give what the rows say, as one list unless there is nothing; one that cannot be read keeps no other back."""
-        made: list[Delta] = []
+        """Give what the rows say as one list, or none at all: an empty one would be taken for the end."""
+        if made := self._readable(table, make, found):
+            yield made
+
+    def _readable(self, table: str, make: Callable[[Any], T], found: Sequence[tuple[Any, ...]]) -> list[T]:
+        """Give what the rows say; one that no release of ours wrote keeps no other back, and stays where it is."""
+        made: list[T] = []
         for row in found:
             try:
                 made.append(make(row))
             except rows.UNREADABLE as error:
-                self.unread += 1
-                self.first_unread = self.first_unread or f"{table} {row[:4]!r}: {type(error).__name__}: {error}"[:300]
-        if made:
-            yield made
+                self._unread += 1
+                self._first_unread = self._first_unread or f"{table} {row[:4]!r}: {type(error).__name__}: {error}"[:300]
+        return made
+
+    def unread(self) -> tuple[int, str]:
+        """Give how many rows `pages` and `names` passed over since this was last asked, and the first of them."""
+        found, self._unread, self._first_unread = (self._unread, self._first_unread), 0, ""
+        return found
 
     def _fetch(self, query: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         return self._db.execute(query, values).fetchall()
@@ -275,7 +281,7 @@ class Store:
     def names(self) -> list[Names]:
         """Give the last good answers."""
         found = self.ask("SELECT role, name, networks FROM names ORDER BY role, name")
-        return self._run(partial(_all, _names, found))
+        return self._readable("names", _names, found)
 
     def keep_names(self, noun: Names, now_wall: int) -> None:
         """Keep an answer, so that a start without a name server still knows the trunks."""
@@ -288,10 +294,6 @@ def _no_longer(noun: Decision, now: Instant) -> Decision:
     if noun.at <= now + SECOND or not noun.until:
         return noun
     return replace(noun, until=now + max(0, noun.until - noun.at))
-
-
-def _all(make: Callable[[Any], T], found: Sequence[Any]) -> list[T]:
-    return [make(row) for row in found]
 
 
 def _offence(row: Any, offset: Span) -> Offence:

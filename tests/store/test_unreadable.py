@@ -11,7 +11,7 @@ import pytest
 
 from sipguard.address import Network
 from sipguard.call import CallLegs, LimitReset
-from sipguard.model import DAY, HOUR, Account, Delta, Offence, Trust
+from sipguard.model import DAY, HOUR, Account, Delta, Names, Offence, Role, Trust
 from sipguard.store.database import Store
 from tests.store.test_calls import NOW, OFFSET, Open, call
 from tests.store.test_database import ban
@@ -58,12 +58,26 @@ def test_a_row_that_cannot_be_read_keeps_no_other_back(
     store = opened(path)
     count = filled(store)
     assert sum(map(len, store.pages(OFFSET, NOW, 50, DAY))) == count
-    assert store.unread == 0
+    assert store.unread() == (0, "")
     with closing(sqlite3.connect(path)) as other, other:
         assert other.execute(f"UPDATE {table} SET {change} WHERE {where}").rowcount == 1  # noqa: S608 - our own
     for size in (1, 50):
         pages = list(store.pages(OFFSET, NOW, size, DAY))
         assert all(pages), "an empty list would be taken for the end"
         assert sum(map(len, pages)) == count - 1
-        assert store.unread == 1
-        assert store.first_unread.startswith(table)
+        unread, first = store.unread()
+        assert unread == 1
+        assert first.startswith(table)
+        assert store.unread() == (0, ""), "told once"
+
+
+def test_of_the_last_good_answers_only_the_unreadable_one_is_missing(tmp_path: Path, opened: Open) -> None:
+    """Without them a guard that is closed to strangers is closed to its trunks until a name server answers."""
+    path = tmp_path / "a.db"
+    store = opened(path)
+    for name in ("a.example", "b.example", "c.example"):
+        store.keep_names(Names(Role.TRUNK, name, (FIRST,)), 1)
+    with closing(sqlite3.connect(path)) as other, other:
+        assert other.execute("UPDATE names SET networks = '[' WHERE name = 'b.example'").rowcount == 1
+    assert [each.name for each in store.names()] == ["a.example", "c.example"]
+    assert store.unread()[0] == 1
