@@ -42,7 +42,7 @@ class Table(Generic[K, V]):
     """A mapping of at most `most` entries, of which one neighbourhood holds at most `share`.
 
     `home` tells from a key which neighbourhood it is counted in, where it can; where it cannot, that is noted for each
-    entry. A table without a share counts nothing.
+    entry. A table without a share counts nothing. With a share of all of it, what one owner has goes one at a time.
 
     `evicted` counts entries that had to go before their time; `crowded` those of them that their own network evicted.
     Order is that of insertion; `touch` makes an entry the youngest. A full table makes room for a few entries at once

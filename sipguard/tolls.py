@@ -105,8 +105,8 @@ class Tolls:
         self.offset: Span = 0  # of the wall clock
         self._passed: tuple[Instant, str] = (-1, "")  # which call the gate has just let pass, not to judge it twice
         self._alerted: Table[tuple[str, str], Instant] = Table(_ALERTED_MOST)
-        self._past: Table[str, CallState] = Table(policy.limits.running)
-        self._resets: Table[tuple[str, str], LimitReset] = Table(policy.limits.subjects)
+        self._past: Table[str, CallState] = Table(policy.limits.running, policy.limits.running)
+        self._resets: Table[tuple[str, str], LimitReset] = Table(policy.limits.subjects, policy.limits.subjects)
         self._counts = dict.fromkeys(("calls_out", "calls_refused", "calls_overdue", "calls_for_help"), 0)
         self._set(policy)
 

@@ -32,7 +32,7 @@ class Shelf:
         self._parties = parties
         self._prices = Prices(config, parties)
         self._digits = config.prefix_digits
-        self._books: dict[Scope, Table[str, Book]] = {scope: Table(config.subjects) for scope in Scope}
+        self._books: dict[Scope, Table[str, Book]] = {scope: Table(config.subjects, config.subjects) for scope in Scope}
         self._default = {scope: checks_of(said, f"limits.{scope}") for scope, said in _tables(config)}
         self._special = self._rules(config, carriers)
         every = [*self._default.values(), *self._special.values()]

@@ -30,9 +30,10 @@ class Wards:
     __slots__ = ("_due", "_named", "_pushed", "_quarantined", "_shielded")
 
     def __init__(self, most: int) -> None:
-        self._quarantined: Table[Ward, tuple[Instant, bool]] = Table(most)  # the end, and whether trust is withheld
-        self._named: Table[Ward, tuple[Instant, bool]] = Table(_NAMED_MOST)
-        self._shielded: Table[Account, Instant] = Table(most)
+        # until when, and whether trust is withheld
+        self._quarantined: Table[Ward, tuple[Instant, bool]] = Table(most, most)
+        self._named: Table[Ward, tuple[Instant, bool]] = Table(_NAMED_MOST, _NAMED_MOST)
+        self._shielded: Table[Account, Instant] = Table(most, most)
         self._due: list[tuple[Instant, int, Ward]] = []  # the number between keeps an account from being compared
         self._pushed = 0
 

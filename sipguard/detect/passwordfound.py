@@ -79,10 +79,9 @@ class Detector:
 
     def __init__(self, config: Config) -> None:
         self._config = config
-        self._failing: Table[bytes, Crowd] = Table(
-            config.sources, config.sources // 8, neighbourhood
-        )  # who: the account
-        self._attacked: Table[Account, Crowd] = Table(config.sources, config.sources // 8)  # who: the source
+        most = config.sources
+        self._failing: Table[bytes, Crowd] = Table(most, most // 8, neighbourhood)  # who: the account
+        self._attacked: Table[Account, Crowd] = Table(most, most // 8)  # who: the source
         self._homes: Table[Account, tuple[bytes, ...]] = Table(5 * config.sources)
         self._healthy: Table[bytes, None] = Table(5 * config.sources)
         self.handlers: Mapping[type[Event], Callable[[Any], Sequence[Finding]]] = {
