@@ -3,8 +3,8 @@
 `root` marks what needs root and network namespaces; `lab` what needs a SIP server and tools, by default those below,
 otherwise the commands named in the mark (`pytest.mark.lab("tshark")`).
 
-Much here runs against real clocks: a phone gives up, a gate opens, a process is waited for. Where a test fails while a
-hypervisor kept the processors from us, it is repeated, aloud, and may not fail three times.
+What needs root runs against real clocks: a phone gives up, a gate opens, a limit is reached. Where such a test fails
+while a hypervisor kept the processors from us, it is repeated, aloud, and may not fail three times.
 """
 
 from __future__ import annotations
@@ -64,9 +64,10 @@ def kept_from_us(item: pytest.Item) -> bool:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Have repeated what failed for want of a processor."""
+    """Have what needs root repeated where it failed for want of a processor; of nothing else is that an excuse."""
     for item in items:
-        item.add_marker(pytest.mark.flaky(reruns=2, condition=functools.partial(kept_from_us, item)))
+        if item.get_closest_marker("root"):
+            item.add_marker(pytest.mark.flaky(reruns=2, condition=functools.partial(kept_from_us, item)))
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
