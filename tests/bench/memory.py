@@ -5,7 +5,7 @@
 Each source sends a REGISTER for one of a million accounts, which the PBX challenges; every tenth goes on with a
 credential, rejected: in turn with a nonce it made up and one that was sent to another address. Every thousandth guesses
 on. With `shown` a thirtieth do what no spoofed source can and use the nonce that was sent to them, so they do hold
-their addresses; those that guess are banned. Prints one line of JSON.
+their addresses; those that guess are banned. Prints one line of JSON, and to stderr one after each million sources.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from tests.bench import packets
 _PBX = parse_address("192.0.2.10")
 _PAGE = resource.getpagesize()
 _SECOND = 20_000  # packets between two looks of the collector, as the packet process has each second
-_ACCOUNTS = 1_000_000
+_ACCOUNTS = _TOLD = 1_000_000
 _STRIDE = 2_654_435_761  # odd, so that multiples of it run through all addresses before one comes again
 
 _REQUEST = (
@@ -109,6 +109,8 @@ def run(sources: int, *, by_itself: bool, shown: bool = True) -> dict[str, Any]:
             engine.feed(fed * 50 * MICROSECOND, Frame(packet, hook, Origin.TAP))
             if memory is not None and fed % _SECOND == 0:
                 memory.collect(time.perf_counter_ns, idle=False)
+        if number % _TOLD == 0:
+            sys.stderr.write(f"{number} sources, {fed} packets, {resident() // 1_000_000} MB\n")
     spent = time.process_time_ns() - began
     between = max(pauses.spans, default=0)
     if memory is not None:
