@@ -13,7 +13,7 @@ from sipguard.call import CallState
 from sipguard.model import SECOND, Account
 from sipguard.store.callrows import COLUMNS
 from sipguard.store.database import Store
-from sipguard.store.rows import call_of_row
+from sipguard.store.rows import call_of_row, readable
 
 Json: TypeAlias = dict[str, Any]
 
@@ -33,7 +33,7 @@ def ended(store: Store, since_wall: int, most: int) -> Json:
     where = "WHERE ended > ?"
     count, lasted, cost = store.ask(f"SELECT {_SUMS} FROM calls {where}", (since_wall,))[0]  # noqa: S608 - ours
     query = f"SELECT {COLUMNS} FROM calls {where} ORDER BY ended DESC, key LIMIT ?"  # noqa: S608 - our own names
-    found = [_call(call_of_row(row, 0)) for row in store.ask(query, (since_wall, most))]
+    found = readable(lambda row: _call(call_of_row(row, 0)), store.ask(query, (since_wall, most)))
     return {"calls": found, "total": count, "seconds": lasted or 0, "cost": cost or 0}
 
 
@@ -43,10 +43,7 @@ def since(store: Store, since_wall: int, most: int = MOST) -> list[Json]:
         f"SELECT username, realm, {_SUMS} FROM calls WHERE account = 1 AND began > ?"  # noqa: S608 - our own names
         " GROUP BY username, realm ORDER BY 5 DESC, 3 DESC LIMIT ?"
     )
-    return [
-        {"account": str(_account(username, realm)), "calls": count, "seconds": lasted or 0, "cost": cost or 0}
-        for username, realm, count, lasted, cost in store.ask(query, (since_wall, most))
-    ]
+    return readable(_sum, store.ask(query, (since_wall, most)))
 
 
 def of_account(store: Store, name: str, since_wall: int, most: int) -> Json:
@@ -61,7 +58,7 @@ def of_account(store: Store, name: str, since_wall: int, most: int) -> Json:
         " AND instr(lower(CAST(username AS TEXT)), ?) > 0 ORDER BY began DESC, key LIMIT ?",
         (since_wall, part, _LOOKED_AT),
     )
-    calls = (call_of_row(row, 0) for row in rows)
+    calls = readable(lambda row: call_of_row(row, 0), rows)
     mine = [call for call in calls if call.account is not None and name in call.account.called()]
     return {
         "calls": [_call(call) for call in mine[: max(0, min(MOST, most))]],
@@ -70,6 +67,11 @@ def of_account(store: Store, name: str, since_wall: int, most: int) -> Json:
         "cost": sum(call.cost for call in mine),
         "whole": len(rows) < _LOOKED_AT,
     }
+
+
+def _sum(row: tuple[Any, ...]) -> Json:
+    username, realm, count, lasted, cost = row
+    return {"account": str(_account(username, realm)), "calls": count, "seconds": lasted or 0, "cost": cost or 0}
 
 
 def _account(username: bytes, realm: bytes) -> Account:

@@ -14,7 +14,7 @@ from sipguard.address import Network, subject_of
 from sipguard.model import Account, Pair
 from sipguard.store.database import Store
 from sipguard.store.questions import COLUMNS, decision
-from sipguard.store.rows import PAIR, subject_of_row
+from sipguard.store.rows import PAIR, readable, subject_of_row
 
 Json: TypeAlias = dict[str, Any]
 
@@ -45,7 +45,7 @@ def _of_network(store: Store, network: Network) -> list[Json]:
         f" AND (address BETWEEN ? AND ? OR (address, prefix) IN (VALUES {places})) ORDER BY id DESC LIMIT ?",
         (len(network.address), network.address, _last(network), *wider, MOST),
     )
-    return [decision(row) for row in found]
+    return readable(decision, found)
 
 
 def _covering(network: Network) -> Iterator[Network]:
@@ -67,7 +67,7 @@ def _within(store: Store, network: Network, now_wall: int) -> Json:
     values = (len(network.address), network.address, _last(network), PAIR, now_wall)
     count = store.ask(f"SELECT count(*) FROM bans WHERE {where}", values)[0][0]  # noqa: S608 - our own names
     query = f"SELECT {COLUMNS} FROM bans WHERE {where} ORDER BY at DESC LIMIT ?"  # noqa: S608 - our own names
-    return {"bans": [decision(row) for row in store.ask(query, (*values, MOST))], "banned": count}
+    return {"bans": readable(decision, store.ask(query, (*values, MOST))), "banned": count}
 
 
 def _of_account(store: Store, name: str) -> list[Json]:
@@ -78,7 +78,8 @@ def _of_account(store: Store, name: str) -> list[Json]:
         " WHERE length(username) > 0 AND instr(lower(CAST(username AS TEXT)), ?) > 0 ORDER BY id DESC LIMIT ?",
         (part, _LOOKED_AT),
     )
-    return [decision(row) for row in found if name in _account(row).called()][:MOST]
+    mine = readable(lambda row: decision(row) if name in _account(row).called() else None, found)
+    return [each for each in mine if each is not None][:MOST]
 
 
 def _account(row: tuple[Any, ...]) -> Account:
@@ -96,5 +97,5 @@ def _findings(store: Store, decisions: list[Json]) -> list[Json]:
     marks = [f'"subject":{json.dumps(subject)}' for subject in subjects]
     where = " OR ".join(["instr(line, ?) > 0"] * len(marks))
     query = f"SELECT line FROM events WHERE {where} ORDER BY id DESC LIMIT ?"  # noqa: S608 - our own names
-    lines = [json.loads(line) for (line,) in store.ask(query, (*marks, 5 * MOST))]
+    lines = readable(lambda row: dict(json.loads(row[0])), store.ask(query, (*marks, 5 * MOST)))
     return [line for line in lines if line.get("kind") == "finding" and line.get("subject") in subjects][:MOST]

@@ -1,7 +1,7 @@
 """What an operator asks of the store, answered as plain JSON values. Reads only.
 
-Promises: every answer is bounded, whatever the tables hold; times are seconds since 1970; texts are as they came, to be
-escaped by whoever shows them.
+Promises: every answer is bounded, whatever the tables hold, and leaves out only what cannot be read; times are seconds
+since 1970; texts are as they came, to be escaped by whoever shows them.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 from sipguard.model import SECOND
 from sipguard.store.database import Store
-from sipguard.store.rows import subject_of_row
+from sipguard.store.rows import readable, subject_of_row
 
 Json: TypeAlias = dict[str, Any]
 
@@ -36,7 +36,7 @@ def bans(store: Store, now_wall: int, limit: int = MOST) -> Json:
         " WHERE until = 0 OR until > ? ORDER BY at DESC LIMIT ?",
         (now_wall, limit),
     )
-    return {"total": total, "bans": [decision(row) for row in found]}
+    return {"total": total, "bans": readable(decision, found)}
 
 
 def decision(row: tuple[Any, ...]) -> Json:
@@ -77,22 +77,21 @@ def preview(store: Store, now_wall: int) -> Json:
         "seen": seen,
         "rules": dict(rules),
         "hits": hits,
-        "hit": [
-            {
-                "subject": str(subject_of_row((address, prefix, b"", b""))),
-                "account": str(subject_of_row((b"", 0, username, realm))),
-                "rule": rule,
-            }
-            for address, prefix, username, realm, rule in shown
-        ],
+        "hit": readable(_hit, shown),
         **bans(store, now_wall, limit=50),
     }
+
+
+def _hit(row: tuple[Any, ...]) -> Json:
+    address, prefix, username, realm, rule = row
+    subject, account = subject_of_row((address, prefix, b"", b"")), subject_of_row((b"", 0, username, realm))
+    return {"subject": str(subject), "account": str(account), "rule": rule}
 
 
 def events(store: Store, last: int) -> list[Json]:
     """Give the youngest `last` report lines, oldest first."""
     found = store.ask("SELECT line FROM events ORDER BY id DESC LIMIT ?", (max(0, min(MOST, last)),))
-    return [json.loads(line) for (line,) in reversed(found)]
+    return readable(lambda row: json.loads(row[0]), reversed(found))
 
 
 def counts(store: Store, now_wall: int) -> Json:

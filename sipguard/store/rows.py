@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from functools import lru_cache
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from sipguard.address import Network
 from sipguard.call import CallLegs, CallState, LimitReset
 from sipguard.model import Account, Decision, DecisionVerdict, Instant, Offence, Pair, Span, Subject, Trust
 from sipguard.report import pack, unpack
 
+T = TypeVar("T")
 Row: TypeAlias = tuple[Any, ...]
 SubjectRow: TypeAlias = tuple[bytes, int, bytes, bytes]
 
@@ -19,6 +22,15 @@ FAR = 2**62
 
 UNREADABLE = (ValueError, TypeError, AttributeError, LookupError, OverflowError, RecursionError)
 """What `..._of_row` raises for a row that no release of ours wrote."""
+
+
+def readable(make: Callable[[Any], T], found: Iterable[Any]) -> list[T]:
+    """Give what rows say, as an answer; passes over those that no release of ours wrote, which a start tells of."""
+    made: list[T] = []
+    for row in found:
+        with suppress(*UNREADABLE):
+            made.append(make(row))
+    return made
 
 
 def wall(at: Instant, offset: Span) -> int:

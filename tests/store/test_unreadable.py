@@ -12,7 +12,9 @@ import pytest
 from sipguard.address import Network
 from sipguard.call import CallLegs, LimitReset
 from sipguard.model import DAY, HOUR, Account, Delta, Names, Offence, Role, Trust
+from sipguard.store import bills, questions
 from sipguard.store.database import Store
+from sipguard.store.past import past
 from tests.store.test_calls import NOW, OFFSET, Open, call
 from tests.store.test_database import ban
 
@@ -81,3 +83,43 @@ def test_of_the_last_good_answers_only_the_unreadable_one_is_missing(tmp_path: P
         assert other.execute("UPDATE names SET networks = '[' WHERE name = 'b.example'").rowcount == 1
     assert [each.name for each in store.names()] == ["a.example", "c.example"]
     assert store.unread()[0] == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "lost"),
+    [
+        ("UPDATE bans SET because = '[' WHERE address = x'c0000202'", "bans"),
+        ("UPDATE bans SET at = 'soon' WHERE address = x'c0000202'", "bans"),
+        ("UPDATE bans SET address = x'c00002' WHERE address = x'c0000202'", "bans hits"),
+        ("UPDATE trust SET username = x'ff' WHERE address = x'c0000202'", "hits"),
+        ("UPDATE decisions SET because = '[' WHERE address = x'c0000202'", "decisions"),
+        ("UPDATE events SET line = '[' WHERE line LIKE '%192.0.2.2%'", "events findings"),
+        ("UPDATE events SET line = '7' WHERE line LIKE '%192.0.2.2%'", "findings"),
+        ("UPDATE calls SET rest = '[]' WHERE key = 'b'", "ended bill"),
+        ("UPDATE calls SET username = x'ff' WHERE key = 'b'", "ended bill sums"),
+    ],
+)
+def test_no_answer_fails_for_one_row_that_cannot_be_read(tmp_path: Path, opened: Open, change: str, lost: str) -> None:
+    store = opened(tmp_path / "a.db")
+    filled(store)
+    store.apply([replace(call(key), account=Account(key, "pbx"), ended=NOW) for key in "abc"], OFFSET)
+    store.write([], [f'{{"kind":"finding","subject":"{network}"}}' for network in (FIRST, SECOND, THIRD)])
+
+    def answers() -> dict[str, int]:
+        seen = past(store, Network(bytes([192, 0, 2, 0]), 24), NOW + OFFSET)
+        return {
+            "bans": len(questions.bans(store, NOW + OFFSET)["bans"]),
+            "hits": len(questions.preview(store, NOW + OFFSET)["hit"]),
+            "decisions": len(seen["decisions"]),
+            "findings": len(seen["findings"]),
+            "events": len(questions.events(store, 10)),
+            "ended": len(bills.ended(store, 0, 10)["calls"]),
+            "bill": len([key for key in "abc" if bills.of_account(store, key, 0, 10)["calls"]]),
+            "sums": len(bills.since(store, 0)),
+        }
+
+    assert set(answers().values()) == {3}
+    with closing(sqlite3.connect(tmp_path / "a.db")) as other, other:
+        assert other.execute(change).rowcount == 1
+    assert {name for name, count in answers().items() if count != 3} >= set(lost.split())
+    assert set(answers().values()) <= {2, 3}
