@@ -17,7 +17,7 @@ from typing import Self
 
 from tests.lab.client import credentials, md5
 from tests.lab.errors import LabError
-from tests.lab.heard import Message, parse, tag_in, uri_in
+from tests.lab.heard import Message, parse, routed, tag_in, uri_in
 from tests.lab.said import REASONS, described, in_uri
 from tests.lab.wait import PATIENCE
 from tests.lab.world import Host
@@ -239,6 +239,7 @@ class Leg:
     cseq: int = 0
     local: str = ""
     remote: str = ""
+    route: str = ""  # the proxies that stay on the way (RFC 3261 section 12.1), as lines of a request
     invited: Message = field(default_factory=lambda: Message("", ""))
 
     def __post_init__(self) -> None:
@@ -250,6 +251,7 @@ class Leg:
         else:
             self.local = f"{self.asked.header('To')};tag={self.tag}"
             self.remote = self.asked.header("From")
+            self.route = routed(self.asked.headers("Record-Route"))
             self.target = uri_in(self.asked.header("Contact"))
 
     def text(self, method: str, *, cseq: int = 0, via: str = "", uri: str = "", more: str = "", body: str = "") -> str:
@@ -260,7 +262,7 @@ class Leg:
         return (
             f"{method} {uri or self.target} SIP/2.0\r\nVia: {via or self.agent.via()}\r\nMax-Forwards: 70\r\n"
             f"From: {self.local}\r\nTo: {self.remote}\r\nCall-ID: {self.call_id}\r\n"
-            f"CSeq: {cseq or self.cseq} {method}\r\nContact: {self.agent.contact}\r\n{more}{kind}"
+            f"CSeq: {cseq or self.cseq} {method}\r\nContact: {self.agent.contact}\r\n{self.route}{more}{kind}"
             f"Content-Length: {len(body)}\r\n\r\n{body}"
         )
 
@@ -296,6 +298,7 @@ class Leg:
         if answer.code < 300:
             self.remote = answer.header("To")
             self.target = uri_in(answer.header("Contact"))
+            self.route = routed(answer.headers("Record-Route")[::-1])
             self.agent.send(self.text("ACK", cseq=self.invited.cseq))
             return
         kept, self.remote = self.remote, answer.header("To")

@@ -67,6 +67,11 @@ def parse(text: str) -> Message:
     return Message(start, rest, body)
 
 
+def routed(values: list[str]) -> str:
+    """Return a route set as lines of a request."""
+    return "".join(f"Route: {value}\r\n" for value in values)
+
+
 def uri_in(value: str) -> str:
     """Return the URI of a header's value, with or without brackets."""
     found = re.search(r"<([^>]*)>", value)

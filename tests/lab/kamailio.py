@@ -29,7 +29,8 @@ class Settings:
 
     `nonce_expire_seconds` is Kamailio's own default. With `unknown_is_404` an unknown user is told so at once, and can
     be told from a known one; without it all are challenged. `symmetric`: answers go to the port that was sent
-    from, even without rport. `open_calls`: calls need no credential, from whomever they come.
+    from, even without rport. `open_calls`: calls need no credential, from whomever they come. `gateway`: the address
+    that is called for whatever is no account here, calls for help by `urn:service:sos` (RFC 5031) included.
     """
 
     accounts: Mapping[str, str] = field(default_factory=lambda: {**ACCOUNTS, WEAK_ACCOUNT: WEAK_PASSWORD})
@@ -43,6 +44,7 @@ class Settings:
     symmetric: bool = True
     port: int = 5060
     open_calls: bool = False
+    gateway: str = ""
 
 
 _MODULES = (
@@ -82,6 +84,7 @@ route[REGISTRATION] {
 route[CALL] {
     UNKNOWN_CALLEE
     CALLER
+    GATEWAY
     if (!lookup("location")) { sl_send_reply("404", "Not Found"); exit; }
     record_route();
     if (!t_relay()) { sl_reply_error(); }
@@ -96,6 +99,13 @@ _CALLER = r"""if (!pv_proxy_authenticate("REALM", "$sht(accounts=>$au)", "0")) {
     if ($au != $fU) { sl_send_reply("403", "Forbidden"); exit; }
     consume_credentials();"""
 
+_GATEWAY = r"""if ($ru =~ "^urn:service:sos" || $sht(accounts=>$rU) == $null) {
+        $du = "sip:ADDRESS:5060";
+        record_route();
+        if (!t_relay()) { sl_reply_error(); }
+        exit;
+    }"""
+
 _UNKNOWN = 'if ($sht(accounts=>${user}) == $null) {{ sl_send_reply("404", "Not Found"); exit; }}'
 
 
@@ -106,6 +116,7 @@ def configuration(settings: Settings, addresses: tuple[str, ...]) -> str:
         _ROUTES.replace("UNKNOWN_REGISTRANT", _UNKNOWN.format(user="tU") if on_404 else "")
         .replace("UNKNOWN_CALLEE", _UNKNOWN.format(user="rU") if on_404 else "")
         .replace("CALLER\n", f"{'' if settings.open_calls else _CALLER}\n")
+        .replace("GATEWAY\n", f"{_GATEWAY.replace('ADDRESS', settings.gateway) if settings.gateway else ''}\n")
         .replace("SYMMETRY", "force_rport();" if settings.symmetric else "")
         .replace("REALM", REALM)
         .replace("QOP", "1" if settings.qop else "0")

@@ -9,12 +9,15 @@ import threading
 import pytest
 
 from tests.lab.agent import Agent, Leg
+from tests.lab.asterisk import CARRIER, FIRST_CARRIER, STRANGER
 from tests.lab.calls.stage import Stage, connect
 from tests.lab.client import Client
+from tests.lab.kamailio import ACCOUNTS, Settings, kamailio
 from tests.lab.wait import until
-from tests.live.guard import elements
+from tests.lab.world import PHONE, world
+from tests.live.guard import elements, guarding
 from tests.live.passing import counting
-from tests.live.tolls import CHEAP, OPEN, scene
+from tests.live.tolls import CHEAP, OPEN, Invites, scene
 
 # the first of them may have to fetch a Debian
 pytestmark = [pytest.mark.root, pytest.mark.lab, pytest.mark.timeout(1500)]
@@ -23,6 +26,14 @@ HELP = ("112", "911", "999", "000")
 LINES = f"[refuse]\nemergency = {[*HELP]}\n"
 """000 is no number for help in Great Britain, but one of this policy."""
 CLOSED = "[calls]\noutbound = false\n"
+_PLAIN = f"""
+[numbering]
+country = "GB"
+outside = ["9"]
+[[trunk]]
+name = "Carrier"
+addresses = ["{FIRST_CARRIER}"]
+"""
 SPENT = OPEN.replace("[limits.account]\n", '[limits.account]\ntotal = { critical = 1, window = "1h" }\n')
 
 
@@ -72,6 +83,45 @@ def test_a_tel_uri_for_help_leaves_and_a_service_urn_reaches_the_pbx(exchange: S
             for number, uri in enumerate(("urn:service:sos", "urn:service:sos.fire")):
                 Leg(phone, phone.fresh("call"), uri, phone.fresh("tag")).invite()  # which Asterisk 22 cannot read
                 until(lambda most=number + 1: passed.count == most, f"the PBX being asked for {uri}")  # type: ignore[misc]
+
+
+def test_a_service_urn_leaves_through_a_pbx_that_can_read_it() -> None:
+    """Kamailio relays it to the carrier as it is, with the dialog's own names on both legs."""
+    with (
+        world((STRANGER, PHONE, CARRIER)) as made,
+        kamailio(made, Settings(gateway=FIRST_CARRIER)),
+        contextlib.closing(Invites(made.hosts["carrier"])) as invites,
+        guarding(made, "help-urn", more=_PLAIN + CLOSED) as guard,
+        Agent(made.phone, made.pbx.v4, "1001", ACCOUNTS["1001"], address="198.51.100.21") as phone,
+        Agent(made.hosts["carrier"], made.pbx.v4, "switch", address=FIRST_CARRIER) as carrier,
+    ):
+        phone.register()
+        until(lambda: "1001" in guard.cli("accounts"), "the phone being known")
+        guard.cli("quarantine", "1001")
+        for seen, judged in ((2, True), (4, False)):
+            refused = Leg(phone, phone.fresh("call"), f"sip:{CHEAP}1001@{made.pbx.v4}", phone.fresh("tag"))
+            if judged:
+                refused.invite()
+                assert refused.final().code == 403
+            else:
+                guard.process.signal(signal.SIGKILL)
+                until(lambda: elements(made.pbx, "alive") == [], "the gate being open")
+            for uri in ("urn:service:sos", "urn:service:sos.fire"):
+                inside = Leg(phone, phone.fresh("call"), uri, phone.fresh("tag"))
+                inside.invite()
+                inside.prove()
+                outside = carrier.called()
+                assert outside.asked is not None
+                assert outside.asked.start == f"INVITE {uri} SIP/2.0"
+                outside.pick_up_unheard()
+                inside.answered()
+                outside.coming("ACK")
+                inside.agent.send(inside.text("BYE"))
+                outside.hung_up()
+            assert invites.count == seen
+            if judged:
+                told = [line["text"] for line in guard.events() if line.get("alert") == "emergency-call"]
+                assert len(told) == 2, told
 
 
 @pytest.mark.parametrize("number", [signal.SIGSTOP, signal.SIGKILL])
