@@ -85,7 +85,7 @@ class Engine:
         self._policy = policy
         self._look = look
         self._now: Instant = 0
-        self._counts = dict.fromkeys(("frames", "findings", "flows"), 0)
+        self._frames = self._findings = self._flows = 0
         self._clock_offset = 0
         self._senses = Senses()
         self._exempt = Exempt()
@@ -197,7 +197,7 @@ class Engine:
 
     def counters(self) -> dict[str, int]:
         """Give what was counted, by name."""
-        counts = dict(self._counts)
+        counts = {"frames": self._frames, "findings": self._findings, "flows": self._flows}
         parts = self._intake, self._tracker, self._trusts, self._judge, self._force, self._feeds, self._journal
         for part in (*parts, self._verdicts, self._senses, self._tolls, self._endings):
             counts.update(part.counters())
@@ -208,7 +208,7 @@ class Engine:
     # --- Packets ------------------------------------------------------------------------------------------------------
 
     def _frame(self, at: Instant, frame: Frame) -> Sequence[Action]:
-        self._counts["frames"] += 1
+        self._frames += 1
         if frame.origin is _GATE:
             return self._verdicts.frame(at, frame)
         if frame.origin is _REHEARSAL:
@@ -252,7 +252,7 @@ class Engine:
         for handle in self._listeners.of(event):
             findings = handle(event)
             if findings:
-                self._counts["findings"] += len(findings)
+                self._findings += len(findings)
                 for finding in findings:
                     self._decided(self._judge.find(finding), actions)
 
@@ -289,7 +289,7 @@ class Engine:
         return _NOTHING
 
     def _flow(self, at: Instant, flow: Flow) -> Sequence[Action]:
-        self._counts["flows"] += 1
+        self._flows += 1
         actions: list[Action] = []
         for event in self._tracker.flow(at, flow):
             self._happened(event, actions)

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from sipguard.address import Address, Network, sender_key
 from sipguard.event import Answered, Asked, AuthFailed, Event, Standing, Unread
-from sipguard.model import MINUTE, SECOND, Finding, Instant, Span, Transport
+from sipguard.model import MINUTE, SECOND, Finding, Instant, Span
 from sipguard.sip.fault import KEEPALIVE
 from sipguard.sip.message import SipMessage, SipRequest, SipResponse
 from sipguard.sip.redact import redact, without_digest
@@ -40,19 +40,22 @@ _NOTHING: tuple[Finding, ...] = ()
 _STRANGER = Standing.STRANGER
 
 
-class Entry(NamedTuple):
+class Entry:
     """One message. `sent`: by the PBX, else to it. `port` is the far side's; `length` that of the whole message.
 
     `head` is the lines that may be shown, where there was a secret to leave out, else the beginning of what was sent.
     """
 
-    at: Instant
-    source: Address
-    port: int
-    transport: Transport
-    sent: bool
-    length: int
-    head: bytes | str
+    __slots__ = ("at", "head", "length", "port", "sent", "source", "transport")
+
+    def __init__(self, event: Asked | Answered | Unread, head: bytes | str, length: int, *, sent: bool) -> None:
+        self.at = event.at
+        self.source = event.source
+        self.port = event.port
+        self.transport = event.transport
+        self.sent = sent
+        self.length = length
+        self.head = head
 
 
 class _Source:
@@ -148,7 +151,7 @@ class Journal:
                 del entries[0]
         if len(head) > LONGEST:
             head = head[:LONGEST]
-        entries.append(Entry(event.at, event.source, event.port, event.transport, sent, len(raw), head))
+        entries.append(Entry(event, head, len(raw), sent=sent))
         if proven:
             self._sources.keep(sender_key(event.source))
 

@@ -15,7 +15,14 @@ from pathlib import Path
 import pytest
 
 PROJECT = Path(__file__).resolve().parents[2]
-COMPILED = ("sipguard.engine", "sipguard.sip.parser", "sipguard.track.calls", "sipguard.tolls", "sipguard.detect.flood")
+COMPILED = (
+    "sipguard.model",
+    "sipguard.engine",
+    "sipguard.sip.parser",
+    "sipguard.track.calls",
+    "sipguard.tolls",
+    "sipguard.detect.flood",
+)
 
 pytestmark = pytest.mark.timeout(1500)
 
