@@ -68,6 +68,10 @@ def test_any_text_has_a_rate_or_none(text: str) -> None:
     assert deck.rate("44") is None
     assert deck.rate("") is None
     assert deck.rate("+") is None
+    assert deck.rate("+٤٤") is None, "digits, but not those of E.164"
+    found = deck.rate("+4420")
+    assert type(found) is Rate
+    assert found.prefix == "44"
 
 
 @given(st.binary(max_size=200), st.integers(0, 10_000), st.integers(0, 255))
