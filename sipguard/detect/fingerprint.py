@@ -46,6 +46,7 @@ from sipguard.table import Table, neighbourhood
 
 NAME = "fingerprint"
 _NOTHING: tuple[Finding, ...] = ()
+_STRANGER = Standing.STRANGER
 _SHOWN = 64
 _CERTAIN = 10
 _REUSED = 8
@@ -134,7 +135,7 @@ class Detector:
         }
 
     def _asked(self, event: Asked) -> Sequence[Finding]:
-        if event.standing is not Standing.STRANGER or event.repeated:
+        if event.standing is not _STRANGER or event.repeated:
             return _NOTHING
         request = event.request
         seen = self._signs(request)
@@ -153,7 +154,7 @@ class Detector:
         return self._weighed(event, seen, told)
 
     def _signs(self, request: SipRequest) -> list[Sign]:
-        seen: list[Sign] = [*self._agents(request.header("user-agent") or b""), *self._orders(_order(request))]
+        seen: list[Sign] = [*self._agents(request.header("user-agent") or b""), *self._orders(request.order)]
         _compare(request, self._groups, seen)
         if request.body_present:
             _compare(request, self._sessions, seen)
@@ -333,10 +334,6 @@ def _session_line(kind: bytes) -> _Read:
     return read
 
 
-def _order(request: SipRequest) -> bytes:
-    return " ".join(request.names()).encode("latin-1", "replace")
-
-
 _READ: Mapping[Where, _Read] = {
     Where.AGENT: lambda request: request.header("user-agent"),
     Where.URI: lambda request: request.uri,
@@ -346,7 +343,7 @@ _READ: Mapping[Where, _Read] = {
     Where.CALL_ID: lambda request: request.call_id,
     Where.CSEQ: lambda request: request.header("cseq"),
     Where.CONTACT: lambda request: request.header("contact"),
-    Where.ORDER: _order,
+    Where.ORDER: lambda request: request.order,
     Where.ORIGIN: _session_line(b"o"),
     Where.SESSION: _session_line(b"s"),
 }

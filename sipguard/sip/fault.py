@@ -7,6 +7,7 @@ parsed here. `BENIGN` tells the faults that honest devices are known to show fro
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import TypeAlias
 
 
 class Fault(StrEnum):
@@ -85,6 +86,8 @@ class Fault(StrEnum):
         """Tell whether honest devices are known to show it, or the RFC bids receivers to bear it."""
         return self in BENIGN
 
+
+Faults: TypeAlias = tuple[Fault, ...]
 
 KEEPALIVE = (Fault.KEEPALIVE,)
 """The faults of what keeps a way through a NAT open, and is nothing else."""

@@ -13,7 +13,7 @@ from itertools import islice
 
 from sipguard.sip.check import faults_of
 from sipguard.sip.digest import Challenge, Credentials, parse_challenges, parse_credentials
-from sipguard.sip.fault import BENIGN, Fault
+from sipguard.sip.fault import BENIGN, Fault, Faults
 from sipguard.sip.fields import Contact, Via, read_branch, read_contacts, read_cseq, read_tag, read_via
 from sipguard.sip.grammar import HEADER_NAMES, MAX_ENTRIES, METHODS, USUAL_NAMES, number, split_list
 from sipguard.sip.head import Sorted, read_carefully, sort_plainly, sort_usual
@@ -36,7 +36,7 @@ class Unparsable:
 
     __slots__ = ("faults", "raw")
 
-    def __init__(self, raw: bytes, faults: tuple[Fault, ...]) -> None:
+    def __init__(self, raw: bytes, faults: Faults) -> None:
         self.raw = raw
         self.faults = faults
 
@@ -76,11 +76,11 @@ class SipMessage:
     _from_tag: bytes | None
     _to_tag: bytes | None
     _to_user: bytes | None
-    _faults: tuple[Fault, ...] | None
+    _faults: Faults | None
     _credentials: tuple[Credentials, ...] | None
     _challenges: tuple[Challenge, ...] | None
 
-    def __init__(self, raw: bytes, body_at: int, headers: Sorted | None = None, noted: tuple[Fault, ...] = ()) -> None:
+    def __init__(self, raw: bytes, body_at: int, headers: Sorted | None = None, noted: Faults = ()) -> None:
         self.raw = raw
         self._body_at = body_at
         self._usual = None
@@ -150,6 +150,13 @@ class SipMessage:
     def names(self) -> Sequence[str]:
         """Give the names of the headers that are there, each once, in the order of their first lines."""
         return tuple(self._headers())
+
+    @property
+    def order(self) -> bytes:
+        """What `names` gives, as one text, with a space between each two."""
+        self._be_sorted()
+        usual = self._usual
+        return " ".join(self.names()).encode("latin-1", "replace") if usual is None else b" ".join(usual).lower()
 
     def repeats(self) -> Sequence[str]:
         """Give the names of the headers that stand on more than one line, each once."""
@@ -332,7 +339,7 @@ class SipMessage:
         return "", b""
 
     @property
-    def faults(self) -> tuple[Fault, ...]:
+    def faults(self) -> Faults:
         """Everything that is wrong with the message, in a fixed order, each once. Costs several times a parse."""
         found = self._faults
         if found is None:
@@ -341,7 +348,7 @@ class SipMessage:
         return found
 
     @property
-    def noted(self) -> tuple[Fault, ...]:
+    def noted(self) -> Faults:
         """The faults met in parsing: of the start line and the shape of headers. A part of `faults`, at little cost."""
         self._be_sorted()
         return self._noted
@@ -355,13 +362,7 @@ class SipRequest(SipMessage):
     _uri_user: bytes | None
 
     def __init__(
-        self,
-        raw: bytes,
-        method: str,
-        uri: bytes,
-        body_at: int,
-        headers: Sorted | None = None,
-        noted: tuple[Fault, ...] = (),
+        self, raw: bytes, method: str, uri: bytes, body_at: int, headers: Sorted | None = None, noted: Faults = ()
     ) -> None:
         SipMessage.__init__(self, raw, body_at, headers, noted)
         self.method = method
@@ -386,13 +387,7 @@ class SipResponse(SipMessage):
     __slots__ = ("code", "reason")
 
     def __init__(
-        self,
-        raw: bytes,
-        code: int,
-        reason: bytes,
-        body_at: int,
-        headers: Sorted | None = None,
-        noted: tuple[Fault, ...] = (),
+        self, raw: bytes, code: int, reason: bytes, body_at: int, headers: Sorted | None = None, noted: Faults = ()
     ) -> None:
         SipMessage.__init__(self, raw, body_at, headers, noted)
         self.code = code

@@ -37,6 +37,7 @@ def _look_up(message: SipMessage) -> None:
     assert set(message.noted) <= set(message.faults)
     assert -1 <= message.cseq < 2**32
     assert message.cseq_method is not None
+    assert message.order == " ".join(message.names()).encode("latin-1", "replace")
     for name in message.names():
         values = message.headers(name)
         assert message.header(name) == values[0]
