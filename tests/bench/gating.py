@@ -32,7 +32,7 @@ _PKTINFO = 8  # IP_PKTINFO, ip(7); the socket module of Python 3.11 has no name 
 _LATE_NS = 200_000_000  # how long the last request is waited for
 _RULE = ("PREROUTING", "-p", "udp", "--dport", "5060", "-j", "NFQUEUE", "--queue-num", str(_QUEUE), "--queue-bypass")
 _REQUEST = (
-    "{method} sip:{to}pbx.example.net SIP/2.0\r\nX-Number: {number:010d}\r\n"
+    "{method} sip:{to}pbx.example.net SIP/2.0\r\n"
     "Via: SIP/2.0/UDP {ip}:5060;branch=z9hG4bK{number}b;rport\r\nMax-Forwards: 70\r\n"
     "From: <sip:{user}@pbx.example.net>;tag=t{number}\r\nTo: <sip:{user}@pbx.example.net>\r\n"
     "Call-ID: {number}@{ip}\r\nCSeq: 1 {method}\r\nContact: <sip:{user}@{ip}:5060>\r\nUser-Agent: a phone\r\n"
@@ -44,6 +44,7 @@ _ANSWER = (
     "From: <sip:{user}@pbx.example.net>;tag=t{number}\r\nTo: <sip:{user}@pbx.example.net>;tag=p{number}\r\n"
     "Call-ID: {number}@{ip}\r\nCSeq: 1 {method}\r\nServer: pbx\r\n{more}Content-Length: 0\r\n\r\n"
 )
+_CALL_ID = b"Call-ID: "
 
 
 class Line:
@@ -97,7 +98,7 @@ class Line:
             data, whence = b"", ("", 0)
         now = time.monotonic_ns()
         if data:
-            number = _number(data, b"X-Number: ")
+            number = _number(data)
             if number in self._sent:  # else it is from before, and so late that nobody waited for it
                 self.delays.append(now - self._sent[number])
             self.pbx.sendto(_answer(number), whence)
@@ -105,15 +106,14 @@ class Line:
             data = self.outside.recv(65_535)
         except BlockingIOError:
             return
-        began = self._sent.get(_number(data, b"Call-ID: "))
+        began = self._sent.get(_number(data))
         if began is not None:
             self.trips.append(time.monotonic_ns() - began)
 
 
-def _number(data: bytes, name: bytes) -> int:
-    begin = data.index(name) + len(name)
-    digits = data[begin : begin + 10]
-    return int(digits.partition(b"@")[0])
+def _number(data: bytes) -> int:
+    begin = data.index(_CALL_ID) + len(_CALL_ID)
+    return int(data[begin : begin + 12].partition(b"@")[0])
 
 
 def _address(number: int) -> str:
