@@ -27,6 +27,7 @@ PACKET_PATH = (
     "address table window netset model event call terms meanings senses trusting intake"
     " holding verdicts tolls endings callsheet engine"
     " wire/* sip/* netfilter/* numbering/* track/* detect/* decide/*"
+    " capture/gate capture/tap capture/door capture/ears capture/waiting packetloop"
 )
 SETTINGS = "_settings"
 

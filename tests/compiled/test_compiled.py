@@ -1,7 +1,7 @@
 """The packet path compiled, as `scripts/compile` makes it, decides as its sources do.
 
-What runs here is the tests of the engine, of the recordings and of the parser, in a copy in which the compiled modules
-stand beside their sources.
+What runs here is the tests of the engine, of the recordings, of the parser and of the gate, in a copy in which the
+compiled modules stand beside their sources.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ COMPILED = (
     "sipguard.track.calls",
     "sipguard.tolls",
     "sipguard.detect.flood",
+    "sipguard.packetloop",
+    "sipguard.capture.gate",
 )
 
 pytestmark = pytest.mark.timeout(1500)
@@ -74,6 +76,13 @@ def test_settings_engine_recordings_and_parser_pass_their_tests(tree: Path) -> N
     tested = [f"tests/{part}" for part in ("policy", "engine", "replay", "sip", "wire", "detect", "decide", "calls")]
     untold = ["--deselect", "tests/detect/test_catalogue.py"]
     said = run(tree, "-m", "pytest", "-q", "-p", "no:cacheprovider", *untold, *tested)
+    assert " passed" in said.splitlines()[-1]
+
+
+@pytest.mark.root
+@pytest.mark.lab
+def test_the_packet_loop_holds_and_lets_go_as_its_sources_do(tree: Path) -> None:
+    said = run(tree, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/capture", "tests/live/test_gate.py")
     assert " passed" in said.splitlines()[-1]
 
 
