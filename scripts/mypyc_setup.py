@@ -139,7 +139,9 @@ def unlock(source: Path) -> None:
             continue
         if [ast.unparse(each) for each in node.decorator_list] != ["dataclass(frozen=True, slots=True)"]:
             continue
-        if any(isinstance(each.value, ast.Call) for each in fields):  # field(...): not one for all
+        own = {name for each in node.body for name in names_of(each)} & {"__init__", "__post_init__"}
+        odd = any(isinstance(each.value, ast.Call) or "ClassVar" in ast.unparse(each) for each in fields)
+        if own or odd:  # field(...): not one for all
             continue
         taken = ", ".join(ast.unparse(each).replace(" = ", "=") for each in fields)
         given = "; ".join(f"self.{name} = {name}" for each in fields for name in names_of(each))

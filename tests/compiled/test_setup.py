@@ -21,7 +21,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TypeAlias, TypeVar
+from typing import ClassVar, TypeAlias, TypeVar
 
 T = TypeVar("T")
 Names: TypeAlias = tuple[str, ...]
@@ -66,6 +66,21 @@ class Noun:
 @dataclass(frozen=True, slots=True)
 class Held:
     names: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    at: int
+
+    def __post_init__(self) -> None:
+        if self.at < 0:
+            raise ValueError(self.at)
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    most: ClassVar[int] = 5
+    at: int = 0
 '''
 
 
@@ -118,3 +133,6 @@ def test_a_noun_is_made_compared_and_changed_as_before(made: ModuleType) -> None
     assert noun.later == 301
     assert "def __init__(self, at: int, colour: Colour=_FIRST, names: Names=()) -> None:" in made.__text__
     assert made.Held().names is not made.Held().names
+    with pytest.raises(ValueError, match="-1"):
+        made.Checked(-1)
+    assert made.Kind(3).at == 3
