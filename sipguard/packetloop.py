@@ -167,6 +167,7 @@ class PacketLoop:
 
     def _read_packets(self) -> bool:
         """Read the tap, then judge what was held before; False when more of the tap waits."""
+        self._switch.judging(boottime())
         held, drained = self._door.read(self._waiting.heard), True
         tapped = len(held) > 1 or self._waiting.heard(self._ears)  # nothing there is older than a packet held alone
         for _ in range((DRAINS if held else 1) * tapped):
@@ -177,7 +178,6 @@ class PacketLoop:
                 break
         for frame in held:
             self._door.answer(frame, self._feed(boottime(), frame))
-        self._switch.judging(boottime())  # after those that wait
         return drained
 
     def _sleep(self, span: Span) -> None:
