@@ -242,15 +242,13 @@ class Store:
             yield made
 
     def _readable(self, table: str, make: Callable[[Any], T], found: Sequence[tuple[Any, ...]]) -> list[T]:
-        """Give what the rows say; one that no release of ours wrote keeps no other back, and stays where it is."""
-        made: list[T] = []
-        for row in found:
-            try:
-                made.append(make(row))
-            except rows.UNREADABLE as error:
-                self._unread += 1
-                self._first_unread = self._first_unread or f"{table} {row[:4]!r}: {type(error).__name__}: {error}"[:300]
-        return made
+        """Give what the rows say; one that cannot be read keeps no other back, stays where it is, and is counted."""
+
+        def told(row: Any, error: Exception) -> None:
+            self._unread += 1
+            self._first_unread = self._first_unread or f"{table} {row[:4]!r}: {type(error).__name__}: {error}"[:300]
+
+        return rows.readable(make, found, told)
 
     def unread(self) -> tuple[int, str]:
         """Give how many rows `pages` and `names` passed over since this was last asked, and the first of them."""

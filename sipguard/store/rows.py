@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from functools import lru_cache
 from typing import Any, TypeAlias, TypeVar
 
@@ -24,12 +23,16 @@ UNREADABLE = (ValueError, TypeError, AttributeError, LookupError, OverflowError,
 """What `..._of_row` raises for a row that no release of ours wrote."""
 
 
-def readable(make: Callable[[Any], T], found: Iterable[Any]) -> list[T]:
-    """Give what rows say, as an answer; passes over those that no release of ours wrote, which a start tells of."""
+def readable(
+    make: Callable[[Any], T], found: Iterable[Any], told: Callable[[Any, Exception], None] = lambda _row, _error: None
+) -> list[T]:
+    """Give what rows say; passes over those that no release of ours wrote, and tells `told` of each."""
     made: list[T] = []
     for row in found:
-        with suppress(*UNREADABLE):
+        try:
             made.append(make(row))
+        except UNREADABLE as error:
+            told(row, error)
     return made
 
 
