@@ -9,7 +9,7 @@ path classes are plain and slotted, as a frozen dataclass costs five times as mu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from typing import NamedTuple, TypeAlias
@@ -369,7 +369,7 @@ Action: TypeAlias = Verdict | Hold | Release | Alert | HangUp | Record
 class State:
     """What survives: the fold of earlier deltas, and what the kernel was found to hold."""
 
-    decisions: Sequence[Decision | Held] = ()  # of a ban that is like most nothing is needed but what it holds
+    decisions: Iterable[Decision | Held] = ()  # of a ban that is like most nothing is needed but what it holds
     offences: Sequence[Offence] = ()
     trust: Sequence[Trust] = ()
     adopted: Sequence[Held] = ()

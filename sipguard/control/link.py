@@ -17,6 +17,7 @@ from sipguard.address import Network
 from sipguard.call import CallLegs, CallState, LimitReset
 from sipguard.control import decks
 from sipguard.control.child import Child
+from sipguard.control.kept import Kept
 from sipguard.control.lists import Gathering
 from sipguard.control.meanwhile import Meanwhile
 from sipguard.control.orders import names_of
@@ -88,7 +89,7 @@ class Link:
         self._child = Child(command, environment, self.pair)
         self._hello = hello
         self._inbox: deque[Message] = deque()
-        self._kept: list[Any] = []
+        self._kept = Kept()
         self._meanwhile = Meanwhile()
         self._fluent: Instant = 0
         self._unsaid: deque[tuple[str, str, str]] = deque(maxlen=ALERTS_KEPT)
@@ -114,7 +115,7 @@ class Link:
         except AdapterError:  # too many processes, no memory: later, then
             self._child.failed(now)
             return
-        self._kept = []
+        self._kept = Kept()
         self._fluent = now
         self.pair.send({"t": "hello", "offset": self.offset, "state": not self.restored, **self._hello()})
         while self._unsaid:
@@ -164,7 +165,8 @@ class Link:
             message = self._inbox.popleft()
             if message["t"] != "state":
                 return message
-            self._kept += [report.lean(report.unpack(item)) for item in message.get("items", ())]
+            for item in message.get("items", ()):
+                self._kept.add(report.unpack(item))
         return None
 
     def named(self, message: Message) -> Names | Feed | Rates | None:
@@ -203,19 +205,19 @@ class Link:
         """
         kept = self._meanwhile.over(self._kept)
         if self.restored:
-            self._kept = []
+            self._kept = Kept()
             self._meanwhile.clear()
         self._taken = True
-        decisions = [noun for noun in kept if isinstance(noun, Decision | Held)]
+        decisions = kept.decisions()
         return State(
             decisions,
-            [noun for noun in kept if isinstance(noun, Offence)],
-            [noun for noun in kept if isinstance(noun, Trust)],
+            kept.of(Offence),
+            kept.of(Trust),
             _beside(list(held), decisions),
             list(self._lists.values()),
-            [noun for noun in kept if isinstance(noun, CallState)],
-            [noun for noun in kept if isinstance(noun, LimitReset)],
-            [noun for noun in kept if isinstance(noun, CallLegs)],
+            kept.of(CallState),
+            kept.of(LimitReset),
+            kept.of(CallLegs),
         )
 
     # --- What it is told ----------------------------------------------------------------------------------------------
@@ -263,7 +265,7 @@ class Link:
         self.pair.send({"t": "reload"})
 
 
-def _beside(held: list[Held], decisions: list[Decision | Held]) -> list[Held]:
+def _beside(held: list[Held], decisions: Iterable[Decision | Held]) -> list[Held]:
     """List what the kernel holds and no decision accounts for, in order. Of a million decisions few are near it."""
     near = NetSet(each.network for each in held)
     subjects = (_subject(noun) for noun in decisions if held)

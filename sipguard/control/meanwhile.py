@@ -7,11 +7,13 @@ subjects the oldest goes first. Pure.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import chain
 from typing import Any
 
 from sipguard.call import CallLegs, CallState, LimitReset
+from sipguard.control.kept import Kept
 from sipguard.model import Decision, DecisionVerdict, Delta, Held, Offence, Trust
-from sipguard.report import HOLDING, lean
+from sipguard.report import HOLDING
 
 MOST = 100_000
 """Subjects that are remembered: what a slow start decides in hours, not what it begins with."""
@@ -42,11 +44,11 @@ class Meanwhile:
             del self._last[next(iter(self._last))]
             self.evicted += 1
 
-    def over(self, kept: list[Any]) -> list[Any]:
+    def over(self, kept: Kept) -> Kept:
         """Give what was kept on disk, as it is after all that was noted."""
         if not self._last:
             return kept
-        return [*(noun for noun in kept if not self._outdates(noun)), *self._standing()]
+        return Kept(chain((noun for noun in kept if not self._outdates(noun)), self._standing()))
 
     def clear(self) -> None:
         """Forget all: the state that was given has it."""
@@ -60,7 +62,7 @@ class Meanwhile:
     def _standing(self) -> Iterable[Any]:
         for delta in self._last.values():
             if not _is_over(delta):
-                yield lean(delta)
+                yield delta
 
 
 def _is_over(delta: Delta) -> bool:

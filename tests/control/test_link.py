@@ -18,6 +18,7 @@ from sipguard.address import parse_network
 from sipguard.call import CallOrigin, CallState, LimitReset, NumberClass
 from sipguard.control import meanwhile
 from sipguard.control.child import LONGEST_PAUSE
+from sipguard.control.kept import Kept
 from sipguard.control.link import ALERTS_KEPT, DRIFT, STUCK, Link, _subject
 from sipguard.control.pair import Message
 from sipguard.model import (
@@ -187,12 +188,12 @@ def test_what_the_kernel_holds_is_adopted_only_as_far_as_nobody_knows_it() -> No
         select.select([link.pair], [], [], 10)
         assert link.next() is None
         state = link.take_state(held)
-    assert (len(state.decisions), len(state.offences), len(state.trust)) == (2, 1, 1)
+    assert (len(list(state.decisions)), len(state.offences), len(state.trust)) == (2, 1, 1)
     assert [str(each.network) for each in state.adopted] == ["192.0.0.0/16", "203.0.113.9"]
-    assert len(link.take_state(()).decisions) == 2, "the rest is to come: what came already is no less part of it"
+    assert len(list(link.take_state(()).decisions)) == 2, "the rest is to come: what came already is no less part of it"
     link.restored = True
-    assert len(link.take_state(()).decisions) == 2
-    assert link.take_state(()).decisions == []
+    assert len(list(link.take_state(()).decisions)) == 2
+    assert not list(link.take_state(()).decisions)
 
 
 def test_what_was_decided_on_a_part_of_the_state_is_not_undone_by_all_of_it() -> None:
@@ -217,7 +218,7 @@ def test_what_was_decided_on_a_part_of_the_state_is_not_undone_by_all_of_it() ->
     ]
     with linked(f"say(t='state', items={[pack(noun) for noun in kept]!r}); time.sleep(60)") as link:
         link.mind(0)
-        assert link.take_state(()).decisions == []
+        assert not list(link.take_state(()).decisions)
         for noun in told:
             link.tell(Record(1, noun))
         select.select([link.pair], [], [], 10)
@@ -261,8 +262,8 @@ def test_what_is_decided_meanwhile_has_a_most_and_the_oldest_goes_first(monkeypa
     noted = meanwhile.Meanwhile()
     for text in ("192.0.2.1", "192.0.2.2", "192.0.2.3"):
         noted.note(ban(text, DecisionVerdict.RELEASE))
-    kept = [ban("192.0.2.1"), ban("192.0.2.2")]
-    assert noted.over(kept) == kept[:1]
+    kept = Kept([ban("192.0.2.1"), ban("192.0.2.2")])
+    assert list(noted.over(kept)) == list(kept)[:1]
     assert noted.evicted == 1
 
 
