@@ -27,8 +27,8 @@ PACKET_PATH = (
     "address table window netset model event call terms meanings senses trusting intake"
     " holding verdicts tolls endings callsheet engine"
     " wire/* sip/* netfilter/* numbering/* track/* detect/* decide/*"
-    " capture/gate capture/tap capture/door capture/ears capture/waiting enforce/alive enforce/gating enforce/switch"
-    " packetloop"
+    " capture/gate capture/tap capture/door capture/ears capture/waiting capture/clock control/signals"
+    " enforce/alive enforce/gating enforce/switch packetloop"
 )
 SETTINGS = "_settings"
 

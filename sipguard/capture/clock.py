@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
+from time import CLOCK_BOOTTIME, clock_gettime_ns
 
 from sipguard.model import Instant
 
 
 def boottime() -> Instant:
     """Give CLOCK_BOOTTIME (clock_gettime(2)) in nanoseconds: it never steps, and goes on while the host sleeps."""
-    return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+    return clock_gettime_ns(CLOCK_BOOTTIME)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import signal
 import socket
 from collections.abc import Sequence
+from types import FrameType
 
 
 class Signals:
@@ -19,7 +20,7 @@ class Signals:
         self._theirs.setblocking(False)
         signal.set_wakeup_fd(self._theirs.fileno(), warn_on_full_buffer=False)
         for number in numbers:
-            signal.signal(number, lambda *_: None)  # what is to be done is read from the wake-up socket
+            signal.signal(number, _left_alone)  # what is to be done is read from the wake-up socket
 
     def fileno(self) -> int:
         """Give the descriptor to poll: readable when a signal has come."""
@@ -37,3 +38,7 @@ class Signals:
         signal.set_wakeup_fd(-1)
         self._ours.close()
         self._theirs.close()
+
+
+def _left_alone(_number: int, _frame: FrameType | None) -> None:
+    pass
