@@ -1,6 +1,6 @@
 """Which packets wait for a verdict, in which queue, and that none does when nobody judges; on a real kernel.
 
-All of it twice, the same whoever queues: nft, and rules of iptables.
+All of it three times, the same whoever marks and queues: nft both, nft and rules of iptables, rules of iptables both.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import select
 import socket
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 import pytest
@@ -17,18 +17,21 @@ from sipguard.address import parse_network
 from sipguard.capture.gate import Gate
 from sipguard.capture.tap import Tap
 from sipguard.enforce import queueing
-from sipguard.enforce.alive import Alive
+from sipguard.enforce.alive import Alive, AliveInIpset
 from sipguard.enforce.base import Layout
 from sipguard.enforce.gaterules import BITS
+from sipguard.enforce.hanging import Rules
+from sipguard.enforce.ipsets import Ipsets
 from sipguard.enforce.nft import Nft
+from sipguard.enforce.programs import Programs
 from sipguard.model import SECOND, Frame, Held, Hook, SetName
 from sipguard.netfilter import nfqueue
 from tests.enforce.spaces import Cable, cable, inside, needs_nft_to_queue, now, run, wait_for
 
 pytestmark = [pytest.mark.root, pytest.mark.kernel]
 
-Queueing: TypeAlias = Literal["nft", "iptables"]
-WHO_QUEUES: tuple[Queueing, ...] = ("nft", "iptables")
+Queueing: TypeAlias = Literal["nft", "iptables", "ipset"]
+WHO_QUEUES: tuple[Queueing, ...] = ("nft", "iptables", "ipset")
 PBX = ("192.0.2.1", 5060)
 PBX6 = ("2001:db8::1", 5060)
 STRANGERS, CALLS, TAP = "strangers", "calls", "tap"
@@ -41,7 +44,7 @@ class Gated:
 
     cable: Cable
     layout: Layout
-    nft: Nft
+    nft: Nft | Ipsets
     alive: Alive
     tap: Tap
     gates: dict[str, Gate]
@@ -68,15 +71,24 @@ class Gated:
         return found
 
 
+def laid(by: Queueing) -> Layout:
+    """Give a layout in which this one queues."""
+    return Layout(gate="iptables", backend="iptables") if by == "ipset" else Layout(gate=by, backend="nftables")
+
+
 def gated(made: Cable, layout: Layout) -> Gated:
-    if layout.gate == "nft":
-        needs_nft_to_queue()
+    nft: Nft | Ipsets
+    if layout.backend == "iptables":
+        nft, alive = Ipsets(layout, now), AliveInIpset()
+        assert Rules(layout, Programs()).ungated() == ""
     else:
-        queueing.install(layout)
-    nft = Nft(layout, now)
+        nft, alive = Nft(layout, now), Alive()
+        if layout.gate == "nft":
+            needs_nft_to_queue()
+        else:
+            queueing.install(layout)
     nft.install()
     gates = {STRANGERS: Gate(layout.queues[0], BITS), CALLS: Gate(layout.queues[1], BITS)}
-    alive = Alive()
     alive.say(now())
     return Gated(made, layout, nft, alive, Tap(layout.tap_group), gates)
 
@@ -92,7 +104,7 @@ def closed(made: Gated) -> None:
 @pytest.fixture(params=WHO_QUEUES)
 def gate(request: pytest.FixtureRequest) -> Iterator[Gated]:
     with cable() as made, inside(made.pbx):
-        found = gated(made, Layout(gate=request.param))
+        found = gated(made, laid(request.param))
         yield found
         closed(found)
 
@@ -136,7 +148,7 @@ def test_who_is_known_and_comes_too_fast_is_held_up_to_his_measure_and_loses_not
     name: SetName, who_queues: Queueing
 ) -> None:
     with cable() as made, inside(made.pbx):
-        gate = gated(made, Layout(gate=who_queues, known_rate=10))
+        gate = gated(made, replace(laid(who_queues), known_rate=10))
         gate.hold(name, "192.0.2.2")
         server, sender = made.open(made.pbx, *PBX), made.open(made.stranger, "192.0.2.2")
         payloads = [b"INVITE %d" % number + REST for number in range(100)]
@@ -211,7 +223,9 @@ def test_without_a_reader_or_without_the_rules_packets_pass_and_are_copied_not_l
     server, sender = gate.cable.open(gate.cable.pbx, *PBX), gate.cable.open(gate.cable.stranger, "192.0.2.2")
     gate.gates.pop(STRANGERS).close()
     for number in range(2):
-        if number and gate.layout.gate == "nft":
+        if number and gate.layout.backend == "iptables":
+            run("iptables", "-t", "mangle", "-F", "SIPGUARD-QUEUE")
+        elif number and gate.layout.gate == "nft":
             run("nft", "flush", "chain", "inet", "sipguard", "gate_queue_prerouting")
         elif number:
             queueing.remove()
@@ -233,7 +247,7 @@ def test_what_bears_our_own_mark_is_neither_held_nor_copied(gate: Gated) -> None
 
 @pytest.mark.parametrize("by", WHO_QUEUES)
 def test_a_pbx_behind_this_host_is_guarded_alike(by: Queueing) -> None:
-    layout = Layout(gate=by, pbx=(parse_network("10.9.0.2"),))
+    layout = replace(laid(by), pbx=(parse_network("10.9.0.2"),))
     with cable() as made, inside(made.pbx):
         run("ip", "netns", "add", f"{made.pbx}b")
         try:
