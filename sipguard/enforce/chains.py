@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from sipguard.enforce import gatechains
 from sipguard.enforce.base import Layout
-from sipguard.enforce.gatechains import waiting, way_out, way_through, ways_in
+from sipguard.enforce.gatechains import LONG_ENOUGH, waiting, way_out, way_through, ways_in
 from sipguard.enforce.ruleparts import PREFIX, above, altogether, counted, in_set, port_matches
 from sipguard.netset import cover
 
@@ -111,6 +111,14 @@ def _flood(layout: Layout, version: int, trusted: str) -> Iterator[str]:
     yield f"{chain} {altogether('strangers', layout.strangers_rate, 2, version)} {counted('crowded')} -j DROP"
 
 
+def _lengthless(layout: Layout) -> Iterator[str]:
+    """Drop what IPv6 would deliver and nobody would read (`skeleton.py`); what has a length has a wrong checksum."""
+    invalid = "-A SIPGUARD-HEARD -p udp -m conntrack --ctstate INVALID"
+    acting = f" {in_set('acting', 6)}" if layout.static else ""
+    yield f"{invalid} {LONG_ENOUGH} -j RETURN"
+    yield f"{invalid}{acting} {counted('dropped')} -j DROP"
+
+
 def _tap(layout: Layout, version: int) -> Iterator[str]:
     own = [
         f"-m addrtype --dst-type {kind}"
@@ -136,6 +144,8 @@ def _tap(layout: Layout, version: int) -> Iterator[str]:
         yield f"-A SIPGUARD-CLOSED {in_set('allowed', version)} -j RETURN"
         yield "-A SIPGUARD-CLOSED -m conntrack --ctdir REPLY -j RETURN"
         yield f"-A SIPGUARD-CLOSED {counted('closed')} -j DROP"
+    if version == 6 and not layout.observe:
+        yield from _lengthless(layout)
     for chain, copy, way, key in (
         ("SIPGUARD-HEARD", "SIPGUARD-TAP-IN", "src", "srcip"),
         ("SIPGUARD-SAID", "SIPGUARD-TAP-OUT", "dst", "dstip"),

@@ -37,6 +37,8 @@ _WORDS = range(5, 16)  # lengths of a TCP header
 _ANY = "0:0xffffffff"
 _BEHIND = "0>>22&0x3c@"  # IPv4: go on behind its header
 _PLAIN_UDP, _PLAIN_TCP = "3&0xff=17&&", "3&0xff=6&&"  # IPv6: what comes next is that, and nothing in between
+LONG_ENOUGH = f'-m u32 --u32 "{_PLAIN_UDP}44>>16=8:0xffff"'
+"""Matches datagrams of IPv6, without extension headers, that have the length of their own header at least."""
 _SHORTEST, _SHORT = 8, 8 + tokens.SHORT  # UDP's own length counts its header
 
 

@@ -200,6 +200,42 @@ def test_what_a_stranger_says_over_tcp_waits_and_his_bare_acknowledgements_do_no
     taken.close()
 
 
+@pytest.mark.parametrize("stamps", ["0", "1"], ids=["short header", "long header"])
+@pytest.mark.parametrize(("pbx", "far"), [(PBX, "192.0.2.2"), (PBX6, "2001:db8::2")], ids=["IPv4", "IPv6"])
+def test_segments_wait_however_few_bytes_there_are_in_them(
+    gate: Gated, stamps: str, pbx: tuple[str, int], far: str
+) -> None:
+    run("ip", "netns", "exec", gate.cable.stranger, "sysctl", "-q", "-w", f"net.ipv4.tcp_timestamps={stamps}")
+    server = gate.cable.open(gate.cable.pbx, *pbx, kind=socket.SOCK_STREAM)
+    server.listen()
+    client = gate.cable.open(gate.cable.stranger, far, kind=socket.SOCK_STREAM)
+    client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    client.connect(pbx)
+    taken = server.accept()[0]
+    gate.cable.sockets.append(taken)
+    for payload in (b"O", b"PT", b"ION", b"S sip", b":x"):
+        client.send(payload)
+        seen: list[str] = []
+        while not seen:
+            seen = [where for where, frame in gate.whither() if frame.packet.endswith(payload)]
+        assert seen == [STRANGERS], payload
+        assert taken.recv(10) == payload
+
+
+def test_a_harmless_word_that_only_stands_where_one_would_is_not_taken_for_one(gate: Gated) -> None:
+    gate.hold(SetName.TRUSTED, "2001:db8::/64")
+    server = gate.cable.open(gate.cable.pbx, *PBX6)
+    sender = gate.cable.open(gate.cable.stranger, "2001:db8::2")
+    # An option that may be passed over; the word stands where without this header the content of a datagram begins.
+    option = bytes((0, 1, 0x1E, 12)) + b"....BYE ...."
+    sender.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_DSTOPTS, option)
+    sender.sendto(b"INVITE" + REST, PBX6)
+    seen = gate.whither()
+    assert [where for where, _ in seen] == [CALLS]
+    assert seen[0][1].packet[48:52] == b"BYE "
+    assert server.recv(65_535) == b"INVITE" + REST
+
+
 def test_when_nobody_judges_nothing_waits_and_all_is_copied(gate: Gated) -> None:
     server, sender = gate.cable.open(gate.cable.pbx, *PBX), gate.cable.open(gate.cable.stranger, "192.0.2.2")
     gate.alive.unsay()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import socket
 import struct
 import subprocess
@@ -9,13 +10,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from sipguard.address import parse_network
+from sipguard.address import parse_address, parse_network
 from sipguard.capture.tap import Tap
 from sipguard.enforce.base import Layout
 from sipguard.enforce.ipsets import Ipsets
 from sipguard.enforce.nft import Nft
 from sipguard.enforce.panic import panic_off
 from sipguard.model import SECOND, Frame, Held, Hook, SetName
+from sipguard.wire.rewrite import checksum
 from tests.enforce.spaces import Cable, arrives, cable, inside, now, passes, run, wait_for
 
 pytestmark = pytest.mark.root
@@ -28,6 +30,19 @@ PBX6 = ("2001:db8::1", 5060)
 def joined() -> Iterator[Cable]:
     with cable() as made, inside(made.pbx):
         yield made
+
+
+OPTIONS = b"\x11\0\1\4" + bytes(4)  # destination options before a datagram: one of padding (RFC 8200 section 4.6)
+
+
+def lengthless(length: int, between: bytes) -> bytes:
+    """Write a datagram over IPv6 that says it is of this length, with the checksum of all of its packet."""
+    source, target = parse_address("2001:db8::2"), parse_address("2001:db8::1")
+    datagram = struct.pack("!HHHH", 5070, 5060, length, 0) + b"INVITE x"
+    size = len(datagram)
+    total = checksum(source + target + struct.pack("!IHBB", size, 0, 0, 17) + datagram) or 0xFFFF
+    rest = between + datagram[:6] + struct.pack("!H", total) + datagram[8:]
+    return struct.pack("!IHBB", 6 << 28, len(rest), 60 if between else 17, 64) + source + target + rest
 
 
 class Guard:
@@ -73,6 +88,22 @@ def guard(joined: Cable, kind: type[Nft | Ipsets], request: pytest.FixtureReques
 
 
 with_layout = pytest.mark.parametrize
+
+
+@pytest.mark.parametrize("between", [b"", OPTIONS], ids=["plain", "with an extension header"])
+def test_a_datagram_without_a_length_does_not_slip_by_unread(joined: Cable, guard: Guard, between: bytes) -> None:
+    pbx = joined.open(joined.pbx, *PBX6)
+    with inside(joined.stranger):
+        sender = socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_RAW)
+    joined.sockets.append(sender)
+    assert passes(joined.open(joined.stranger, "2001:db8::2"), pbx, PBX6, b"first neighbours find each other")
+    sender.sendto(lengthless(16, between), (PBX6[0], 0))
+    while pbx.recv(100) != b"INVITE x":  # it arrives, so the datagram is right but for its length
+        continue
+    for length in (0, 7):
+        sender.sendto(lengthless(length, between), (PBX6[0], 0))
+    assert not select.select([pbx], [], [], 0.5)[0]
+    assert guard.count("dropped") == 2
 
 
 @with_layout(
