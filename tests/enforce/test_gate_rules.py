@@ -82,11 +82,11 @@ def gated(made: Cable, layout: Layout) -> Gated:
         nft, alive = Ipsets(layout, now), AliveInIpset()
         assert Rules(layout, Programs()).ungated() == ""
     else:
-        nft, alive = Nft(layout, now), Alive()
         if layout.gate == "nft":
             needs_nft_to_queue()
         else:
             queueing.install(layout)
+        nft, alive = Nft(layout, now), Alive()
     nft.install()
     gates = {STRANGERS: Gate(layout.queues[0], BITS), CALLS: Gate(layout.queues[1], BITS)}
     alive.say(now())
