@@ -25,11 +25,14 @@ def port_matches(ports: Iterable[int], side: str, protocols: Sequence[str] = ("u
 
 
 def above(name: str, rate: int, burst: int, version: int, key: str = "srcip") -> str:
-    """Match what is above a rate of each address."""
+    """Match what is above a rate of each address.
+
+    The rate is part of the name: while a rule with this name stands, the kernel goes by that one's rate.
+    """
     mask = f" --hashlimit-{key.removesuffix('ip')}mask 64" if version == 6 else ""
     return (
         f"-m hashlimit --hashlimit-above {rate}/sec --hashlimit-burst {burst} --hashlimit-mode {key}{mask} "
-        f"--hashlimit-htable-max 65536 --hashlimit-htable-expire 10000 --hashlimit-name {PREFIX}{name}{version}"
+        f"--hashlimit-htable-max 65536 --hashlimit-htable-expire 10000 --hashlimit-name {PREFIX}{name}{version}_{rate}"
     )
 
 
@@ -37,7 +40,7 @@ def altogether(name: str, rate: int, times: int, version: int) -> str:
     """Match what is above a rate of all senders together; the name is one for the whole family."""
     return (
         f"-m hashlimit --hashlimit-above {rate}/sec --hashlimit-burst {times * rate} --hashlimit-htable-expire 10000 "
-        f"--hashlimit-name {PREFIX}{name}{version}"
+        f"--hashlimit-name {PREFIX}{name}{version}_{rate}"
     )
 
 

@@ -42,7 +42,7 @@ def _gate(policy: Policy) -> Iterator[str]:
     if policy.enforcement.backend is Backend.DRYRUN:
         yield f"No packet waits to be judged: the back end {policy.enforcement.backend} cannot hold any."
     else:
-        yield "Strangers' packets, and calls that leave, wait until they are judged (where the kernel can queue packets)."
+        yield "Strangers' packets, and calls that leave, wait until they are judged (where the kernel can queue)."
 
 
 def _where(policy: Policy) -> str:

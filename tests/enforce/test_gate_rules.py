@@ -78,6 +78,7 @@ def laid(by: Queueing) -> Layout:
 
 def gated(made: Cable, layout: Layout) -> Gated:
     nft: Nft | Ipsets
+    alive: Alive
     if layout.backend == "iptables":
         nft, alive = Ipsets(layout, now), AliveInIpset()
         assert Rules(layout, Programs()).ungated() == ""

@@ -129,6 +129,20 @@ def test_a_banned_network_is_dropped_and_its_neighbours_are_not(joined: Cable, g
     assert reached == {3: True, 4: False, 5: False, 6: True}
 
 
+def test_a_rate_that_is_changed_is_the_rate_from_then_on(joined: Cable, kind: type[Nft | Ipsets]) -> None:
+    pbx, stranger = joined.open(joined.pbx, *PBX), joined.open(joined.stranger, "192.0.2.2")
+    for rate in (1, 1_000, 1):
+        made = kind(Layout(stranger_rate=rate), now)
+        made.install()
+        made.close()
+        for _each in range(100):
+            stranger.sendto(b"hello", PBX)
+        heard = 0
+        while select.select([pbx], [], [], 1.0)[0]:
+            heard += pbx.recv(100) == b"hello"
+        assert heard == 100 if rate > 1 else heard < 50
+
+
 def test_a_ban_of_scope_sip_leaves_other_ports_alone_and_scope_all_does_not(joined: Cable, guard: Guard) -> None:
     web = joined.open(joined.pbx, PBX[0], 8080)
     banned = joined.open(joined.stranger, "192.0.2.2")

@@ -52,7 +52,7 @@ def test_what_is_switched_off_or_bent_is_told() -> None:
 
 
 def test_the_gate_is_told_and_that_there_is_none_where_the_back_end_has_none() -> None:
-    waits = "Strangers' packets, and calls that leave, wait until they are judged (where the kernel can queue packets)."
+    waits = "Strangers' packets, and calls that leave, wait until they are judged (where the kernel can queue)."
     assert waits in describe(load("mode='enforce'"))
     assert waits not in describe(load("mode='enforce'\ngate=false\n"))
     said = describe(load("mode='enforce'\n[enforcement]\nbackend='dryrun'\n"))
