@@ -10,8 +10,10 @@ from dataclasses import replace
 from typing import Literal
 
 from sipguard.enforce import queueing
-from sipguard.enforce.alive import Alive
+from sipguard.enforce.alive import Alive, AliveInIpset
 from sipguard.enforce.base import Layout
+from sipguard.enforce.hanging import Rules
+from sipguard.enforce.programs import Programs
 from sipguard.errors import AdapterError
 from sipguard.model import SECOND, Instant, Span
 
@@ -24,12 +26,13 @@ class Gating:
     """Begins with nothing that waits. `by`: what queues at present, empty when nothing does."""
 
     def __init__(self, now: Callable[[], Instant]) -> None:
-        """Open a netlink socket. Raises AdapterError."""
+        """Open netlink sockets. Raises AdapterError."""
         self.by: Literal["", "nft", "iptables"] = ""
         self.fault = ""
         self.requeued = 0
         self._now = now
-        self._alive = Alive()
+        self._by_nft, self._by_ipset = Alive(), AliveInIpset()
+        self._alive: Alive = self._by_nft
         self._layout = Layout()
         self._torn = False
         self._unheld = 0
@@ -39,12 +42,13 @@ class Gating:
         """Let everything pass, and close the socket; rules stay as they are."""
         if self.by:
             self._alive.unsay()
-        self._alive.close()
+        self._by_nft.close()
+        self._by_ipset.close()
 
     @property
     def port(self) -> int:
         """By this number the kernel tells others that a change was ours."""
-        return self._alive.port
+        return self._by_nft.port
 
     # --- Saying that somebody judges ----------------------------------------------------------------------------------
 
@@ -70,28 +74,31 @@ class Gating:
         """
         self.fault = ""
         fit = replace(layout, gate=self._queued_by(layout) if layout.gated else "")
-        if self.by and not fit.gate:
+        if self.by and not (fit.gate and fit.backend == self._layout.backend):
             self._alive.unsay()
         return fit
 
     def taken(self, layout: Layout) -> None:
         """Go by a layout whose rules are loaded; takes out what it does not need. Raises AdapterError."""
         self._layout, self.by, self._torn = layout, layout.gate, False
-        if self.by != "iptables":
+        self._alive = self._by_ipset if layout.backend == "iptables" else self._by_nft
+        self._alive.due = 0
+        if self.by != "iptables" or layout.backend == "iptables":  # that has a chain of its own
             queueing.remove()
 
     def _queued_by(self, layout: Layout) -> Literal["", "nft", "iptables"]:
-        if layout.backend != "nftables":
-            self.fault = f"only nftables can mark what is to wait, and the back end is {layout.backend}"
-            return ""
-        if queueing.nft_can_queue():
-            return "nft"
         try:
-            queueing.install(layout)
+            if layout.backend == "iptables":
+                self.fault = Rules(replace(layout, gate="iptables"), Programs()).ungated()
+            elif layout.backend == "dryrun":
+                self.fault = "nothing is touched, as the back end is dryrun"
+            elif queueing.nft_can_queue():
+                return "nft"
+            else:
+                queueing.install(layout)
         except AdapterError as error:
             self.fault = error.what
-            return ""
-        return "iptables"
+        return "" if self.fault else "iptables"
 
     # --- Against what others do ---------------------------------------------------------------------------------------
 
@@ -104,8 +111,11 @@ class Gating:
     def mend(self, now: Instant, *, heard: bool) -> None:
         """Put right rules of iptables, where something was `heard` of their table. Raises AdapterError.
 
-        Where nft queues, ours are taken out that come back: somebody has loaded what he saved on another kernel.
+        Where nft queues, ours are taken out that come back: somebody has loaded what he saved on another kernel. The
+        other back end's are seen to with all its rules.
         """
+        if self._layout.backend == "iptables":
+            return
         self._torn = bool(self.by) and (self._torn or heard)
         if not self._torn or now < self._looked + BREATH:
             return

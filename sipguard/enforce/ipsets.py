@@ -12,7 +12,8 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from sipguard.address import Network
-from sipguard.enforce import chains, elements
+from sipguard.enforce import elements
+from sipguard.enforce.alive import HALVES
 from sipguard.enforce.base import Counters, Layout, Plan, Tally
 from sipguard.enforce.hanging import Rules
 from sipguard.enforce.hosts import ENDLESS, OVER
@@ -21,6 +22,7 @@ from sipguard.enforce.netlink import Netlink
 from sipguard.enforce.nft import PROTECTED
 from sipguard.enforce.programs import Programs
 from sipguard.enforce.reconcile import HARMFUL, is_host, plan
+from sipguard.enforce.ruleparts import PREFIX
 from sipguard.enforce.sides import FEW, SLICE, InForce, remaining
 from sipguard.enforce.skeleton import BLOCKED_SIZE, HOSTS_SIZE, NETS_SIZE
 from sipguard.errors import AdapterError
@@ -30,9 +32,8 @@ from sipguard.netset import NetSet, is_network, plain
 
 _CHUNK = 500
 _ACTING = ("acting4", "acting6")  # hold every address while bans are in force, where rules cannot be changed
+ALIVE = ("alive4", "alive6")  # hold every address, a second at a time, while somebody judges (`alive.py`)
 _EVERYTHING = {4: Network(bytes(4), 0), 6: Network(bytes(16), 0)}
-_HALVES = {4: (Network(bytes(4), 1), Network(b"\x80" + bytes(3), 1))}
-_HALVES[6] = (Network(bytes(16), 1), Network(b"\x80" + bytes(15), 1))
 
 
 class Ipsets:
@@ -65,7 +66,7 @@ class Ipsets:
 
         Raises AdapterError, also where rules must be there already, and are not.
         """
-        for name in (*elements.HASHED, *elements.NETWORKS, *_ACTING):
+        for name in (*elements.HASHED, *elements.NETWORKS, *_ACTING, *ALIVE):
             self._make(name)
         self._rules.lay()
 
@@ -84,16 +85,16 @@ class Ipsets:
         """
         self._mirrors.clear()
         gone = self._rules.take_out()
-        for name in (*_ACTING, *elements.HASHED, *elements.INTERVALS):
+        for name in (*ALIVE, *_ACTING, *elements.HASHED, *elements.INTERVALS):
             if gone:
                 self._destroy(name)
             else:
                 sequence = self._netlink.next_sequence()
-                self._netlink.change(ipset.flush(chains.PREFIX + name, sequence), sequence)
+                self._netlink.change(ipset.flush(PREFIX + name, sequence), sequence)
 
     def _act(self, *, on: bool) -> None:
         for name in _ACTING:
-            written = [ipset.single(half.address, 0, 1) for half in _HALVES[int(name[-1])]]
+            written = [ipset.single(half.address, 0, 1) for half in HALVES[int(name[-1])]]
             if why := self._send(ipset.add if on else ipset.delete, name, written, absent_is_fine=True):
                 raise AdapterError("ipset", f"set {name}: {why}")
 
@@ -206,7 +207,7 @@ class Ipsets:
             self._filling = False
         for first, second in elements.SIDES.values():
             sequence = self._netlink.next_sequence()
-            code = self._netlink.change(ipset.swap(chains.PREFIX + first, chains.PREFIX + second, sequence), sequence)
+            code = self._netlink.change(ipset.swap(PREFIX + first, PREFIX + second, sequence), sequence)
             if code:
                 raise AdapterError("ipset", f"set {first} cannot be swapped: {_words(code)}")
             self._mirrors[first] = self._mirrors.pop(second)
@@ -243,16 +244,16 @@ class Ipsets:
 
     def _destroy(self, name: str) -> None:
         sequence = self._netlink.next_sequence()
-        code = self._netlink.change(ipset.destroy(chains.PREFIX + name, sequence), sequence)
+        code = self._netlink.change(ipset.destroy(PREFIX + name, sequence), sequence)
         if code not in {0, errno.ENOENT}:
             raise AdapterError("ipset", f"set {name} cannot be removed: {_words(code)}")
 
     def _make(self, name: str) -> None:
-        nets, version = name in {*elements.INTERVALS, *_ACTING}, int(name[-1])
+        nets, version = name in {*elements.INTERVALS, *_ACTING, *ALIVE}, int(name[-1])
         most = NETS_SIZE if nets else BLOCKED_SIZE if name.startswith("blocked") else HOSTS_SIZE
         sequence = self._netlink.next_sequence()
         request = ipset.create(
-            chains.PREFIX + name,
+            PREFIX + name,
             version,
             sequence,
             nets=nets,
@@ -265,7 +266,7 @@ class Ipsets:
 
     def _dump(self, name: str) -> list[ipset.Element]:
         sequence = self._netlink.next_sequence()
-        answers, code = self._netlink.ask(ipset.dump(chains.PREFIX + name, sequence), sequence)
+        answers, code = self._netlink.ask(ipset.dump(PREFIX + name, sequence), sequence)
         if code not in {0, errno.ENOENT, errno.EINTR}:
             raise AdapterError("ipset", f"set {name} cannot be read: {_words(code)}")
         prefix = 32 if name.endswith("4") else 128 if name in elements.INTERVALS else 64
@@ -275,7 +276,7 @@ class Ipsets:
         found, now = self._dump(name), self._now()
         ends = {Network(one.address, one.prefix): now + one.timeout * SECOND if one.timeout else 0 for one in found}
         version = int(name[-1])
-        first, second = _HALVES[version]
+        first, second = HALVES[version]
         if name in elements.INTERVALS and first in ends and abs(ends[first] - ends.get(second, -SECOND)) < SECOND:
             ends[_EVERYTHING[version]] = ends.pop(first)  # a set holds no /0: it is two halves there
             del ends[second]
@@ -295,7 +296,7 @@ class Ipsets:
         absent_is_fine: bool = False,
     ) -> str:
         sequence = self._netlink.next_sequence()
-        code = self._netlink.change(make(chains.PREFIX + name, written, sequence), sequence)
+        code = self._netlink.change(make(PREFIX + name, written, sequence), sequence)
         if not code or (absent_is_fine and code == errno.ENOENT):
             return ""
         return _words(code)
@@ -385,7 +386,7 @@ class Ipsets:
 
 
 def _halved(network: Network) -> tuple[Network, ...]:
-    return (network,) if network.prefix else _HALVES[network.version]
+    return (network,) if network.prefix else HALVES[network.version]
 
 
 _WORDS: Mapping[int, str] = {

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sipguard.enforce.programs import Programs
+from sipguard.enforce.programs import Hooks, Programs, parts
 from sipguard.errors import AdapterError
 
 LOCK = Path(os.sep, "run", "xtables.lock")
@@ -55,24 +55,30 @@ class Legacy(Programs):
             raise AdapterError("iptables-legacy", f"python-iptables is needed (extra legacy): {error}") from error
 
     def restore(self, version: int, text: str) -> None:
-        """Write a text of `chains.py`, each table in one step; other chains stay as they are. Raises AdapterError."""
-        for part in text.split("COMMIT\n"):
-            lines = part.splitlines()
-            if lines:
-                with self._table(version, lines[0].removeprefix("*")) as table:
-                    self._write(version, table, lines[1:])
+        """Write a text of ours, each table in one step; other chains stay as they are. Raises AdapterError."""
+        for name, part in parts(text):
+            with self._table(version, name) as table:
+                self._write(version, table, part.splitlines()[1:])
 
-    def hook(self, version: int, table: str, hook: str, chain: str) -> None:
-        """Have the kernel's chain begin with ours; done twice it is the same. Raises AdapterError."""
-        with self._table(version, table) as made:
-            if not self._jumps(made, hook, chain):
-                self._iptc.Chain(made, hook).insert_rule(self._rule(version, ["-j", chain]))
+    def lay(self, version: int, text: str, hooks: Hooks, tails: Hooks) -> None:
+        """Write a text, and have the kernel's chains begin with ours or, of `tails`, end. Raises AdapterError."""
+        for name, part in parts(text):
+            with self._table(version, name) as table:
+                self._write(version, table, part.splitlines()[1:])
+                for listed, last in ((hooks, False), (tails, True)):
+                    for at, hook, chain in listed:
+                        if at == name and not self._jumps(table, hook, chain):
+                            where = self._iptc.Chain(table, hook)
+                            (where.append_rule if last else where.insert_rule)(self._rule(version, ["-j", chain]))
 
-    def unhook(self, version: int, table: str, hook: str, chain: str) -> None:
-        """Take ours out of the kernel's chain, if it is there. Raises AdapterError."""
-        with self._table(version, table) as made:
-            for rule in self._jumps(made, hook, chain):
-                self._iptc.Chain(made, hook).delete_rule(rule)
+    def take_out(self, version: int, text: str, hooks: Hooks) -> None:
+        """Take ours out of the kernel's chains, and write a text that ends them. Raises AdapterError."""
+        for name, part in parts(text):
+            with self._table(version, name) as table:
+                for at, hook, chain in hooks:
+                    for rule in self._jumps(table, hook, chain) if at == name else ():
+                        self._iptc.Chain(table, hook).delete_rule(rule)
+                self._write(version, table, part.splitlines()[1:])
 
     @contextmanager
     def _table(self, version: int, name: str) -> Iterator[Any]:

@@ -7,9 +7,13 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
+from typing import TypeAlias
 
 from sipguard.enforce.tools import run_tool
+
+Hooks: TypeAlias = Sequence[tuple[str, str, str]]
+"""Table, chain of the kernel's, and ours that it leads to."""
 
 _LOCK_SECONDS = "5"  # for the lock of iptables-legacy
 _COUNTED = re.compile(r'^\[([0-9]+):([0-9]+)\] -A SIPGUARD.*--comment "sipguard ([a-z_]+)"', re.MULTILINE)
@@ -22,15 +26,37 @@ class Programs:
         """Load a text; chains that it does not name stay as they are. Raises AdapterError."""
         run_tool(f"{_name(version)}-restore", "-w", _LOCK_SECONDS, "--noflush", text=text)
 
-    def hook(self, version: int, table: str, hook: str, chain: str) -> None:
-        """Have the kernel's chain begin with ours; done twice it is the same. Raises AdapterError."""
-        if not self._hooked(version, table, hook, chain):
-            run_tool(_name(version), "-w", _LOCK_SECONDS, "-t", table, "-I", hook, "1", "-j", chain)
+    def lay(self, version: int, text: str, hooks: Hooks, tails: Hooks) -> None:
+        """Load a text, and have the kernel's chains begin with ours or, of `tails`, end. Raises AdapterError.
 
-    def unhook(self, version: int, table: str, hook: str, chain: str) -> None:
-        """Take ours out of the kernel's chain, if it is there. Raises AdapterError."""
-        while self._hooked(version, table, hook, chain):
-            run_tool(_name(version), "-w", _LOCK_SECONDS, "-t", table, "-D", hook, "-j", chain)
+        Each table in one step; done twice it is the same.
+        """
+        written = []
+        for table, part in parts(text):
+            saved = self._saved(version, table)
+            lines = [
+                f"-I {hook} 1 -j {chain}" for at, hook, chain in hooks if at == table and not _has(saved, hook, chain)
+            ]
+            lines += [
+                f"-A {hook} -j {chain}" for at, hook, chain in tails if at == table and not _has(saved, hook, chain)
+            ]
+            written.append(part + "".join(f"{line}\n" for line in lines) + "COMMIT\n")
+        self.restore(version, "".join(written))
+
+    def take_out(self, version: int, text: str, hooks: Hooks) -> None:
+        """Take ours out of the kernel's chains, wherever they are, and load a text that ends them.
+
+        Raises AdapterError.
+        """
+        written = []
+        for table, part in parts(text):
+            saved = self._saved(version, table)
+            lines = [
+                f"-D {hook} -j {chain}\n" * saved.count(_jump(hook, chain)) for at, hook, chain in hooks if at == table
+            ]
+            head, first, rest = part.partition("-X ")
+            written.append(head + "".join(lines) + first + rest + "COMMIT\n")
+        self.restore(version, "".join(written))
 
     def counted(self, version: int) -> Iterator[tuple[str, int, int]]:
         """Give name, packets and octets of our rules that count. Raises AdapterError."""
@@ -48,11 +74,11 @@ class Programs:
         """Tell whether the lock of iptables-legacy is ours to take; only root may."""
         return os.geteuid() == 0
 
-    def complete(self, version: int, hooks: Iterable[tuple[str, str, str]], text: str) -> bool:
+    def complete(self, version: int, hooks: Hooks, text: str) -> bool:
         """Tell whether all hooks are there, and as many rules of ours as the text has. Raises AdapterError."""
         for table in ("raw", "mangle"):
-            saved = run_tool(f"{_name(version)}-save", "-t", table)
-            if any(f"-A {hook} -j {chain}\n" not in saved for where, hook, chain in hooks if where == table):
+            saved = self._saved(version, table)
+            if any(not _has(saved, hook, chain) for where, hook, chain in hooks if where == table):
                 return False
             part = text.partition(f"*{table}\n")[2].partition("COMMIT")[0]
             if saved.count("\n-A SIPGUARD-") != part.count("\n-A SIPGUARD-"):
@@ -63,9 +89,24 @@ class Programs:
         """Tell whether any of our chains is there. Raises AdapterError."""
         return any("SIPGUARD-" in run_tool(f"{_name(version)}-save") for version in (4, 6))
 
-    def _hooked(self, version: int, table: str, hook: str, chain: str) -> bool:
-        saved = run_tool(f"{_name(version)}-save", "-t", table)
-        return f"-A {hook} -j {chain}\n" in saved
+    @staticmethod
+    def _saved(version: int, table: str) -> str:
+        return run_tool(f"{_name(version)}-save", "-t", table)
+
+
+def parts(text: str) -> Iterator[tuple[str, str]]:
+    """Cut a text into its tables: the name of each, and all its lines but the last."""
+    for part in text.split("COMMIT\n"):
+        if part:
+            yield part.partition("\n")[0].removeprefix("*"), part
+
+
+def _has(saved: str, hook: str, chain: str) -> bool:
+    return _jump(hook, chain) in saved
+
+
+def _jump(hook: str, chain: str) -> str:
+    return f"-A {hook} -j {chain}\n"
 
 
 def _name(version: int) -> str:

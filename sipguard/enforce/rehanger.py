@@ -32,6 +32,8 @@ class Rehanger:
         self._pause = GLANCE_LEGACY if kernel.legacy() else RETRY  # a try costs as much, and without root it is in vain
         self._glance, self._look, self._retry = now + self._each, now + SECOND, now
         self._torn = self._failed = False
+        self.knowing = True
+        """Whether known devices are in the kernel, as far as was seen: else they wait in the crowd of strangers."""
         self._renewal = Renewal()
         self.wanted = self.held = self.restored = self.righted = 0
         monitor.ignore(())
@@ -43,8 +45,8 @@ class Rehanger:
         return (self._torn or self._renewal.running) and not self._failed
 
     def begin(self) -> None:
-        """Compare everything at the next step."""
-        self._look = 0
+        """Compare everything at the next step: before it, not all is known to be there."""
+        self._look, self.knowing = 0, False
 
     def step(self, now: Instant, wanted: InForce) -> str | None:
         """Look, and mend. Gives a word before anything is done where our rules are gone. Raises AdapterError."""
@@ -82,6 +84,7 @@ class Rehanger:
         return found | {"put_right": self.righted, "renewed": self._renewal.done, "unheard": self._monitor.overruns}
 
     def _compare(self, wanted: InForce) -> None:
+        """Put right what the sets hold. Raises AdapterError."""
         listed = [Held(name, net, until) for name in SetName for net, until in wanted.ends(name).items()]
         change = plan(listed, self._kernel.held(), self._kernel.never, slack=3 * SECOND)
         self.wanted, self.held = len(listed), len(listed) - len(change.add)
@@ -91,3 +94,4 @@ class Rehanger:
             refused = [answer for answer in self._kernel.apply(change) if not answer.ok]
             self.righted += len(change.add) + len(change.remove) - len(refused)
             self.held += len(change.add) - len(refused)
+        self.knowing = True

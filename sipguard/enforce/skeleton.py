@@ -35,6 +35,9 @@ _TYPE = {4: "ipv4_addr", 6: "ipv6_addr"}
 _ESSENTIAL = "icmpv6 type { 2, 133-137 } accept"
 # The gate stands open but while this is filled, a second at a time: `meta nfproto` is in it or not.
 ALIVE = f"add set inet {TABLE} alive {{ typeof meta nfproto; flags timeout; size 2; }}"
+# IPv6 takes a datagram of length 0 for as long as its packet (RFC 2675 section 4) and delivers it; to connection
+# tracking it is invalid, so that nobody would read it. No SIP comes so.
+_LENGTHLESS = "meta nfproto ipv6 udp length < 8 counter name dropped drop"
 _PRIORITY = "priority -155"  # before -150, where iptables' mangle table queues what is marked here
 _LOST = "counter name tap_lost accept"
 _SIDES = ("blocked_nets", "blocked_next")
@@ -196,6 +199,7 @@ def _tap_rules(layout: Layout) -> list[str]:
 def _inbound(layout: Layout) -> list[str]:
     return [
         f"{_either(layout, 'dport')} jump closed",
+        *([] if layout.observe else [_LENGTHLESS]),
         "ct state invalid accept",
         # A segment without a handshake reaches no application: it is no evidence.
         "meta l4proto tcp ct state != established accept",

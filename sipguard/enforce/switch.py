@@ -231,7 +231,7 @@ class Switch:
             self._gating.lapsed()
 
     def _knowing(self) -> bool:
-        return isinstance(self._mender, Mender) and self._mender.knowing
+        return self._mender is not None and self._mender.knowing
 
     # --- Stances ------------------------------------------------------------------------------------------------------
 

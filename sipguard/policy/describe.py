@@ -39,10 +39,10 @@ def _mode(policy: Policy) -> str:
 def _gate(policy: Policy) -> Iterator[str]:
     if policy.mode is not Mode.ENFORCE or not policy.gate:
         return
-    if policy.enforcement.backend in {Backend.AUTO, Backend.NFTABLES}:
-        yield "Strangers' packets, and calls that leave, wait until they are judged (where nftables can be used)."
-    else:
+    if policy.enforcement.backend is Backend.DRYRUN:
         yield f"No packet waits to be judged: the back end {policy.enforcement.backend} cannot hold any."
+    else:
+        yield "Strangers' packets, and calls that leave, wait until they are judged (where the kernel can queue)."
 
 
 def _where(policy: Policy) -> str:

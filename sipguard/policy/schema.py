@@ -184,7 +184,7 @@ class Policy:
     mode: Annotated[Mode, Described("Only say what would be done (observe), or do it (enforce).")] = Mode.OBSERVE
     gate: Annotated[
         bool,
-        Described("Hold strangers' packets, and calls that may cost money, until they are judged (enforce; nftables)."),
+        Described("Hold strangers' packets, and calls that may cost money, until they are judged (in enforce mode)."),
     ] = True
     ports: Annotated[tuple[PortNumber, ...], Count(1, 64), Described("Where the PBX listens for SIP, UDP and TCP.")] = (
         5060,

@@ -1,6 +1,6 @@
 """Which packets wait for a verdict, in which queue, and that none does when nobody judges; on a real kernel.
 
-All of it twice, the same whoever queues: nft, and rules of iptables.
+All of it three times, the same whoever marks and queues: nft both, nft and rules of iptables, rules of iptables both.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import select
 import socket
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 import pytest
@@ -17,18 +17,21 @@ from sipguard.address import parse_network
 from sipguard.capture.gate import Gate
 from sipguard.capture.tap import Tap
 from sipguard.enforce import queueing
-from sipguard.enforce.alive import Alive
+from sipguard.enforce.alive import Alive, AliveInIpset
 from sipguard.enforce.base import Layout
 from sipguard.enforce.gaterules import BITS
+from sipguard.enforce.hanging import Rules
+from sipguard.enforce.ipsets import Ipsets
 from sipguard.enforce.nft import Nft
+from sipguard.enforce.programs import Programs
 from sipguard.model import SECOND, Frame, Held, Hook, SetName
 from sipguard.netfilter import nfqueue
 from tests.enforce.spaces import Cable, cable, inside, needs_nft_to_queue, now, run, wait_for
 
 pytestmark = [pytest.mark.root, pytest.mark.kernel]
 
-Queueing: TypeAlias = Literal["nft", "iptables"]
-WHO_QUEUES: tuple[Queueing, ...] = ("nft", "iptables")
+Queueing: TypeAlias = Literal["nft", "iptables", "ipset"]
+WHO_QUEUES: tuple[Queueing, ...] = ("nft", "iptables", "ipset")
 PBX = ("192.0.2.1", 5060)
 PBX6 = ("2001:db8::1", 5060)
 STRANGERS, CALLS, TAP = "strangers", "calls", "tap"
@@ -41,7 +44,7 @@ class Gated:
 
     cable: Cable
     layout: Layout
-    nft: Nft
+    nft: Nft | Ipsets
     alive: Alive
     tap: Tap
     gates: dict[str, Gate]
@@ -68,15 +71,25 @@ class Gated:
         return found
 
 
+def laid(by: Queueing) -> Layout:
+    """Give a layout in which this one queues."""
+    return Layout(gate="iptables", backend="iptables") if by == "ipset" else Layout(gate=by, backend="nftables")
+
+
 def gated(made: Cable, layout: Layout) -> Gated:
-    if layout.gate == "nft":
-        needs_nft_to_queue()
+    nft: Nft | Ipsets
+    alive: Alive
+    if layout.backend == "iptables":
+        nft, alive = Ipsets(layout, now), AliveInIpset()
+        assert Rules(layout, Programs()).ungated() == ""
     else:
-        queueing.install(layout)
-    nft = Nft(layout, now)
+        if layout.gate == "nft":
+            needs_nft_to_queue()
+        else:
+            queueing.install(layout)
+        nft, alive = Nft(layout, now), Alive()
     nft.install()
     gates = {STRANGERS: Gate(layout.queues[0], BITS), CALLS: Gate(layout.queues[1], BITS)}
-    alive = Alive()
     alive.say(now())
     return Gated(made, layout, nft, alive, Tap(layout.tap_group), gates)
 
@@ -92,7 +105,7 @@ def closed(made: Gated) -> None:
 @pytest.fixture(params=WHO_QUEUES)
 def gate(request: pytest.FixtureRequest) -> Iterator[Gated]:
     with cable() as made, inside(made.pbx):
-        found = gated(made, Layout(gate=request.param))
+        found = gated(made, laid(request.param))
         yield found
         closed(found)
 
@@ -136,7 +149,7 @@ def test_who_is_known_and_comes_too_fast_is_held_up_to_his_measure_and_loses_not
     name: SetName, who_queues: Queueing
 ) -> None:
     with cable() as made, inside(made.pbx):
-        gate = gated(made, Layout(gate=who_queues, known_rate=10))
+        gate = gated(made, replace(laid(who_queues), known_rate=10))
         gate.hold(name, "192.0.2.2")
         server, sender = made.open(made.pbx, *PBX), made.open(made.stranger, "192.0.2.2")
         payloads = [b"INVITE %d" % number + REST for number in range(100)]
@@ -188,6 +201,42 @@ def test_what_a_stranger_says_over_tcp_waits_and_his_bare_acknowledgements_do_no
     taken.close()
 
 
+@pytest.mark.parametrize("stamps", ["0", "1"], ids=["short header", "long header"])
+@pytest.mark.parametrize(("pbx", "far"), [(PBX, "192.0.2.2"), (PBX6, "2001:db8::2")], ids=["IPv4", "IPv6"])
+def test_segments_wait_however_few_bytes_there_are_in_them(
+    gate: Gated, stamps: str, pbx: tuple[str, int], far: str
+) -> None:
+    run("ip", "netns", "exec", gate.cable.stranger, "sysctl", "-q", "-w", f"net.ipv4.tcp_timestamps={stamps}")
+    server = gate.cable.open(gate.cable.pbx, *pbx, kind=socket.SOCK_STREAM)
+    server.listen()
+    client = gate.cable.open(gate.cable.stranger, far, kind=socket.SOCK_STREAM)
+    client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    client.connect(pbx)
+    taken = server.accept()[0]
+    gate.cable.sockets.append(taken)
+    for payload in (b"O", b"PT", b"ION", b"S sip", b":x"):
+        client.send(payload)
+        seen: list[str] = []
+        while not seen:
+            seen = [where for where, frame in gate.whither() if frame.packet.endswith(payload)]
+        assert seen == [STRANGERS], payload
+        assert taken.recv(10) == payload
+
+
+def test_a_harmless_word_that_only_stands_where_one_would_is_not_taken_for_one(gate: Gated) -> None:
+    gate.hold(SetName.TRUSTED, "2001:db8::/64")
+    server = gate.cable.open(gate.cable.pbx, *PBX6)
+    sender = gate.cable.open(gate.cable.stranger, "2001:db8::2")
+    # An option that may be passed over; the word stands where without this header the content of a datagram begins.
+    option = bytes((0, 1, 0x1E, 12)) + b"....BYE ...."
+    sender.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_DSTOPTS, option)
+    sender.sendto(b"INVITE" + REST, PBX6)
+    seen = gate.whither()
+    assert [where for where, _ in seen] == [CALLS]
+    assert seen[0][1].packet[48:52] == b"BYE "
+    assert server.recv(65_535) == b"INVITE" + REST
+
+
 def test_when_nobody_judges_nothing_waits_and_all_is_copied(gate: Gated) -> None:
     server, sender = gate.cable.open(gate.cable.pbx, *PBX), gate.cable.open(gate.cable.stranger, "192.0.2.2")
     gate.alive.unsay()
@@ -211,7 +260,9 @@ def test_without_a_reader_or_without_the_rules_packets_pass_and_are_copied_not_l
     server, sender = gate.cable.open(gate.cable.pbx, *PBX), gate.cable.open(gate.cable.stranger, "192.0.2.2")
     gate.gates.pop(STRANGERS).close()
     for number in range(2):
-        if number and gate.layout.gate == "nft":
+        if number and gate.layout.backend == "iptables":
+            run("iptables", "-t", "mangle", "-F", "SIPGUARD-QUEUE")
+        elif number and gate.layout.gate == "nft":
             run("nft", "flush", "chain", "inet", "sipguard", "gate_queue_prerouting")
         elif number:
             queueing.remove()
@@ -233,7 +284,7 @@ def test_what_bears_our_own_mark_is_neither_held_nor_copied(gate: Gated) -> None
 
 @pytest.mark.parametrize("by", WHO_QUEUES)
 def test_a_pbx_behind_this_host_is_guarded_alike(by: Queueing) -> None:
-    layout = Layout(gate=by, pbx=(parse_network("10.9.0.2"),))
+    layout = replace(laid(by), pbx=(parse_network("10.9.0.2"),))
     with cable() as made, inside(made.pbx):
         run("ip", "netns", "add", f"{made.pbx}b")
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import socket
 import struct
 import subprocess
@@ -9,13 +10,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from sipguard.address import parse_network
+from sipguard.address import parse_address, parse_network
 from sipguard.capture.tap import Tap
 from sipguard.enforce.base import Layout
 from sipguard.enforce.ipsets import Ipsets
 from sipguard.enforce.nft import Nft
 from sipguard.enforce.panic import panic_off
 from sipguard.model import SECOND, Frame, Held, Hook, SetName
+from sipguard.wire.rewrite import checksum
 from tests.enforce.spaces import Cable, arrives, cable, inside, now, passes, run, wait_for
 
 pytestmark = pytest.mark.root
@@ -28,6 +30,19 @@ PBX6 = ("2001:db8::1", 5060)
 def joined() -> Iterator[Cable]:
     with cable() as made, inside(made.pbx):
         yield made
+
+
+OPTIONS = b"\x11\0\1\4" + bytes(4)  # destination options before a datagram: one of padding (RFC 8200 section 4.6)
+
+
+def lengthless(length: int, between: bytes) -> bytes:
+    """Write a datagram over IPv6 that says it is of this length, with the checksum of all of its packet."""
+    source, target = parse_address("2001:db8::2"), parse_address("2001:db8::1")
+    datagram = struct.pack("!HHHH", 5070, 5060, length, 0) + b"INVITE x"
+    size = len(datagram)
+    total = checksum(source + target + struct.pack("!IHBB", size, 0, 0, 17) + datagram) or 0xFFFF
+    rest = between + datagram[:6] + struct.pack("!H", total) + datagram[8:]
+    return struct.pack("!IHBB", 6 << 28, len(rest), 60 if between else 17, 64) + source + target + rest
 
 
 class Guard:
@@ -75,6 +90,22 @@ def guard(joined: Cable, kind: type[Nft | Ipsets], request: pytest.FixtureReques
 with_layout = pytest.mark.parametrize
 
 
+@pytest.mark.parametrize("between", [b"", OPTIONS], ids=["plain", "with an extension header"])
+def test_a_datagram_without_a_length_does_not_slip_by_unread(joined: Cable, guard: Guard, between: bytes) -> None:
+    pbx = joined.open(joined.pbx, *PBX6)
+    with inside(joined.stranger):
+        sender = socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_RAW)
+    joined.sockets.append(sender)
+    assert passes(joined.open(joined.stranger, "2001:db8::2"), pbx, PBX6, b"first neighbours find each other")
+    sender.sendto(lengthless(16, between), (PBX6[0], 0))
+    while pbx.recv(100) != b"INVITE x":  # it arrives, so the datagram is right but for its length
+        continue
+    for length in (0, 7):
+        sender.sendto(lengthless(length, between), (PBX6[0], 0))
+    assert not select.select([pbx], [], [], 0.5)[0]
+    assert guard.count("dropped") == 2
+
+
 @with_layout(
     "guard", [Layout(), Layout(scope="all"), Layout(closed=False, pbx=(parse_network("10.0.0.0/8"),))], indirect=True
 )
@@ -96,6 +127,20 @@ def test_a_banned_network_is_dropped_and_its_neighbours_are_not(joined: Cable, g
     guard.hold(SetName.BLOCKED, "192.0.2.4/31")
     reached = {last: arrives(joined.open(joined.stranger, f"192.0.2.{last}"), pbx, PBX) for last in (3, 4, 5, 6)}
     assert reached == {3: True, 4: False, 5: False, 6: True}
+
+
+def test_a_rate_that_is_changed_is_the_rate_from_then_on(joined: Cable, kind: type[Nft | Ipsets]) -> None:
+    pbx, stranger = joined.open(joined.pbx, *PBX), joined.open(joined.stranger, "192.0.2.2")
+    for rate in (1, 1_000, 1):
+        made = kind(Layout(stranger_rate=rate), now)
+        made.install()
+        made.close()
+        for _each in range(100):
+            stranger.sendto(b"hello", PBX)
+        heard = 0
+        while select.select([pbx], [], [], 1.0)[0]:
+            heard += pbx.recv(100) == b"hello"
+        assert heard == 100 if rate > 1 else heard < 50
 
 
 def test_a_ban_of_scope_sip_leaves_other_ports_alone_and_scope_all_does_not(joined: Cable, guard: Guard) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import select
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,13 +13,17 @@ from pathlib import Path
 import pytest
 
 from sipguard.address import parse_network
+from sipguard.capture.gate import Gate
 from sipguard.decide.ledger import Ledger
-from sipguard.enforce import chains
+from sipguard.enforce import chains, gatechains
+from sipguard.enforce.alive import AliveInIpset
 from sipguard.enforce.base import Layout
+from sipguard.enforce.gaterules import BITS
+from sipguard.enforce.hanging import Rules
 from sipguard.enforce.ipsets import Ipsets
 from sipguard.enforce.legacy import locked
 from sipguard.enforce.monitor import Monitor
-from sipguard.enforce.programs import Programs
+from sipguard.enforce.programs import Hooks, Programs
 from sipguard.enforce.rehanger import GLANCE_LEGACY, Rehanger
 from sipguard.errors import AdapterError
 from sipguard.model import SECOND, Held, SetName
@@ -42,7 +47,7 @@ class Servant(Programs):
     def restore(self, version: int, text: str) -> None:
         raise AssertionError("he tried")
 
-    def hook(self, version: int, table: str, hook: str, chain: str) -> None:
+    def lay(self, version: int, text: str, hooks: Hooks, tails: Hooks) -> None:
         raise AssertionError("he tried")
 
 
@@ -106,6 +111,53 @@ def test_observing_stops_nobody_though_the_rules_stand(legacy: Cable) -> None:
         assert arrives(stranger, pbx, ("192.0.2.1", 5060), seconds=1.0) is observe
         guard.close()
     root.close()
+
+
+def test_the_gates_rules_stand_and_hold_nobody_but_while_somebody_judges(legacy: Cable) -> None:
+    stranger, pbx = legacy.open(legacy.stranger, "192.0.2.2"), legacy.open(legacy.pbx, "192.0.2.1", 5060)
+    to, request = ("192.0.2.1", 5060), b"REGISTER sip:192.0.2.1 SIP/2.0\r\n"
+    layout = Layout(backend="iptables")  # whatever the policy wants of the gate
+    root, guard, alive = Ipsets(layout, now), Ipsets(layout, now, Servant()), AliveInIpset()
+    root.lay()
+    guard.install()
+    assert Rules(layout, Servant()).ungated() == ""
+    gate = Gate(layout.queues[0], BITS)
+    assert passes(stranger, pbx, to, request)
+    assert gate.read(64) == []
+    alive.say(now())
+    stranger.sendto(request, to)
+    assert select.select([gate], [], [], 5)[0]
+    assert [frame.packet.endswith(request) for frame in gate.read(64)] == [True]
+    alive.unsay()
+    assert passes(stranger, pbx, to, request)
+    alive.say(now())
+    guard.uninstall()  # as `off` does without root: the sets are emptied
+    assert passes(stranger, pbx, to, request)
+    assert gate.read(64) == []
+    for each in (guard, root, alive, gate):
+        each.close()
+
+
+def test_where_rules_that_hold_were_not_to_be_had_the_guard_says_so_and_bans_all_the_same(
+    legacy: Cable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stranger, pbx = legacy.open(legacy.stranger, "192.0.2.2"), legacy.open(legacy.pbx, "192.0.2.1", 5060)
+    unknown = gatechains.probe(Layout(), 4).replace("-j NFQUEUE --queue-num 5060 --queue-bypass", "-j NOSUCH")
+    layout = Layout(backend="iptables", gate="iptables")
+    root, guard = Ipsets(layout, now), Ipsets(layout, now, Servant())
+    with monkeypatch.context() as patched:
+        patched.setattr(gatechains, "probe", lambda _layout, _version: unknown)
+        root.lay()
+    assert "NFQUEUE" not in run("iptables-save")
+    assert "sipguard rules" in Rules(layout, Servant()).ungated()
+    guard.install()
+    assert guard.hung()
+    assert guard.hold(held()).ok
+    assert not arrives(stranger, pbx, ("192.0.2.1", 5060))
+    root.lay()
+    assert Rules(layout, Servant()).ungated() == ""
+    for each in (guard, root):
+        each.close()
 
 
 def test_the_library_writes_the_rules_that_the_program_writes(legacy: Cable) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -10,6 +11,8 @@ from tests.lab.calls.stage import Stage
 from tests.lab.calls.stage import stage as calls_stage
 from tests.lab.cases.case import Lab, lab
 from tests.lab.kamailio import Settings
+from tests.lab.world import World
+from tests.live.guard import IPTABLES, Guard, Guarding, guarding
 
 
 @pytest.fixture(scope="module")
@@ -17,6 +20,20 @@ def stage() -> Iterator[Lab]:
     """Kamailio binds its nonces to the source address, and offers qop, without which svcrack cannot guess."""
     with lab(Settings(qop=True)) as made:
         yield made
+
+
+@pytest.fixture(params=["nftables", "iptables"])
+def guarded(request: pytest.FixtureRequest) -> Guarding:
+    """Give each back end: what the gate does is the same."""
+    if request.param == "nftables":
+        return guarding
+
+    @contextmanager
+    def other(world: World, name: str, *, mode: str = "enforce", top: str = "", more: str = "") -> Iterator[Guard]:
+        with guarding(world, f"{name}-iptables", mode=mode, top=top, more=more + IPTABLES) as guard:
+            yield guard
+
+    return other
 
 
 @pytest.fixture(scope="module")

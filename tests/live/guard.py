@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import re
 import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from sipguard.control import client
 from tests.lab.errors import LabError
@@ -27,6 +29,17 @@ path = "{directory}/state/sipguard.db"
 socket = "{directory}/control.sock"
 group = "root"
 """
+
+
+IPTABLES = '[enforcement]\nbackend = "iptables"\n'
+
+
+class Guarding(Protocol):
+    """Yields a guard as `guarding` does, with a back end that is chosen already."""
+
+    def __call__(
+        self, world: World, name: str, *, mode: str = "enforce", top: str = "", more: str = ""
+    ) -> AbstractContextManager[Guard]: ...
 
 
 class Guard:
@@ -119,7 +132,10 @@ class Guard:
 def blocked(host: Host) -> dict[str, dict[str, Any]]:
     """Read what the kernel bans, each with `expires` (seconds) and `packets` dropped; empty without a table."""
     found: dict[str, dict[str, Any]] = {}
-    for name in ("blocked4", "blocked6", "blocked_nets4", "blocked_nets6"):
+    names = ("blocked4", "blocked6", "blocked_nets4", "blocked_nets6")
+    for text, expires, packets in _in_ipsets(host, names):
+        found[text] = {"expires": expires, "packets": packets}
+    for name in names:
         for element in elements(host, name):
             inner = element["elem"]
             found[subject(inner["val"])] = {"expires": inner["expires"], "packets": inner["counter"]["packets"]}
@@ -136,6 +152,26 @@ def subject(value: Any) -> str:
         return f"{value['prefix']['addr']}/{value['prefix']['len']}"
     first, last = map(ipaddress.ip_address, value["range"])
     return ",".join(map(str, ipaddress.summarize_address_range(first, last)))
+
+
+def shut(host: Host) -> bool:
+    """Tell whether anybody is said to judge what waits at the gate, whichever back end there is."""
+    return elements(host, "alive") != [] or any(_in_ipsets(host, ("alive4", "alive6")))
+
+
+def unheld(guard: Guard) -> int:
+    """Tell how many packets were to wait and were held by nobody, whichever back end there is."""
+    saved = "".join(guard.host.run(f"{name}-save", "-c", "-t", "mangle").stdout for name in ("iptables", "ip6tables"))
+    found = re.findall(r'^\[([0-9]+):.*"sipguard unheld"', saved, re.MULTILINE)
+    return int(guard.packet["kernel"].get("unheld", 0)) + sum(map(int, found))
+
+
+def _in_ipsets(host: Host, names: Collection[str]) -> Iterator[tuple[str, int, int]]:
+    """Read address or network, seconds left and packets of each element of some of our sets of ipset."""
+    for line in host.run("ipset", "save", check=False).stdout.splitlines():
+        found = re.fullmatch(r"add sipguard_(\w+) (\S+) timeout (\d+) packets (\d+) bytes \d+", line)
+        if found and found[1] in names:
+            yield found[2], int(found[3]), int(found[4])
 
 
 def elements(host: Host, name: str) -> list[Any]:
@@ -166,6 +202,7 @@ def guarding(world: World, name: str, *, mode: str = "enforce", top: str = "", m
     finally:
         guard.process.stop()
         world.pbx.run("nft", "delete", "table", "inet", "sipguard", check=False)
-        for program in ("iptables-nft", "ip6tables-nft"):  # the gate's rules, inert without the table
-            world.pbx.run(program, "-t", "mangle", "-F", check=False)
-            world.pbx.run(program, "-t", "mangle", "-X", check=False)
+        for program in ("iptables-nft", "ip6tables-nft"):  # the gate's rules, inert without the table; or all there are
+            for table, how in product(("mangle", "raw"), ("-F", "-X")):
+                world.pbx.run(program, "-t", table, how, check=False)
+        world.pbx.run("ipset", "destroy", check=False)

@@ -22,7 +22,7 @@ from tests.lab.client import Client, credentials
 from tests.lab.errors import LabError
 from tests.lab.kamailio import ACCOUNTS, WEAK_ACCOUNT
 from tests.lab.wait import until
-from tests.live.guard import Guard, blocked, elements, guarding, rules
+from tests.live.guard import IPTABLES, Guard, Guarding, blocked, guarding, rules, shut, unheld
 from tests.live.passing import boot, counting, final_answers, fire, volley
 from tests.live.traffic import answered, guess_until_silent, registers
 
@@ -43,11 +43,11 @@ def counted(guard: Guard, name: str) -> int:
 
 @pytest.mark.kernel
 @pytest.mark.parametrize("tool", TOOLS)
-def test_no_packet_of_a_fingerprinted_stranger_reaches_the_pbx(stage: Lab, tool: str) -> None:
+def test_no_packet_of_a_fingerprinted_stranger_reaches_the_pbx(stage: Lab, guarded: Guarding, tool: str) -> None:
     world = stage.world
     name, *arguments = (each.format(pbx=world.pbx.v4) for each in TOOLS[tool])
     program = str(Path(sys.executable).parent / f"sipvicious_{name}")
-    with guarding(world, tool) as guard, counting(world.pbx, world.attacker.v4) as passed:
+    with guarded(world, tool) as guard, counting(world.pbx, world.attacker.v4) as passed:
         running = world.attacker.start(program, "-x", world.attacker.v4, *arguments)
         until(lambda: counted(guard, "gate_drop") > 0, "the gate dropping")
         time.sleep(1.0)
@@ -62,11 +62,13 @@ def answered_from(stage: Lab, address: str) -> bool:
 
 
 @pytest.mark.parametrize("how", ["udp", "tcp", "same key", "ports", "ipv6"])
-def test_of_fifty_guesses_in_flight_exactly_as_many_are_answered_as_may_fail(stage: Lab, how: str) -> None:
+def test_of_fifty_guesses_in_flight_exactly_as_many_are_answered_as_may_fail(
+    stage: Lab, guarded: Guarding, how: str
+) -> None:
     world = stage.world
     address = f"203.0.113.{100 + len(how)}" if how != "ipv6" else "2001:db8:66:77::5"
     server = world.pbx.v6 if how == "ipv6" else world.pbx.v4
-    with guarding(world, f"volley-{how.replace(' ', '-')}") as guard, ExitStack() as stack:
+    with guarded(world, f"volley-{how.replace(' ', '-')}") as guard, ExitStack() as stack:
         clients = [
             stack.enter_context(Client(world.attacker, server, address=address, tcp=how == "tcp"))
             for _ in range(50 if how == "ports" else 1)
@@ -80,29 +82,29 @@ def test_of_fifty_guesses_in_flight_exactly_as_many_are_answered_as_may_fail(sta
 
 
 @pytest.mark.parametrize("tcp", [False, True])
-def test_a_patient_guesser_gets_exactly_as_many_answers_as_may_fail(stage: Lab, tcp: bool) -> None:  # noqa: FBT001
+def test_a_patient_guesser_gets_exactly_as_many_answers_as_may_fail(stage: Lab, guarded: Guarding, tcp: bool) -> None:  # noqa: FBT001
     world, address = stage.world, f"203.0.113.{120 + tcp}"
     with (
-        guarding(world, f"patient-{tcp}"),
+        guarded(world, f"patient-{tcp}"),
         Client(world.attacker, world.pbx.v4, address=address, tcp=tcp) as client,
     ):
         assert guess_until_silent(client) == FAILURES
 
 
 @pytest.mark.kernel
-def test_phones_register_and_call_through_the_gate(stage: Lab) -> None:
-    with guarding(stage.world, "phones") as guard:
+def test_phones_register_and_call_through_the_gate(stage: Lab, guarded: Guarding) -> None:
+    with guarded(stage.world, "phones") as guard:
         registrations(stage)
         calls(stage)
         assert counted(guard, "gate_accept") > 20
         assert counted(guard, "gate_drop") == counted(guard, "gate_defer") == counted(guard, "gate_refuse") == 0
-        assert guard.packet["kernel"]["unheld"] == 0
+        assert unheld(guard) == 0
 
 
-def test_phones_register_and_call_while_scanners_and_garbage_are_at_the_gate(stage: Lab) -> None:
+def test_phones_register_and_call_while_scanners_and_garbage_are_at_the_gate(stage: Lab, guarded: Guarding) -> None:
     world = stage.world
     program = str(Path(sys.executable).parent / "sipvicious_svcrack")
-    with guarding(world, "besieged") as guard, Client(world.attacker, world.pbx.v4, address="203.0.113.140") as client:
+    with guarded(world, "besieged") as guard, Client(world.attacker, world.pbx.v4, address="203.0.113.140") as client:
         running = world.attacker.start(program, "-x", world.attacker.v4, *CRACKING, world.pbx.v4)
         for number in range(2_000):
             client.send(bytes((number * 31 + step * 17) & 255 for step in range(number % 400)))
@@ -112,13 +114,13 @@ def test_phones_register_and_call_while_scanners_and_garbage_are_at_the_gate(sta
         assert guard.packet["bugs"] == guard.packet["quarantined"] == 0
 
 
-def test_the_lines_of_a_phone_that_boots_as_a_stranger_all_get_in(stage: Lab) -> None:
+def test_the_lines_of_a_phone_that_boots_as_a_stranger_all_get_in(stage: Lab, guarded: Guarding) -> None:
     world = stage.world
-    with guarding(world, "lines") as guard, ExitStack() as stack:
+    with guarded(world, "lines") as guard, ExitStack() as stack:
         clients = [stack.enter_context(Client(world.phone, world.pbx.v4, address="198.51.100.50")) for _ in ACCOUNTS]
         codes = boot(clients, list(ACCOUNTS))
         assert codes == dict.fromkeys(ACCOUNTS, 200)
-        assert elements(world.pbx, "blocked4") == []
+        assert blocked(world.pbx) == {}
         assert guard.packet["bugs"] == 0
 
 
@@ -127,9 +129,11 @@ def test_the_lines_of_a_phone_that_boots_as_a_stranger_all_get_in(stage: Lab) ->
 
 @pytest.mark.kernel
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
-def test_when_nobody_judges_any_more_the_gate_opens_by_itself(stage: Lab, number: signal.Signals) -> None:
+def test_when_nobody_judges_any_more_the_gate_opens_by_itself(
+    stage: Lab, guarded: Guarding, number: signal.Signals
+) -> None:
     world = stage.world
-    with guarding(world, f"dead-{number}") as guard:
+    with guarded(world, f"dead-{number}") as guard:
         assert answered_from(stage, "198.51.100.60")
         guard.process.signal(number)
         begun = time.monotonic()
@@ -145,12 +149,14 @@ def test_when_nobody_judges_any_more_the_gate_opens_by_itself(stage: Lab, number
             guard.process.signal(signal.SIGCONT)
             until(lambda: counted(guard, "gate_accept") > 0, "the guard going on")
             assert answered_from(stage, "198.51.100.63")
-            until(lambda: elements(world.pbx, "alive") != [], "the gate shut again")
+            until(lambda: shut(world.pbx), "the gate shut again")
             assert guard.packet["bugs"] == 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
-def test_calls_go_on_when_nobody_judges_any_more_in_their_midst(stage: Lab, number: signal.Signals) -> None:
+def test_calls_go_on_when_nobody_judges_any_more_in_their_midst(
+    stage: Lab, guarded: Guarding, number: signal.Signals
+) -> None:
     failures: list[LabError] = []
 
     def calling() -> None:
@@ -159,7 +165,7 @@ def test_calls_go_on_when_nobody_judges_any_more_in_their_midst(stage: Lab, numb
         except LabError as error:
             failures.append(error)
 
-    with guarding(stage.world, f"midst-{number}") as guard:
+    with guarded(stage.world, f"midst-{number}") as guard:
         thread = threading.Thread(target=calling)
         thread.start()
         until(lambda: counted(guard, "gate_accept") >= 6, "the first call at the gate")
@@ -174,13 +180,13 @@ def registers_from(stage: Lab, address: str) -> bool:
         return registers(client, "1003")
 
 
-def test_without_the_gate_all_is_as_it_was(stage: Lab) -> None:
+def test_without_the_gate_all_is_as_it_was(stage: Lab, guarded: Guarding) -> None:
     world = stage.world
-    with guarding(world, "nogate", top="gate = false\n") as guard:
+    with guarded(world, "nogate", top="gate = false\n") as guard:
         assert answered_from(stage, "198.51.100.64")
         assert guard.packet["gate"]["by"] == ""
-        assert elements(world.pbx, "alive") == []
-        assert "SIPGUARD" not in world.pbx.run("iptables-nft-save", "-t", "mangle").stdout
+        assert not shut(world.pbx)
+        assert "NFQUEUE" not in world.pbx.run("iptables-nft-save", "-t", "mangle").stdout
         with Client(world.attacker, world.pbx.v4, address="203.0.113.130") as client:
             assert guess_until_silent(client) >= FAILURES
             until(lambda: "203.0.113.130" in blocked(world.pbx), "the ban")
@@ -207,17 +213,17 @@ def test_why_nothing_waits_is_told_until_nothing_is_to_wait(stage: Lab) -> None:
 
 
 @pytest.mark.kernel
-def test_off_and_observe_take_the_gate_out_with_everything_else(stage: Lab) -> None:
+def test_off_and_observe_take_the_gate_out_with_everything_else(stage: Lab, guarded: Guarding) -> None:
     world = stage.world
-    with guarding(world, "turning") as guard:
-        for verb, shut in (("observe", False), ("enforce", True), ("off", False), ("on", True)):
+    with guarded(world, "turning") as guard:
+        for verb, closed in (("observe", False), ("enforce", True), ("off", False), ("on", True)):
             guard.ask(verb)
             assert answered_from(stage, "198.51.100.65")
-            assert bool(guard.packet["gate"]["by"]) is shut
-            if shut:
-                until(lambda: elements(world.pbx, "alive") != [], "the gate shut")
+            assert bool(guard.packet["gate"]["by"]) is closed
+            if closed:
+                until(lambda: shut(world.pbx), "the gate shut")
             else:
-                assert elements(world.pbx, "alive") == []
+                assert not shut(world.pbx)
         guard.process.signal(signal.SIGKILL)
         guard.process.wait(seconds=30.0)
         guard.cli("off")
@@ -247,10 +253,32 @@ def test_rules_of_iptables_that_somebody_flushed_are_put_back_and_nothing_passes
             "the rules being back",
         )
         assert guard.packet["enforced"]["requeued"] == 1
-        assert counted(guard, "gate_accept") + guard.packet["kernel"]["unheld"] == 1  # judged, or seen at least
+        assert counted(guard, "gate_accept") + unheld(guard) == 1  # judged, or seen at least
         before = counted(guard, "gate_accept")
         assert answered_from(stage, "198.51.100.68")
         assert counted(guard, "gate_accept") == before + 1
+
+
+def test_our_chains_that_somebody_flushed_are_put_back_and_packets_wait_again(stage: Lab) -> None:
+    world = stage.world
+    with guarding(world, "flushed-iptables", more=IPTABLES) as guard:
+        before = sorted(chains(guard))
+        assert answered_from(stage, "198.51.100.80")
+        for number, damage in enumerate(
+            (("-F",), ("-F", "SIPGUARD-QUEUE"), ("-D", "PREROUTING", "-j", "SIPGUARD-QUEUE"))
+        ):
+            world.pbx.run("iptables", "-t", "mangle", *damage)
+            assert answered_from(stage, f"198.51.100.{81 + number}")
+            until(lambda: sorted(chains(guard)) == before, "the rules being back")
+            accepted = counted(guard, "gate_accept")
+            assert answered_from(stage, f"198.51.100.{91 + number}")
+            assert counted(guard, "gate_accept") == accepted + 1
+
+
+def chains(guard: Guard) -> list[str]:
+    """Give all rules in the table of iptables in which the gate is."""
+    saved = guard.host.run("iptables-save", "-t", "mangle").stdout
+    return [line for line in saved.splitlines() if line.startswith("-A")]
 
 
 # --- Calls ------------------------------------------------------------------------------------------------------------
@@ -258,10 +286,12 @@ def test_rules_of_iptables_that_somebody_flushed_are_put_back_and_nothing_passes
 NETS = '[[detect.accountnets.account]]\nname = "1004"\nnetworks = ["192.0.2.0/24"]\n'
 
 
-def test_a_call_of_an_account_from_where_it_does_not_belong_is_refused_and_its_register_is_not(stage: Lab) -> None:
+def test_a_call_of_an_account_from_where_it_does_not_belong_is_refused_and_its_register_is_not(
+    stage: Lab, guarded: Guarding
+) -> None:
     world = stage.world
     with (
-        guarding(world, "nets", more=NETS) as guard,
+        guarded(world, "nets", more=NETS) as guard,
         Client(world.phone, world.pbx.v4, address="198.51.100.70") as client,
         counting(world.pbx, "198.51.100.70", "@th,64,32 { 0x494e5649, 0x41434b20 }") as passed,
     ):
@@ -294,9 +324,11 @@ def invite(number: str, call: str, trunk: str, pbx: str) -> bytes:
 
 
 @pytest.mark.kernel
-def test_a_call_to_a_closed_destination_never_reaches_the_trunk_and_the_pbx_has_its_answer(stage: Lab) -> None:
+def test_a_call_to_a_closed_destination_never_reaches_the_trunk_and_the_pbx_has_its_answer(
+    stage: Lab, guarded: Guarding
+) -> None:
     world, trunk = stage.world, "198.51.100.99"
-    with guarding(world, "closed", more=DESTINATIONS) as guard:
+    with guarded(world, "closed", more=DESTINATIONS) as guard:
         carrier = world.phone.socket(socket.AF_INET, socket.SOCK_DGRAM)
         exchange = world.pbx.socket(socket.AF_INET, socket.SOCK_DGRAM)
         with carrier, exchange:
@@ -329,10 +361,10 @@ def test_a_call_to_a_closed_destination_never_reaches_the_trunk_and_the_pbx_has_
 # --- Observing --------------------------------------------------------------------------------------------------------
 
 
-def test_observing_the_gate_tells_what_it_would_have_stopped_and_stops_nothing(stage: Lab) -> None:
+def test_observing_the_gate_tells_what_it_would_have_stopped_and_stops_nothing(stage: Lab, guarded: Guarding) -> None:
     world, trunk, scanner = stage.world, "198.51.100.98", "203.0.113.150"
     with (
-        guarding(world, "watching", mode="observe", more=DESTINATIONS) as guard,
+        guarded(world, "watching", mode="observe", more=DESTINATIONS) as guard,
         Client(world.attacker, world.pbx.v4, address=scanner, agent="friendly-scanner") as scanning,
         world.phone.socket(socket.AF_INET, socket.SOCK_DGRAM) as carrier,
         world.pbx.socket(socket.AF_INET, socket.SOCK_DGRAM) as exchange,
@@ -348,5 +380,5 @@ def test_observing_the_gate_tells_what_it_would_have_stopped_and_stops_nothing(s
         assert {("would-drop", scanner), ("would-refuse", "refuse.destinations")} <= told
         shown = json.loads(guard.cli("enforce", "--yes", "--json"))["preview"]["gate"]
         assert shown == {"drop": 1, "refuse": 1, "defer": 0}
-        until(lambda: elements(world.pbx, "alive") != [], "the gate shut")
+        until(lambda: shut(world.pbx), "the gate shut")
         assert not answered(scanning)

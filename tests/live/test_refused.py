@@ -19,7 +19,7 @@ from tests.lab.errors import LabError
 from tests.lab.kamailio import ACCOUNTS
 from tests.lab.wait import until
 from tests.lab.world import Host
-from tests.live.guard import guarding
+from tests.live.guard import Guarding
 from tests.live.test_gate import NETS, counted
 
 pytestmark = [pytest.mark.root, pytest.mark.lab]
@@ -110,10 +110,12 @@ def refused(client: Client, *, call: str = "c") -> bytes:
     return client.request("INVITE", "1004", to="1005", cseq=2, authorization=answer, proxy=True, call_id=call)
 
 
-def test_who_is_refused_aloud_gets_no_more_than_he_sent_and_nobody_else_gets_anything(stage: Lab) -> None:
+def test_who_is_refused_aloud_gets_no_more_than_he_sent_and_nobody_else_gets_anything(
+    stage: Lab, guarded: Guarding
+) -> None:
     world, address = stage.world, "198.51.100.71"
     with (
-        guarding(world, "aloud", more=NETS) as guard,
+        guarded(world, "aloud", more=NETS) as guard,
         ledger(world.pbx, address) as book,
         Client(world.phone, world.pbx.v4, address=address) as client,
     ):
@@ -129,10 +131,12 @@ def test_who_is_refused_aloud_gets_no_more_than_he_sent_and_nobody_else_gets_any
         assert said.strayed == 0
 
 
-def test_who_is_masked_on_tcp_gets_no_more_than_he_sent_and_his_connection_goes_on(stage: Lab) -> None:
+def test_who_is_masked_on_tcp_gets_no_more_than_he_sent_and_his_connection_goes_on(
+    stage: Lab, guarded: Guarding
+) -> None:
     world, address = stage.world, "198.51.100.72"
     with (
-        guarding(world, "masked", more=NETS) as guard,
+        guarded(world, "masked", more=NETS) as guard,
         ledger(world.pbx, address) as book,
         Client(world.phone, world.pbx.v4, address=address, tcp=True) as client,
     ):
@@ -150,10 +154,10 @@ def test_who_is_masked_on_tcp_gets_no_more_than_he_sent_and_his_connection_goes_
         assert client.register("1004", ACCOUNTS["1004"]).code == 200
 
 
-def test_behind_a_closed_firewall_nobody_makes_himself_a_way_in(stage: Lab) -> None:
+def test_behind_a_closed_firewall_nobody_makes_himself_a_way_in(stage: Lab, guarded: Guarding) -> None:
     world, address = stage.world, "203.0.113.160"
     with (
-        guarding(world, "behind", more=NETS + '[refuse]\ndestinations = ["+252"]\n') as guard,
+        guarded(world, "behind", more=NETS + '[refuse]\ndestinations = ["+252"]\n') as guard,
         ledger(world.pbx, address, policy="drop") as book,
         Client(world.attacker, world.pbx.v4, address=address) as client,
     ):

@@ -52,11 +52,12 @@ def test_what_is_switched_off_or_bent_is_told() -> None:
 
 
 def test_the_gate_is_told_and_that_there_is_none_where_the_back_end_has_none() -> None:
-    waits = "Strangers' packets, and calls that leave, wait until they are judged (where nftables can be used)."
+    waits = "Strangers' packets, and calls that leave, wait until they are judged (where the kernel can queue)."
     assert waits in describe(load("mode='enforce'"))
     assert waits not in describe(load("mode='enforce'\ngate=false\n"))
-    said = describe(load("mode='enforce'\n[enforcement]\nbackend='iptables'\n"))
-    assert "No packet waits to be judged: the back end iptables cannot hold any." in said
+    said = describe(load("mode='enforce'\n[enforcement]\nbackend='dryrun'\n"))
+    assert "No packet waits to be judged: the back end dryrun cannot hold any." in said
+    assert waits in describe(load("mode='enforce'\n[enforcement]\nbackend='iptables'\n"))
 
 
 def test_a_ban_is_not_told_as_if_everybody_were_shut_out() -> None:
