@@ -34,6 +34,7 @@ from sipguard.model import (
     Held,
     Hold,
     Instant,
+    Lesson,
     Names,
     Offence,
     Rates,
@@ -89,6 +90,7 @@ class Link:
         self._hello = hello
         self._inbox: deque[Message] = deque()
         self._kept: list[Any] = []
+        self._lessons = False  # all that there are have come
         self._meanwhile = Meanwhile()
         self._fluent: Instant = 0
         self._unsaid: deque[tuple[str, str, str]] = deque(maxlen=ALERTS_KEPT)
@@ -163,6 +165,7 @@ class Link:
         while self._inbox:
             message = self._inbox.popleft()
             if message["t"] != "state":
+                self._lessons = self._lessons or (message["t"] == "state-end" and message.get("lessons") is True)
                 return message
             self._kept += [report.lean(report.unpack(item)) for item in message.get("items", ())]
         return None
@@ -216,6 +219,7 @@ class Link:
             [noun for noun in kept if isinstance(noun, CallState)],
             [noun for noun in kept if isinstance(noun, LimitReset)],
             [noun for noun in kept if isinstance(noun, CallLegs)],
+            [noun for noun in kept if isinstance(noun, Lesson)] if self._lessons else None,
         )
 
     # --- What it is told ----------------------------------------------------------------------------------------------
