@@ -263,7 +263,7 @@ class Engine:
                 for finding in findings:
                     self._decided(self._judge.find(finding), actions)
         if self._notes.new:
-            self._learning.write(event.at, actions)
+            self._learning.soon(event.at)
 
     def _decided(self, told: Sequence[Action], actions: list[Action]) -> None:
         actions.extend(told)

@@ -2,11 +2,13 @@
 
     learning.restore(lessons)         # what was written in earlier lives; None: nobody knows it yet
     learning.begin(now)               # at the first instant there is: the detectors learn it again
-    if learning.notes.new: learning.write(at, actions)
+    if learning.notes.new: learning.soon(at)
+    learning.advance(now)             # writes
 
-Promises: a detector has at most `AT_ONCE` lessons written in `PACE`, whatever happens; what is over that waits, and is
-written as it is then. A clock that is far off makes nothing forgotten, and nothing known for longer than it was: see
-`_dated`. What cannot be read is passed over, counted and told; what is another release's is passed over.
+Promises: what is learned of one account within `DELAY` is written once; a detector has `AT_ONCE` lessons written at most
+in `PACE`, whatever happens; what is over that waits, and is written as it is then. A clock that is far off makes
+nothing forgotten, and nothing known for longer than it was: see `_dated`. What cannot be read is passed over, counted
+and told; what is another release's is passed over.
 """
 
 from __future__ import annotations
@@ -22,6 +24,8 @@ AT_ONCE = 500
 PACE: Span = 10 * SECOND
 AWAY: Span = 30 * DAY
 """No guard is taken to have been away for longer: then it is the clock that is wrong."""
+DELAY: Span = 2 * SECOND
+"""So long after it is learned something is written: a device says all of itself in less."""
 OLD: Span = 400 * DAY
 """A lesson that is older was written by a clock that was not set yet, or of somebody long gone."""
 
@@ -83,8 +87,14 @@ class Learning:
 
     # --- What is new --------------------------------------------------------------------------------------------------
 
+    def soon(self, at: Instant) -> None:
+        """Have what is new written in a moment."""
+        self.notes.new = False
+        if self._next is None:
+            self._next = at + DELAY
+
     def write(self, at: Instant, actions: list[Action]) -> None:
-        """Have written what is new, and what waited, as far as may be."""
+        """Write what is new, and what waited, as far as may be."""
         notes = self.notes
         notes.new = False
         self._next = None
@@ -110,7 +120,7 @@ class Learning:
                     notes.lost += 1
 
     def advance(self, now: Instant) -> Sequence[Action]:
-        """Write what has waited long enough."""
+        """Write what is due."""
         actions: list[Action] = []
         if self._next is not None and self._next <= now:
             self.write(now, actions)

@@ -15,7 +15,7 @@ from sipguard.lesson import About, Notes, hexed, rows_of, written
 from sipguard.model import DAY, Account, Instant, Span
 from sipguard.table import Table
 
-MOST = 50_000
+MOST = 20_000
 """Accounts."""
 EACH = 8
 """Places of one account."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TypeAlias
 
+from sipguard.learning import DELAY
 from sipguard.model import NOWHERE, SECOND, Action, Delta, Finding, Instant, Lesson, Lookups, Record, Span, State
 from sipguard.policy.schema import Policy
 from sipguard.store.database import Store
@@ -51,7 +52,8 @@ class Lives:
         self.story = Story(self.policy, look=look)
 
     def restart(self, away: float = 60, wrong: Span = 0) -> Story:
-        """Begin a new life; `wrong`: by how much the clock of the wall has gone wrong meanwhile."""
+        """Begin a new life, once what was learned is written; `wrong`: so far has the clock of the wall gone wrong."""
+        self.story.wait(DELAY // SECOND)
         self._store.apply(deltas(self.story.actions), self._offset)
         self._offset += self.story.now + int(away * SECOND) - START + wrong
         self.story = Story(self.policy, self._store.state(self._offset, START), look=self.look)

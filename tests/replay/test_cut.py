@@ -9,7 +9,7 @@ import pytest
 
 from sipguard.capture import files
 from sipguard.engine import Engine
-from sipguard.model import SECOND, Action, Clock, Finding, Frame, Lookups, State
+from sipguard.model import SECOND, Action, Clock, Finding, Frame, Instant, Lookups, State
 from sipguard.policy.schema import Policy
 from sipguard.store.database import Store
 from sipguard.wire.captured import Captured
@@ -44,11 +44,15 @@ class Life:
             if packet is not None:
                 self.actions += self._engine.feed(each.at, Frame(packet))
 
+    def go_on(self, now: Instant) -> None:
+        self.actions += self._engine.advance(now)
+
 
 def in_two(packets: Sequence[Captured], place: int, policy: Policy, look: Lookups, store: Store) -> list[Finding]:
     """Feed the beginning to one engine, and the rest to one that knows what was kept of the first."""
     first = Life(policy, look)
     first.feed(packets[:place])
+    first.go_on(packets[place].at - 1)
     later = Life(policy, look, kept(store, first.actions, packets[place].at))
     later.feed(packets[place:])
     return [*findings(first.actions), *findings(later.actions)]
