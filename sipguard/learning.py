@@ -5,17 +5,17 @@
     if learning.notes.new: learning.soon(at)
     learning.advance(now)             # writes
 
-Promises: what is learned of one account within `DELAY` is written once; a detector has `AT_ONCE` lessons written at most
-in `PACE`, whatever happens; what is over that waits, and is written as it is then. A clock that is far off makes
-nothing forgotten, and nothing known for longer than it was: see `_dated`. What cannot be read is passed over, counted
-and told; what is another release's is passed over.
+Promises: what is learned of one account within `DELAY` is written once; of a detector at most `AT_ONCE` lessons are
+written in `PACE`, and what is over that waits and is written as it is then. A clock that is far off makes nothing
+forgotten, and nothing known for longer than it was: see `_dated`. What cannot be read is passed over, counted and told;
+what is another release's is passed over.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sipguard.lesson import LONGEST, Learner, Lesson, Notes
+from sipguard.lesson import LONGEST, Learner, Lesson, Notes, learner_of
 from sipguard.model import DAY, SECOND, Action, Alert, Instant, Record, Span
 from sipguard.window import paced
 
@@ -55,7 +55,7 @@ class Learning:
 
     def adopt(self, at: Instant, detectors: Sequence[object]) -> None:
         """Go on with other detectors, which learn what the earlier ones of the same names knew."""
-        learners = {each.learns: each for each in detectors if isinstance(each, Learner)}
+        learners = {each.learns: each for each in map(learner_of, detectors) if each is not None}
         for name, learner in learners.items():
             earlier = self._learners.get(name)
             for account, topic in list(earlier.known()) if earlier is not None else ():

@@ -9,7 +9,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias, runtime_checkable
+from typing import Protocol, TypeAlias, cast
 
 from sipguard.address import Address
 from sipguard.terms import Account, Instant
@@ -38,7 +38,6 @@ class Lesson:
     text: str
 
 
-@runtime_checkable
 class Learner(Protocol):
     """A detector that learns; `learns` is its name."""
 
@@ -55,6 +54,11 @@ class Learner(Protocol):
     def learn(self, at: Instant, account: Account, topic: str, text: str, /) -> None:
         """Take up what was written at `at`. Raises ValueError for what no release of ours wrote."""
         ...
+
+
+def learner_of(detector: object) -> Learner | None:
+    """Give a detector as one that learns; None where it is none."""
+    return cast("Learner", detector) if getattr(detector, "learns", "") else None
 
 
 class Notes:

@@ -14,7 +14,7 @@ from sipguard.call import CallOrigin
 from sipguard.detect import canary, catalogue, firstabroad, identity, newdestination, takeover, testcall, wangiri
 from sipguard.event import AuthSucceeded, Recalled, Registered
 from sipguard.learning import Learning
-from sipguard.lesson import SITE, Learner, Lesson, Notes
+from sipguard.lesson import SITE, Lesson, Notes, learner_of
 from sipguard.model import DAY, HOUR, SECOND, Account, Action, Finding, Lookups, Record, Transport
 from sipguard.track.homes import EACH, Homes
 from tests.detect.calling import ALICE, BOB, GERMAN, Calling, french, german, somali
@@ -268,6 +268,6 @@ def test_a_name_that_an_account_has_kept_to_is_its_own_after_a_restart() -> None
 def test_every_detector_that_learns_is_given_the_notes_that_are_written() -> None:
     notes = Notes()
     made = catalogue.detectors(catalogue.Config(), notes=notes)
-    learners = [each for each in made if isinstance(each, Learner)]
+    learners = [each for each in map(learner_of, made) if each is not None]
     assert sorted(each.learns for each in learners) == sorted({*FRAUD, "takeover", "canary", "identity"})
     assert all(each._notes is notes for each in learners)  # type: ignore[attr-defined]
