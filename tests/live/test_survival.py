@@ -72,8 +72,8 @@ def test_where_an_account_is_at_home_and_what_it_calls_from_outlive_kill_9(stage
             return {name: guard.packet["counters"][name] for name in learned}
 
         until(lambda: set(counts().values()) == {1}, "an account being learned")
+        until(lambda: guard.packet["counters"]["lessons_waiting"] == 0, "all of it being written")
         until(lambda: guard.ask("status")["keeper"]["store_waiting"] == 0, "all of it on disk")
-        assert guard.packet["counters"]["lessons_waiting"] == 0
         for again in (0, 1):
             keeper = guard.keeper
             guard.process.signal(signal.SIGKILL)
