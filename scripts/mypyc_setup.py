@@ -24,7 +24,7 @@ from setuptools import find_packages, setup
 from setuptools.command.build_ext import build_ext
 
 PACKET_PATH = (
-    "address table window netset model event call terms meanings senses trusting intake"
+    "address table window netset model event call lesson terms meanings senses trusting learning intake"
     " holding verdicts tolls endings callsheet engine"
     " wire/* sip/* netfilter/* numbering/* track/* detect/* decide/*"
     " capture/gate capture/tap capture/door capture/ears capture/waiting capture/clock control/signals"

@@ -8,7 +8,7 @@ recording of the inputs gives the same actions again. Live and replay differ onl
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeAlias
 
@@ -26,6 +26,7 @@ from sipguard.endings import Endings
 from sipguard.event import Asked, AuthFailed, CallEnded, CallEvent, Event, Recalled, Registered, Standing, Unregistered
 from sipguard.explain import Parts, why
 from sipguard.intake import Heard, Intake, Passage
+from sipguard.learning import Learning
 from sipguard.meanings import Meanings
 from sipguard.model import (
     NOWHERE,
@@ -102,7 +103,9 @@ class Engine:
         owned, known = self._sides.owns, self._trusts.accounts
         self._judge = Judge(self._force, consequences(policy.detect), self._exempt, owned, known)
         window = policy.detect.credentials.window
-        self._trusting = Trusting(self._trusts, self._force, self._judge, self._wake, window)
+        self._learning = Learning()
+        self._notes = self._learning.notes
+        self._trusting = Trusting(self._trusts, self._force, self._judge, self._wake, window, self._notes)
         self._feeds = Feeds(self._force, self._judge.spared)
         self._journal = Journal()
         parts = self._intake, self._tracker, self._sides, self._judge, self._force, self._trusts, self._exempt
@@ -151,10 +154,14 @@ class Engine:
         """Fire what is due up to `now`."""
         self._now = max(self._now, now)
         actions: list[Action] = []
+        if not self._learning.began:  # detectors know what they knew before they hear of anything
+            actions += self._learning.begin(self._now)
+            self._recall(self._now)
         for event in self._tracker.advance(now):
             self._happened(event, actions)
         self._force.advance(now)
         actions += (*self._feeds.advance(now), *self._tolls.advance(now), *self._endings.advance(now))
+        actions += self._learning.advance(now)
         if self._pending:
             actions = [*(_at(self._now, action) for action in self._pending), *actions]
             self._pending = []
@@ -165,7 +172,7 @@ class Engine:
         if self._pending:
             return self._now
         earliest = self._tracker.next_deadline()
-        for part in (self._force, self._feeds, self._tolls, self._endings):
+        for part in (self._force, self._feeds, self._tolls, self._endings, self._learning):
             other = part.next_deadline()
             if other is not None and (earliest is None or other < earliest):
                 earliest = other
@@ -199,7 +206,7 @@ class Engine:
         """Give what was counted, by name."""
         counts = {"frames": self._frames, "findings": self._findings, "flows": self._flows}
         parts = self._intake, self._tracker, self._trusts, self._judge, self._force, self._feeds, self._journal
-        for part in (*parts, self._verdicts, self._senses, self._tolls, self._endings):
+        for part in (*parts, self._verdicts, self._senses, self._tolls, self._endings, self._learning, self._trusting):
             counts.update(part.counters())
         for detector in self._detectors:
             counts.update(detector.counters())
@@ -255,6 +262,8 @@ class Engine:
                 self._findings += len(findings)
                 for finding in findings:
                     self._decided(self._judge.find(finding), actions)
+        if self._notes.new:
+            self._learning.soon(event.at)
 
     def _decided(self, told: Sequence[Action], actions: list[Action]) -> None:
         actions.extend(told)
@@ -290,14 +299,14 @@ class Engine:
 
     def _flow(self, at: Instant, flow: Flow) -> Sequence[Action]:
         self._flows += 1
-        actions: list[Action] = []
-        for event in self._tracker.flow(at, flow):
-            self._happened(event, actions)
-        return actions
+        return self._all_happened(self._tracker.flow(at, flow))
 
     def _media(self, at: Instant, media: Media) -> Sequence[Action]:
+        return self._all_happened(self._tracker.calls.media(at, media))
+
+    def _all_happened(self, events: Iterable[Event]) -> Sequence[Action]:
         actions: list[Action] = []
-        for event in self._tracker.calls.media(at, media):
+        for event in events:
             self._happened(event, actions)
         return actions
 
@@ -333,21 +342,21 @@ class Engine:
         self._endings.adopt(managed=policy.shell.managed, acting=policy.mode is Mode.ENFORCE)
         if heard_by(policy) != heard_by(earlier):  # counters begin anew only where what they count has changed
             self._set_detectors()
-            self._recall()
+            self._recall(at)
         return self._named(at, names_of(policy, earlier))
 
     def _set_detectors(self) -> None:
         house = house_of(self._policy, self._look, lambda: self._clock_offset)
-        self._detectors = detectors(self._policy.detect, self._look, house)
+        self._detectors = detectors(self._policy.detect, self._look, house, self._notes)
+        self._learning.adopt(self._now, (self._trusting.homes, *self._detectors))
         self._listeners = Listeners((self._journal, self._verdicts, *self._detectors))
 
-    def _recall(self) -> None:
+    def _recall(self, at: Instant) -> None:
         """Tell the detectors which registrations stand from before they were made; it is nothing to find fault with."""
-        handlers = self._listeners.of_kind(Recalled)
-        for place, until in self._trusts.places() if handlers else ():
-            for account in sorted(self._trusts.accounts(place)):
+        if handlers := self._listeners.of_kind(Recalled):
+            for event in self._trusting.recalled(at):
                 for handle in handlers:
-                    handle(Recalled(self._now, place.address, account, until))
+                    handle(event)
 
     def _standing(self, _at: Instant, address: Address) -> Standing:
         """Say what a sender is to us now."""
@@ -360,7 +369,7 @@ class Engine:
 
     def _restore(self, state: State) -> None:
         self._trusts.restore(state.trust)
-        self._recall()
+        self._learning.restore(state.lessons)
         self._tracker.restore(state.trust)
         self._force.ladder.restore(state.offences)
         self._feeds.restore(state.feeds)

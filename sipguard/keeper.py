@@ -247,7 +247,7 @@ class Keeper:
             self.alert("control", str(parts.policy.shell.control.socket), warning)
 
     async def _send_state(self, parts: Parts, *, state: bool) -> None:
-        count, complete, mode = 0, await parts.writer.flush(), None
+        count, complete, mode, lessons = 0, await parts.writer.flush(), None, False
         try:
             mode = await parts.shelf.kept_mode(str(parts.policy.mode))
             pages = await parts.writer.ask(lambda store: self._pages(parts.policy, store)) if state else iter(())
@@ -256,6 +256,7 @@ class Keeper:
                 self._roomy.clear()
                 self.send({"t": "state", "items": [pack(noun) for noun in page]})
                 await self._roomy.wait()
+            lessons = True  # unless there was no reading them at all
             complete = complete and not await self._unread(parts)
         except AdapterError:
             complete = False
@@ -267,7 +268,8 @@ class Keeper:
         for feed in parts.feeds.present():
             self.feed_changed(feed)
         parts.decks.present()
-        self.send({"t": "state-end", "mode": mode, "off": off, "complete": complete, "count": count})
+        told = {"mode": mode, "off": off, "complete": complete, "count": count, "lessons": lessons}
+        self.send({"t": "state-end", **told})
 
     def _pages(self, policy: Policy, store: Store) -> Iterator[list[Delta]]:
         return store.pages(self._offset, time.time_ns() - self._offset, ITEMS, calls_remembered(policy))

@@ -18,6 +18,7 @@ from sipguard.address import Address, Network
 from sipguard.call import CallLegs, CallState, LimitReset, Media
 from sipguard.call import HangUp as HangUp
 from sipguard.call import Injection as Injection
+from sipguard.lesson import Lesson as Lesson
 from sipguard.terms import DAY as DAY
 from sipguard.terms import EVERY_OTHER as EVERY_OTHER
 from sipguard.terms import HOUR as HOUR
@@ -351,7 +352,7 @@ class Trust:
     until: Instant
 
 
-Delta: TypeAlias = Decision | Offence | Trust | CallState | CallLegs | LimitReset
+Delta: TypeAlias = Decision | Offence | Trust | CallState | CallLegs | LimitReset | Lesson
 
 
 @dataclass(frozen=True, slots=True)
@@ -377,6 +378,7 @@ class State:
     calls: Sequence[CallState] = ()
     resets: Sequence[LimitReset] = ()
     legs: Sequence[CallLegs] = ()
+    lessons: Sequence[Lesson] | None = ()  # the least recent first; None: nobody could read whether there are any
 
 
 @dataclass(frozen=True, slots=True)

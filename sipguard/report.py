@@ -24,6 +24,7 @@ from sipguard.model import (
     Held,
     Hold,
     Instant,
+    Lesson,
     Names,
     Offence,
     Order,
@@ -308,6 +309,17 @@ def _unpack_call(value: Json) -> CallState:
     )
 
 
+def _pack_lesson(noun: Lesson) -> Json:
+    account = list(noun.account)
+    return {"at": noun.at, "detector": noun.detector, "account": account, "topic": noun.topic, "text": noun.text}
+
+
+def _unpack_lesson(value: Json) -> Lesson:
+    username, realm = value["account"]
+    account = Account(str(username), str(realm))
+    return Lesson(int(value["at"]), str(value["detector"]), account, str(value["topic"]), str(value["text"]))
+
+
 _PACK: Mapping[type, tuple[str, Callable[[Any], Json]]] = {
     Decision: ("decision", _pack_decision),
     Offence: ("offence", lambda noun: {"network": str(noun.network), "count": noun.count, "until": noun.until}),
@@ -316,6 +328,7 @@ _PACK: Mapping[type, tuple[str, Callable[[Any], Json]]] = {
     CallState: ("call", _pack_call),
     CallLegs: ("legs", lambda noun: {"at": noun.at, "key": noun.key, "text": noun.text}),
     LimitReset: ("reset", lambda noun: {"at": noun.at, "scope": noun.scope, "subject": noun.subject}),
+    Lesson: ("lesson", _pack_lesson),
     Order: ("order", _pack_order),
     Names: (
         "names",
@@ -331,6 +344,7 @@ _UNPACK: Mapping[str, Callable[[Json], Any]] = {
     "call": _unpack_call,
     "legs": lambda value: CallLegs(int(value["at"]), str(value["key"]), str(value["text"])),
     "reset": lambda value: LimitReset(int(value["at"]), str(value["scope"]), str(value["subject"])),
+    "lesson": _unpack_lesson,
     "order": _unpack_order,
     "names": lambda value: Names(
         Role(value["role"]), str(value["name"]), tuple(parse_network(net) for net in value["networks"])

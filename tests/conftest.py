@@ -20,6 +20,9 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.lab.processor import Moment, moment, starved
+from tests.stores import opened
+
+__all__ = ["opened"]
 
 PROJECT = Path(__file__).resolve().parent.parent
 LAB_COMMANDS = ("kamailio", "sipp")

@@ -37,7 +37,8 @@ SHELL = words(
 )
 ADAPTERS = words("capture enforce store alert metrics feeds geo names control")
 STAGES = words(
-    "intake holding track detect decide policy callsheet meanings tolls senses trusting explain verdicts endings engine"
+    "intake holding track detect decide policy callsheet meanings tolls senses trusting learning explain verdicts"
+    " endings engine"
 )
 
 PURE = words(

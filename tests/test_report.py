@@ -20,6 +20,7 @@ from sipguard.model import (
     HangUp,
     Held,
     Hold,
+    Lesson,
     Names,
     Offence,
     Order,
@@ -64,6 +65,7 @@ NOUNS: list[report.Packable] = [
     CALL,
     replace(CALL, account=None, source=None, rate=None, ended=0),
     LimitReset(5, "account", "10\udcff01@pbx"),
+    Lesson(-7, "firstabroad", Account("10\udcff01", ""), "+252", "5,0 \udcff"),
     CallLegs(5, "c0ffee", "MQ=="),
 ]
 

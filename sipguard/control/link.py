@@ -35,6 +35,7 @@ from sipguard.model import (
     Held,
     Hold,
     Instant,
+    Lesson,
     Names,
     Offence,
     Rates,
@@ -90,6 +91,7 @@ class Link:
         self._hello = hello
         self._inbox: deque[Message] = deque()
         self._kept = Kept()
+        self._lessons = False  # all that there are have come
         self._meanwhile = Meanwhile()
         self._fluent: Instant = 0
         self._unsaid: deque[tuple[str, str, str]] = deque(maxlen=ALERTS_KEPT)
@@ -164,6 +166,7 @@ class Link:
         while self._inbox:
             message = self._inbox.popleft()
             if message["t"] != "state":
+                self._lessons = self._lessons or (message["t"] == "state-end" and message.get("lessons") is True)
                 return message
             for item in message.get("items", ()):
                 self._kept.add(report.unpack(item))
@@ -218,6 +221,7 @@ class Link:
             kept.of(CallState),
             kept.of(LimitReset),
             kept.of(CallLegs),
+            kept.of(Lesson) if self._lessons else None,
         )
 
     # --- What it is told ----------------------------------------------------------------------------------------------

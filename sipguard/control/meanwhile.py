@@ -12,7 +12,7 @@ from typing import Any
 
 from sipguard.call import CallLegs, CallState, LimitReset
 from sipguard.control.kept import Kept
-from sipguard.model import Decision, DecisionVerdict, Delta, Held, Offence, Trust
+from sipguard.model import Decision, DecisionVerdict, Delta, Held, Lesson, Offence, Trust
 from sipguard.report import HOLDING
 
 MOST = 100_000
@@ -67,6 +67,8 @@ class Meanwhile:
 
 def _is_over(delta: Delta) -> bool:
     """Tell whether a delta ends something and leaves nothing: a call that has ended, and a reset, still count."""
+    if isinstance(delta, Lesson):
+        return not delta.text
     if isinstance(delta, Decision):
         return delta.verdict is DecisionVerdict.RELEASE
     return isinstance(delta, Offence | Trust) and not delta.until
@@ -85,4 +87,6 @@ def _key(noun: Any) -> tuple[Any, ...]:
         return noun.key, CallLegs
     if isinstance(noun, LimitReset):
         return noun.subject, noun.scope, LimitReset
+    if isinstance(noun, Lesson):
+        return noun.detector, noun.account, noun.topic
     return (noun.network, noun.account) if isinstance(noun, Trust) else (noun,)

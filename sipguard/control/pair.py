@@ -27,7 +27,7 @@ keeper→packet  fields besides `t`
 =============  =====================================================================================================
 state          `items`: some packed Decisions, Offences, Trusts (in force or remembered); as many as it takes
 state-end      `mode` ("observe", "enforce" or null: as the policy says), `off` (true: stay open until `on`), `complete`
-               (false: the store could not be read), `count`
+               (false: the store could not be read), `count`, `lessons` (true: all Lessons that can be read were in it)
 request        `id`, `verb`, `args`; verbs: ban, unban, release (`args.order`: packed Order), why (`args.network` or
                `args.account`), status, preview, observe, enforce, off, on
 names          `what`: packed Names

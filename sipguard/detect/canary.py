@@ -17,9 +17,8 @@ Known false alarms
     policy that is given to somebody after all, until it is first answered for.
 
 Ways around it
-    Asking only for what is known to exist; a list from elsewhere. After a restart the guard watches anew before it
-    chooses. On a PBX that answers strangers' calls to any number, whoever rings a canary silences it, at the price of
-    one finding.
+    Asking only for what is known to exist; a list from elsewhere. On a PBX that answers strangers' calls to any number,
+    whoever rings a canary silences it, at the price of one finding.
 
 Options
     enabled, numbers, automatic, learned, watched, distance, sources, then
@@ -32,20 +31,22 @@ from __future__ import annotations
 
 import zlib
 from bisect import bisect_left
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from sipguard.address import sender_key, subject_of
 from sipguard.constraint import Between, Count, Described, DurationBetween, Matching
 from sipguard.event import Answered, Asked, AuthFailed, Event, Rang, Recalled, Registered, Standing
-from sipguard.model import DAY, HOUR, MINUTE, Consequence, Excuse, Finding, Instant, Span
+from sipguard.lesson import SITE, About, Notes, hexed, rows_of, written
+from sipguard.model import DAY, HOUR, MINUTE, Account, Consequence, Excuse, Finding, Instant, Span
 from sipguard.sip.message import SipRequest, SipResponse
 from sipguard.table import Table, neighbourhood
 
 NAME = "canary"
 _NOTHING: tuple[Finding, ...] = ()
 _STRANGER = Standing.STRANGER
+_IN_USE = "used"
 _LONGEST = 128
 _EXTENSIONS = 10_000
 _LOOKED_AT = 20
@@ -84,16 +85,20 @@ class Detector:
         "_choose_at",
         "_config",
         "_dialled",
+        "_notes",
         "_registering",
         "_used",
         "handlers",
         "withdrawn",
     )
 
-    def __init__(self, config: Config) -> None:
+    learns: ClassVar[str] = NAME
+
+    def __init__(self, config: Config, notes: Notes | None = None) -> None:
         self._config = config
+        self._notes = Notes() if notes is None else notes
         self._canaries: dict[bytes, bool] = {plain(name.encode()): True for name in config.numbers}  # True: named
-        self._used: Table[bytes, None] = Table(_EXTENSIONS)
+        self._used: Table[bytes, Instant] = Table(_EXTENSIONS)  # when that was last noted
         self._dialled: Table[bytes, None] = Table(_EXTENSIONS)
         self._registering: Table[bytes, bytes] = Table(config.sources, config.sources // 8, neighbourhood)
         self._calls: Table[tuple[bytes, bytes], bytes] = Table(config.sources, config.sources // 8)
@@ -104,7 +109,7 @@ class Detector:
             Answered: self._answered,
             Rang: self._rang,
             Registered: self._registered,
-            Recalled: self._registered,
+            Recalled: self._recalled,
             AuthFailed: self._failed,
         }
 
@@ -154,8 +159,12 @@ class Detector:
 
     # --- Learning -----------------------------------------------------------------------------------------------------
 
-    def _registered(self, event: Registered | Recalled) -> Sequence[Finding]:
+    def _registered(self, event: Registered) -> Sequence[Finding]:
         self._is_used(event.at, plain(event.account.username.encode()))
+        return _NOTHING
+
+    def _recalled(self, event: Recalled) -> Sequence[Finding]:
+        self._use(event.at, plain(event.account.username.encode()))
         return _NOTHING
 
     def _rang(self, event: Rang) -> Sequence[Finding]:
@@ -177,16 +186,26 @@ class Detector:
         else:
             self._is_used(event.at, plain(response.to_user.partition(b";")[0]))
 
-    def _is_used(self, at: Instant, user: bytes) -> None:
+    def _use(self, at: Instant, user: bytes) -> None:
+        """Note that somebody has a number; it is no canary any more."""
         if self._canaries.pop(user, None) is not None:
             self.withdrawn += 1
+            self._notes.note(NAME, SITE)
         if _is_extension(user):
-            self._used.renew(user, None, _NOBODY)
+            noted = self._used.get(user)
+            if fresh := noted is None or at - noted >= DAY:
+                self._notes.note(NAME, SITE, user.decode())
+            self._used.renew(user, at if fresh or noted is None else noted, _NOBODY)
+
+    def _is_used(self, at: Instant, user: bytes) -> None:
+        self._use(at, user)
         if self._choose_at is None:
             self._choose_at = at + self._config.watched
+            self._notes.note(NAME, SITE)
         if at < self._choose_at or len(self._used) < self._config.learned:
             return
         self._choose_at = at + HOUR  # it is some work, and may find nothing
+        self._notes.note(NAME, SITE)
         missing = self._config.automatic - sum(not named for named in self._canaries.values())
         if missing > 0:
             taken = [*self._used, *self._canaries]
@@ -194,6 +213,36 @@ class Detector:
                 if missing > 0 and canary not in self._dialled:
                     self._canaries[canary] = False
                     missing -= 1
+
+    # --- What is kept -------------------------------------------------------------------------------------------------
+
+    def known(self) -> Iterator[About]:
+        """Go through the numbers in use, the longest unused first; "" is what was chosen."""
+        yield from ((SITE, user.decode()) for user in self._used)
+        yield SITE, ""
+
+    def taught(self, at: Instant, account: Account, topic: str) -> str:
+        """Write when it chooses next and what it has chosen, or that a number is in use."""
+        if account != SITE:
+            return ""
+        if topic:
+            return _IN_USE if topic.encode() in self._used else ""
+        mine = [hexed(user) for user, named in self._canaries.items() if not named]
+        return "" if self._choose_at is None else written([(str(self._choose_at - at), *mine)])
+
+    def learn(self, at: Instant, account: Account, topic: str, text: str) -> None:
+        """Take up what `taught` wrote. Raises ValueError."""
+        if account != SITE or (topic and text != _IN_USE):
+            raise ValueError(f"{text!r} of {account}")
+        if topic:
+            self._canaries.pop(topic.encode(), None)
+            self._used.renew(topic.encode(), at, _NOBODY)
+            return
+        ((due, *mine),) = rows_of(text)
+        self._choose_at = at + int(due)
+        for canary in map(bytes.fromhex, mine[: self._config.automatic]):
+            if _is_extension(canary) and canary not in self._used:
+                self._canaries.setdefault(canary, False)
 
     def counters(self) -> dict[str, int]:
         """Give how many canaries there are, and how many were withdrawn; the fill and the evictions."""

@@ -39,6 +39,7 @@ from sipguard.detect import (
     wangiri,
 )
 from sipguard.event import Event
+from sipguard.lesson import Notes
 from sipguard.model import NOWHERE, Consequence, Finding, Lookups
 from sipguard.track.spending import SOMEWHERE, House
 
@@ -89,15 +90,17 @@ class Detector(Protocol):
         ...
 
 
-def detectors(config: Config, look: Lookups = NOWHERE, house: House = SOMEWHERE) -> Sequence[Detector]:
+def detectors(
+    config: Config, look: Lookups = NOWHERE, house: House = SOMEWHERE, notes: Notes | None = None
+) -> Sequence[Detector]:
     """Make the detectors that the policy enables, in the order in which they speak.
 
-    `look` says where addresses are, `house` what is at home, and what time it is there.
+    `look` says where addresses are, `house` what is at home, and what time it is there; `notes` takes what they learn.
     """
     offered: Sequence[tuple[bool, Callable[[], Detector]]] = (
         (config.credentials.enabled, lambda: credentials.Detector(config.credentials)),
         (config.samekey.enabled, lambda: samekey.Detector(config.samekey)),
-        (config.canary.enabled, lambda: canary.Detector(config.canary)),
+        (config.canary.enabled, lambda: canary.Detector(config.canary, notes)),
         (config.flood.enabled, lambda: flood.Detector(config.flood)),
         (config.ghostcall.enabled, lambda: ghostcall.Detector(config.ghostcall)),
         (config.spam.enabled, lambda: spam.Detector(config.spam)),
@@ -106,25 +109,25 @@ def detectors(config: Config, look: Lookups = NOWHERE, house: House = SOMEWHERE)
         (config.tlsprobe.enabled, lambda: tlsprobe.Detector(config.tlsprobe)),
         (config.accounts.enabled, lambda: accounts.Detector(config.accounts)),
         (config.enumeration.enabled, lambda: enumeration.Detector(config.enumeration)),
-        (config.identity.enabled, lambda: identity.Detector(config.identity)),
+        (config.identity.enabled, lambda: identity.Detector(config.identity, notes)),
         (config.networks.enabled, lambda: networks.Detector(config.networks, look.asn)),
         (config.passwordfound.enabled, lambda: passwordfound.Detector(config.passwordfound)),
         (config.accountnets.enabled, lambda: accountnets.Detector(config.accountnets)),
         (config.geography.enabled, lambda: geography.Detector(config.geography, look)),
-        (config.takeover.enabled, lambda: takeover.Detector(config.takeover, look)),
+        (config.takeover.enabled, lambda: takeover.Detector(config.takeover, look, notes)),
         (config.dialplan.enabled, lambda: dialplan.Detector(config.dialplan)),
         (config.fingerprint.enabled, lambda: fingerprint.Detector(config.fingerprint)),
         (config.malformed.enabled, lambda: malformed.Detector(config.malformed)),
         (config.prefixburst.enabled, lambda: prefixburst.Detector(config.prefixburst, house)),
         (config.costlycalls.enabled, lambda: costlycalls.Detector(config.costlycalls, house)),
         (config.longcalls.enabled, lambda: longcalls.Detector(config.longcalls, house)),
-        (config.testcall.enabled, lambda: testcall.Detector(config.testcall, house)),
+        (config.testcall.enabled, lambda: testcall.Detector(config.testcall, house, notes)),
         (config.diversion.enabled, lambda: diversion.Detector(config.diversion, house)),
         (config.orphancalls.enabled, lambda: orphancalls.Detector(config.orphancalls, house)),
-        (config.firstabroad.enabled, lambda: firstabroad.Detector(config.firstabroad, house)),
-        (config.newdestination.enabled, lambda: newdestination.Detector(config.newdestination, house)),
+        (config.firstabroad.enabled, lambda: firstabroad.Detector(config.firstabroad, house, notes)),
+        (config.newdestination.enabled, lambda: newdestination.Detector(config.newdestination, house, notes)),
         (config.tollfreepump.enabled, lambda: tollfreepump.Detector(config.tollfreepump)),
-        (config.wangiri.enabled, lambda: wangiri.Detector(config.wangiri, house)),
+        (config.wangiri.enabled, lambda: wangiri.Detector(config.wangiri, house, notes)),
     )
     return [make() for enabled, make in offered if enabled]
 

@@ -6,7 +6,7 @@ What it sees
     clock that the calls' rules go by; "never" for no night), the address it comes from (/24, /48) is none of the eight
     last ones of this account's calls, the destination is dear. With `always` each first call abroad is told. Once for
     each account; afterwards it is one that calls abroad. Only what is authenticated is learned, of outbound calls only.
-    After a restart, and when this table of the policy changes, all of it is learned anew.
+    What was learned outlives restarts, and changes of the policy.
 
 Why it matters
     Most accounts never call abroad. The first call of a stolen one does, at night, from elsewhere.
@@ -16,7 +16,7 @@ Known false alarms
 
 Ways around it
     Working hours and the owner's network, to ordinary countries; an account that calls abroad anyway; the time until an
-    account is known, after each start.
+    account is known.
 
 Options
     enabled, learning, night, always, rate, risk, accounts, then
@@ -27,13 +27,14 @@ References
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from sipguard.address import subject_of
 from sipguard.constraint import Between, Described, DurationBetween, Matching
 from sipguard.event import CallAttempted, Event
+from sipguard.lesson import About, Notes, hexed, rows_of, written
 from sipguard.model import DAY, MINUTE, Account, Consequence, Finding, Instant, Span
 from sipguard.table import Table, neighbourhood
 from sipguard.track.spending import SOMEWHERE, Dear, DearRate, DearRisk, House, payer_of, shown, spends
@@ -42,6 +43,7 @@ NAME = "firstabroad"
 _NOTHING: tuple[Finding, ...] = ()
 _PLACES = 8
 _NEVER = "never"
+_NETWORK = {3: 1, 6: 10}  # bytes of a /24 and a /48, and how many more make an address
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +70,13 @@ class Config:
 
 
 class _History:
-    """Since when an account calls, from where, and whether it has called abroad."""
+    """Since when an account calls, from where, whether it has called abroad; `noted`: when that was last written."""
 
-    __slots__ = ("abroad", "first", "places")
+    __slots__ = ("abroad", "first", "noted", "places")
 
     def __init__(self, first: Instant) -> None:
         self.first = first
+        self.noted: Instant = first - DAY
         self.abroad = False
         self.places: dict[bytes, None] = {}
 
@@ -90,11 +93,14 @@ class _History:
 class Detector:
     """Remembers for each account since when it calls, from where, and whether abroad; the longest idle goes first."""
 
-    __slots__ = ("_accounts", "_config", "_dear", "_house", "_night", "handlers")
+    __slots__ = ("_accounts", "_config", "_dear", "_house", "_night", "_notes", "handlers")
 
-    def __init__(self, config: Config, house: House = SOMEWHERE) -> None:
+    learns: ClassVar[str] = NAME
+
+    def __init__(self, config: Config, house: House = SOMEWHERE, notes: Notes | None = None) -> None:
         self._config = config
         self._house = house
+        self._notes = Notes() if notes is None else notes
         self._dear = Dear(house, config.rate, config.risk)
         begin, _, end = ("" if config.night == _NEVER else config.night).partition("-")
         self._night = (_minutes(begin), _minutes(end))
@@ -111,10 +117,13 @@ class Detector:
             history = _History(at)
         self._accounts.renew(payer, history, event.source)
         elsewhere = history.meets(neighbourhood(call.source))
+        if elsewhere or at - history.noted >= DAY:
+            self._note(at, payer, history)
         dear = self._dear(call.called, call.rate)
         if history.abroad or not (dear or self._house.abroad(call.called)):
             return _NOTHING
         history.abroad = True
+        self._note(at, payer, history)
         if at - history.first < self._config.learning:
             return _NOTHING
         strange = (("night", self._is_night(at)), ("new address", elsewhere), ("dear", dear))
@@ -136,6 +145,37 @@ class Detector:
         if minute < 0 or begin == end:
             return False
         return begin <= minute < end if begin < end else not end <= minute < begin
+
+    # --- What is kept -------------------------------------------------------------------------------------------------
+
+    def _note(self, at: Instant, account: Account, history: _History) -> None:
+        history.noted = at
+        self._notes.note(NAME, account)
+
+    def known(self) -> Iterator[About]:
+        """Go through the accounts, the longest idle first."""
+        return ((account, "") for account in self._accounts)
+
+    def taught(self, at: Instant, account: Account, topic: str) -> str:
+        """Write since when an account calls, whether abroad, and the places, the last one last."""
+        history = self._accounts.get(account)
+        if history is None or topic:
+            return ""
+        return written([(str(at - history.first), str(int(history.abroad)), *map(hexed, history.places))])
+
+    def learn(self, at: Instant, account: Account, topic: str, text: str) -> None:
+        """Take up what `taught` wrote. Raises ValueError."""
+        (since, abroad, *places), *more = rows_of(text)
+        history = _History(at - int(since))
+        history.noted, history.abroad = at, bool(int(abroad))
+        for place in map(bytes.fromhex, places):
+            if len(place) not in _NETWORK:
+                raise ValueError(f"{place!r} is no network")
+            history.meets(place)
+        if more or topic or not history.places or int(since) < 0:
+            raise ValueError("not a history")
+        last = next(reversed(history.places))
+        self._accounts.renew(account, history, last + bytes(_NETWORK[len(last)]))
 
     def counters(self) -> dict[str, int]:
         """Give the fill and the evictions."""

@@ -28,14 +28,15 @@ References
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, TypeAlias
 
-from sipguard.address import sender_key, show
+from sipguard.address import Address, sender_key, show
 from sipguard.constraint import Between, Described
 from sipguard.event import Asked, AuthSucceeded, Event, Standing
-from sipguard.model import Account, Consequence, Finding
+from sipguard.lesson import About, Notes, hexed, rows_of, somewhere, written
+from sipguard.model import DAY, Account, Consequence, Finding, Instant
 from sipguard.table import Table
 
 NAME = "identity"
@@ -63,24 +64,27 @@ class Config:
 
 
 class _Names:
-    """The names that one account uses, and how often it did so since the last new one."""
+    """The names that one account uses, and how often it did so since the last new one; `noted`: when last written."""
 
-    __slots__ = ("names", "since")
+    __slots__ = ("names", "noted", "since")
 
-    def __init__(self) -> None:
+    def __init__(self, at: Instant) -> None:
         self.names: dict[bytes, None] = {}
+        self.noted: Instant = at
         self.since = 0
 
 
 class Detector:
     """Learns which names go with which account."""
 
-    __slots__ = ("_accounts", "_config", "_holders", "_sent", "handlers")
+    __slots__ = ("_accounts", "_config", "_holders", "_notes", "_sent", "handlers")
 
     methods: ClassVar = _METHODS
+    learns: ClassVar[str] = NAME
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, notes: Notes | None = None) -> None:
         self._config = config
+        self._notes = Notes() if notes is None else notes
         self._sent: Table[_Sent, bytes] = Table(config.accounts, config.accounts // 8)
         self._accounts: Table[Account, _Names] = Table(config.accounts)
         self._holders: Table[tuple[bytes, str], str] = Table(config.accounts)
@@ -117,14 +121,17 @@ class Detector:
             return _NOTHING
         known = self._accounts.get(account)
         if known is None:
-            known = _Names()
+            known = _Names(event.at)
             self._accounts.put(account, known, event.source)
         new = name not in known.names
         if not new:
             known.since += 1
             if known.since == self._config.steady and len(known.names) < self._config.names:
                 for each in known.names:
-                    self._hold(each, account, event)
+                    self._hold(each, account, event.source)
+                self._note(event.at, account, known)
+            elif known.since < self._config.steady or event.at - known.noted >= DAY:
+                self._note(event.at, account, known)
             return _NOTHING
         if len(known.names) >= self._config.names:
             return _NOTHING
@@ -136,15 +143,16 @@ class Detector:
         steady = known.since >= self._config.steady
         known.names[name] = None
         known.since = 0
+        self._note(event.at, account, known)
         if holder != account.username:
             return (self._finding(event, name, "taken", holder),)
         if steady and len(known.names) > 1:
             return (self._finding(event, name, "changed", ""),)
         return _NOTHING
 
-    def _hold(self, name: bytes, account: Account, event: AuthSucceeded) -> None:
+    def _hold(self, name: bytes, account: Account, source: Address) -> None:
         if (name, account.realm) not in self._holders:
-            self._holders.put((name, account.realm), account.username, event.source)
+            self._holders.put((name, account.realm), account.username, source)
 
     @staticmethod
     def _finding(event: AuthSucceeded, name: bytes, identifier: str, holder: str) -> Finding:
@@ -156,6 +164,38 @@ class Detector:
         if holder:
             evidence.append(("belongs_to", holder))
         return Finding(event.at, NAME, event.account, identifier, 5, event.proven, tuple(evidence))
+
+    # --- What is kept -------------------------------------------------------------------------------------------------
+
+    def _note(self, at: Instant, account: Account, known: _Names) -> None:
+        known.noted = at
+        self._notes.note(NAME, account)
+
+    def known(self) -> Iterator[About]:
+        """Go through the accounts, the longest known first."""
+        return ((account, "") for account in self._accounts)
+
+    def taught(self, _at: Instant, account: Account, topic: str) -> str:
+        """Write how often an account has kept to its names, and which; after them those that are its alone."""
+        known = self._accounts.get(account)
+        if known is None or topic:
+            return ""
+        own = [name for name in known.names if self._holders.get((name, account.realm)) == account.username]
+        return written([(str(known.since), *map(hexed, known.names)), list(map(hexed, own))])
+
+    def learn(self, at: Instant, account: Account, topic: str, text: str) -> None:
+        """Take up what `taught` wrote. Raises ValueError."""
+        (since, *names), own = rows_of(text)
+        known = _Names(at)
+        known.since = min(int(since), self._config.steady)
+        for name in names[: self._config.names]:
+            known.names[bytes.fromhex(name)] = None
+        if topic or known.since < 0:
+            raise ValueError("no names")
+        self._accounts.put(account, known, somewhere(account))
+        for name in own:
+            if name:
+                self._hold(bytes.fromhex(name), account, somewhere(account))
 
     def counters(self) -> dict[str, int]:
         """Give the fill and the evictions."""

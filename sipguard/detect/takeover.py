@@ -15,8 +15,8 @@ Why it matters
 
 Known false alarms
     Travellers, VPNs, a softphone beside the desk phone, a new phone. Mobile phones change their networks all day.
-    After a restart only what registrations in force tell is known again (country, system, networks); kinds of devices
-    are learned anew, and so is all of it when `[detect.takeover]` or another detector's table changes.
+    What was learned outlives restarts and changes of the policy; but not the time of the last registration, by which
+    travel is told.
 
 Ways around it
     Taking the account over during its first days, or from the owner's own country and system under his device's name.
@@ -31,24 +31,24 @@ References
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from sipguard.address import Address, parse_network, subject_of
 from sipguard.constraint import Between, Described, DurationBetween
 from sipguard.event import AuthSucceeded, Event, Recalled, Registered, Unregistered
+from sipguard.lesson import About, Notes, somewhere
 from sipguard.model import DAY, HOUR, MINUTE, Account, Consequence, Finding, Instant, Lookups, Pair, Span
 from sipguard.netset import NetSet
 from sipguard.table import Table, neighbourhood
+from sipguard.track.habits import Habits, habits_of
 
 NAME = "takeover"
 _NOTHING: tuple[Finding, ...] = ()
-_KINDS = 8
-"""Countries, systems and devices of one account that are remembered, each."""
-_PLACES = 64
 _HERE = "private"
+_LONGEST = 64
 _PRIVATE = NetSet(
     parse_network(text)
     for text in (
@@ -90,96 +90,18 @@ class Config:
     )
 
 
-class _Met:
-    """Values met of one kind (countries, say): since when, when last told of, whether they are the account's own."""
-
-    __slots__ = ("_met",)
-
-    def __init__(self) -> None:
-        self._met: dict[Hashable, tuple[Instant, Instant | None, bool]] = {}
-
-    def __len__(self) -> int:
-        return len(self._met)
-
-    def owns(self, value: Hashable) -> bool:
-        """Tell whether a value is the account's own."""
-        known = self._met.get(value)
-        return known is not None and known[2]
-
-    def is_all(self, value: Hashable) -> bool:
-        """Tell whether a value is the account's own and the only one: the usual case, with nothing to do."""
-        return len(self._met) == 1 and self.owns(value)
-
-    def own(self, at: Instant, value: Hashable) -> None:
-        """Take a value for the account's own."""
-        self._put(value, (at, None, True))
-
-    def meet(self, at: Instant, value: Hashable, settles: Span) -> bool:
-        """Note a value; True when it is to be told of."""
-        since, told, own = self._met.get(value, (at, None, not self._met))  # the first ever is the account's own
-        due = not own and (told is None or at - told >= DAY)
-        own = own or at - since >= settles
-        self._put(value, (since, at if due else told, own))
-        return due and not own
-
-    def _put(self, value: Hashable, what: tuple[Instant, Instant | None, bool]) -> None:
-        self._met.pop(value, None)
-        if len(self._met) >= _KINDS:
-            # What is not the account's own goes first, and pushes out nothing that is: a thief cannot make us forget.
-            strange = next((each for each, (_, _, own) in self._met.items() if not own), None)
-            if strange is not None:
-                del self._met[strange]
-            elif what[2]:
-                del self._met[next(iter(self._met))]
-        self._met[value] = what
-
-
-class _History:
-    """What is known of one account."""
-
-    __slots__ = ("countries", "devices", "first", "last", "places", "systems", "told")
-
-    def __init__(self, first: Instant | None) -> None:
-        self.first = first  # None: from before we looked
-        self.countries = _Met()
-        self.systems = _Met()
-        self.devices = _Met()
-        self.places: dict[Hashable, Instant] = {}  # networks that it stands registered from, and until when
-        self.last: tuple[Instant, str] | None = None  # the last country, and when
-        self.told: dict[str, Instant] = {}  # when travel, or many networks, were last told of
-
-    def learning(self, at: Instant, span: Span) -> bool:
-        """Tell whether the account is still only learned."""
-        return self.first is not None and at - self.first < span
-
-    def once(self, at: Instant, what: str) -> bool:
-        """Tell whether to tell of something; once a day, for two who share an account register in turn all day."""
-        told = self.told.get(what)
-        if told is not None and at - told < DAY:
-            return False
-        self.told[what] = at
-        return True
-
-    def stand(self, at: Instant, place: Hashable, until: Instant) -> int:
-        """Note a registration from a network; gives from how many networks there are some now."""
-        self.places.pop(place, None)
-        if self.places:
-            self.places = {each: end for each, end in self.places.items() if end > at}
-        if len(self.places) >= _PLACES:
-            del self.places[next(iter(self.places))]
-        self.places[place] = until
-        return len(self.places)
-
-
 class Detector:
     """Keeps a history for each account, of proven registrations only; the account longest idle goes first."""
 
-    __slots__ = ("_accounts", "_config", "_look", "handlers")
+    __slots__ = ("_accounts", "_config", "_look", "_notes", "handlers")
 
-    def __init__(self, config: Config, look: Lookups) -> None:
+    learns: ClassVar[str] = NAME
+
+    def __init__(self, config: Config, look: Lookups, notes: Notes | None = None) -> None:
         self._config = config
         self._look = look
-        self._accounts: Table[Account, _History] = Table(config.accounts, config.accounts // 2)
+        self._notes = Notes() if notes is None else notes
+        self._accounts: Table[Account, Habits] = Table(config.accounts, config.accounts // 2)
         self.handlers: Mapping[type[Event], Callable[[Any], Sequence[Finding]]] = {
             Registered: self._registered,
             Unregistered: self._unregistered,
@@ -196,7 +118,7 @@ class Detector:
         if not event.proven:
             return () if history is None else self._doubtful(event, history)
         if history is None:
-            history = _History(at)
+            history = Habits(at)
         self._accounts.renew(key, history, event.source)
         found: list[Finding] = []
         country = self._country(event.source)
@@ -212,9 +134,10 @@ class Detector:
             found.append(self._finding(event, account, "networks", 8, (("networks", count),)))
         if country and country != _HERE:
             history.last = (at, country)
+        self._note(at, key, history)
         return found
 
-    def _doubtful(self, event: Registered, history: _History) -> Sequence[Finding]:
+    def _doubtful(self, event: Registered, history: Habits) -> Sequence[Finding]:
         """Tell of an unproven registration what a proven one would have told, and learn nothing from it."""
         country = self._country(event.source)
         if self._travelled(event.at, country, history):
@@ -233,10 +156,12 @@ class Detector:
         """Look at calls of those who never register; a registration is told of by its own event."""
         if event.method == "REGISTER" or not event.proven:
             return _NOTHING
-        history = self._accounts.get(_key(event.account))
+        key = _key(event.account)
+        history = self._accounts.get(key)
         if history is None:
             return _NOTHING
         new = self._meet(event.at, event.source, self._country(event.source), history, None)
+        self._note(event.at, key, history)
         return (self._novel(event, new, b"", proven=True),) if new else _NOTHING
 
     def _unregistered(self, event: Unregistered) -> Sequence[Finding]:
@@ -246,21 +171,26 @@ class Detector:
         return _NOTHING
 
     def _recalled(self, event: Recalled) -> Sequence[Finding]:
+        if event.until <= event.at:  # it stands no longer: not by this is an account known
+            return _NOTHING
         key = _key(event.account)
-        history = self._accounts.get(key) or _History(None)
+        history = self._accounts.get(key) or Habits(None)
         self._accounts.renew(key, history, event.source)
+        history.stand(event.at, self._network(event.source), event.until)
+        if history.restored:  # what it does not know for its own is a stranger's place, though he stands registered
+            return _NOTHING
         for value, met in (
             (self._country(event.source), history.countries),
             (self._look.asn(event.source), history.systems),
         ):
             if value:
                 met.own(event.at, value)
-        history.stand(event.at, self._network(event.source), event.until)
+        self._note(event.at, key, history)
         return _NOTHING
 
     # --- What it means ------------------------------------------------------------------------------------------------
 
-    def _meet(self, at: Instant, source: Address, country: str, history: _History, device: bytes | None) -> list[str]:
+    def _meet(self, at: Instant, source: Address, country: str, history: Habits, device: bytes | None) -> list[str]:
         """Note what a place and a device are; gives the kinds of which something is new, and to be told."""
         config = self._config
         learning = history.learning(at, config.learning)
@@ -278,7 +208,7 @@ class Detector:
                 new.append(name)
         return new
 
-    def _travelled(self, at: Instant, country: str, history: _History) -> bool:
+    def _travelled(self, at: Instant, country: str, history: Habits) -> bool:
         """Tell whether nobody can have got here since the last registration; between two homes one need not travel."""
         last = history.last
         if last is None or not country or country in (_HERE, last[1]) or at - last[0] >= self._config.travel:
@@ -319,6 +249,27 @@ class Detector:
         )
         return Finding(event.at, NAME, subject, identifier, severity, proven, evidence, (event.account,))
 
+    # --- What is kept -------------------------------------------------------------------------------------------------
+
+    def _note(self, at: Instant, account: Account, history: Habits) -> None:
+        if history.has_news(at):
+            self._notes.note(NAME, account)
+
+    def known(self) -> Iterator[About]:
+        """Go through the accounts, the longest idle first."""
+        return ((account, "") for account in self._accounts)
+
+    def taught(self, at: Instant, account: Account, topic: str) -> str:
+        """Write what is known of an account."""
+        history = self._accounts.get(account)
+        return "" if history is None or topic else history.text(at)
+
+    def learn(self, at: Instant, account: Account, topic: str, text: str) -> None:
+        """Take up what `taught` wrote. Raises ValueError, IndexError."""
+        if topic:
+            raise ValueError(f"{topic!r} is nothing that is known")
+        self._accounts.renew(account, habits_of(at, text), somewhere(account))
+
     def explain_account(self, at: Instant, name: str) -> Sequence[tuple[str, int, int]]:
         """Give the option that counts, the networks that accounts of that name are registered from, and how many do."""
         histories = [self._accounts.get(account) for account in self._accounts if name in account.called()]
@@ -345,5 +296,6 @@ def family(agent: bytes) -> bytes:
     words = agent.lower().replace(b"/", b" ").replace(b"_", b" ").replace(b"(", b" ").split()
     if not words:
         return b""
-    letters = words[0].rstrip(b"0123456789.")
-    return letters.rstrip(b"-") or words[0]
+    name = words[0][:_LONGEST]
+    letters = name.rstrip(b"0123456789.")
+    return letters.rstrip(b"-") or name

@@ -5,8 +5,8 @@ What it sees
     call ever to a prefix is a probe when it was refused, not answered, or answered for less than `short`; one more
     within `pause` of it takes its place. When `calls` to the same prefix follow within `window`, after `pause` and
     within `memory` of the probe, that is found. A prefix that was talked to in between for longer than `short` is one
-    of the account's own, and no probe any more. What was called before the guard began is not known: the first call
-    after a start counts as the first ever.
+    of the account's own, and no probe any more. What was called before the guard was first started is not known; what
+    it has seen outlives restarts.
 
 Why it matters
     Whoever has found a password tries first whether it reaches the numbers that pay, and sells it; those who bought it
@@ -27,18 +27,20 @@ References
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from sipguard.constraint import Between, Described, DurationBetween
 from sipguard.event import CallAttempted, CallEnded, Event
+from sipguard.lesson import About, Notes, hexed, rows_of, somewhere, text_of, written
 from sipguard.model import DAY, HOUR, MINUTE, SECOND, Account, Consequence, Finding, Instant, Span
 from sipguard.table import Table
 from sipguard.track.spending import SOMEWHERE, Dear, DearRate, DearRisk, House, payer_of, prefix_of, shown, spends
 from sipguard.window import Sliding
 
 NAME = "testcall"
+_OWN = "own"
 _NOTHING: tuple[Finding, ...] = ()
 
 
@@ -67,23 +69,27 @@ class Config:
 class _Known:
     """A prefix that an account has called: its first call, and the later ones. `own`: no probe, or not any more."""
 
-    __slots__ = ("calls", "ended", "first", "number", "own")
+    __slots__ = ("calls", "ended", "first", "noted", "number", "own")
 
     def __init__(self, first: str, number: str) -> None:
         self.first = first
         self.number = number
         self.ended: Instant = 0
         self.own = False
+        self.noted: Instant = 0
         self.calls: Sliding | None = None
 
 
 class Detector:
     """Remembers for each account which prefixes it called, and whether the first call was a mere test."""
 
-    __slots__ = ("_config", "_dear", "_known", "handlers")
+    __slots__ = ("_config", "_dear", "_known", "_notes", "handlers")
 
-    def __init__(self, config: Config, house: House = SOMEWHERE) -> None:
+    learns: ClassVar[str] = NAME
+
+    def __init__(self, config: Config, house: House = SOMEWHERE, notes: Notes | None = None) -> None:
         self._config = config
+        self._notes = Notes() if notes is None else notes
         self._dear = Dear(house, config.rate, config.risk)
         self._known: Table[tuple[Account, str], _Known] = Table(config.entries, config.entries // 2)
         self.handlers: Mapping[type[Event], Callable[[Any], Sequence[Finding]]] = {
@@ -104,17 +110,22 @@ class Detector:
             return _NOTHING
         known = self._known.get(key)
         if known is None:
-            self._known.put(key, _Known(event.call.key, shown(event.call.called)), event.source)
+            known = _Known(event.call.key, shown(event.call.called))
+            self._known.put(key, known, event.source)
+            self._note(event.at, key, known)
             return _NOTHING
         self._known.touch(key)
+        if event.at - known.noted >= DAY:
+            self._note(event.at, key, known)
         if known.own:
             return _NOTHING
         at, config = event.at, self._config
         if not known.ended:  # the test goes on yet: many at once are `prefixburst`'s
-            known.own = True
+            self._is_own(at, key, known)
             return _NOTHING
         if not config.pause <= at - known.ended <= config.memory:
             known.first, known.ended, known.calls = event.call.key, 0, None  # tried anew
+            self._note(at, key, known)
             return _NOTHING
         if known.calls is None:
             known.calls = Sliding(config.window, config.calls)
@@ -124,18 +135,20 @@ class Detector:
     def _ended(self, event: CallEnded) -> Sequence[Finding]:
         key = self._key(event)
         known = None if key is None else self._known.get(key)
-        if known is None or known.own:
+        if key is None or known is None or known.own:
             return _NOTHING
         call = event.call
         mere = call.lasted(event.at) < self._config.short
         if call.key == known.first and not known.ended:
             known.ended, known.own = event.at, not mere
+            self._note(event.at, key, known)
         elif not mere and not (known.calls is not None and known.calls.count(event.at) >= 2):
-            known.own = True  # somebody talks there, one call at a time
+            self._is_own(event.at, key, known)  # somebody talks there, one call at a time
         return _NOTHING
 
     def _found(self, event: CallAttempted, key: tuple[Account, str], known: _Known) -> Sequence[Finding]:
-        known.calls, known.own = None, True
+        known.calls = None
+        self._is_own(event.at, key, known)
         evidence: tuple[tuple[str, str | int], ...] = (
             ("prefix", key[1]),
             ("calls", self._config.calls),
@@ -147,6 +160,42 @@ class Detector:
             ("trunk", event.call.trunk),
         )
         return (Finding(event.at, NAME, key[0], key[1], 8, True, evidence),)
+
+    # --- What is kept -------------------------------------------------------------------------------------------------
+
+    def _is_own(self, at: Instant, key: tuple[Account, str], known: _Known) -> None:
+        known.own = True
+        self._note(at, key, known)
+
+    def _note(self, at: Instant, key: tuple[Account, str], known: _Known) -> None:
+        known.noted = at
+        self._notes.note(NAME, *key)
+
+    def known(self) -> Iterator[About]:
+        """Go through the prefixes of accounts, the longest not called first."""
+        return iter(self._known)
+
+    def taught(self, at: Instant, account: Account, topic: str) -> str:
+        """Write whether a prefix is one of the account's own, else the call that tested it."""
+        known = self._known.get((account, topic))
+        if known is None:
+            return ""
+        ended = at - known.ended if known.ended else -1
+        return _OWN if known.own else written([(str(ended), hexed(known.first), hexed(known.number))])
+
+    def learn(self, at: Instant, account: Account, topic: str, text: str) -> None:
+        """Take up what `taught` wrote. Raises ValueError."""
+        if text == _OWN:
+            known = _Known("", "")
+            known.own = True
+        else:
+            ((ended, first, number),) = rows_of(text)
+            known = _Known(text_of(first), text_of(number))
+            known.ended = at - int(ended) if int(ended) >= 0 else 0
+        known.noted = at
+        key = account, topic
+        self._known.put(key, known, somewhere(account))
+        self._known.touch(key)
 
     def counters(self) -> dict[str, int]:
         """Give the fill and the evictions."""

@@ -26,13 +26,14 @@ References
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from sipguard.call import Call, Direction
 from sipguard.constraint import Between, Described, DurationBetween
 from sipguard.event import CallAttempted, CallEnded, Event
+from sipguard.lesson import SITE, About, Notes
 from sipguard.model import DAY, HOUR, MINUTE, SECOND, Account, Consequence, Finding, Instant, Span
 from sipguard.numbering.highrisk import risk
 from sipguard.table import Table
@@ -51,6 +52,7 @@ from sipguard.track.spending import (
 from sipguard.window import Sliding
 
 NAME = "wangiri"
+_NOBODY = b"\0\0\0\0"
 _NOTHING: tuple[Finding, ...] = ()
 _INBOUND = Direction.INBOUND
 _CANCELLED = 487  # RFC 3261 section 15.1.2: what a call that was given up is answered with
@@ -76,10 +78,13 @@ class Config:
 class Detector:
     """Remembers who rang once, and who calls back."""
 
-    __slots__ = ("_callers", "_config", "_dear", "_waves", "handlers")
+    __slots__ = ("_callers", "_config", "_dear", "_notes", "_waves", "handlers")
 
-    def __init__(self, config: Config, house: House = SOMEWHERE) -> None:
+    learns: ClassVar[str] = NAME
+
+    def __init__(self, config: Config, house: House = SOMEWHERE, notes: Notes | None = None) -> None:
         self._config = config
+        self._notes = Notes() if notes is None else notes
         self._dear = Dear(house, config.rate, config.risk)
         self._callers: Table[str, Instant] = Table(config.callers)
         self._waves: Table[str, Sliding] = Table(config.callers)
@@ -95,6 +100,9 @@ class Detector:
         tail = tail_of(call.caller)
         if not tail or call.ended - call.began > self._config.ring:
             return _NOTHING
+        before = self._callers.get(tail)
+        if before is None or at // HOUR != before // HOUR:
+            self._notes.note(NAME, SITE, tail)
         self._callers.renew(tail, at, event.source)
         if risk(_as_e164(call.caller)) < self._config.risk:
             return _NOTHING
@@ -133,6 +141,22 @@ class Detector:
             ("trunk", call.trunk),
         )
         return Finding(at, NAME, Account(payer_of(call).username, ""), "call-back", 4, True, evidence)
+
+    def known(self) -> Iterator[About]:
+        """Go through who rang, the longest silent first."""
+        return ((SITE, tail) for tail in self._callers)
+
+    def taught(self, at: Instant, account: Account, topic: str) -> str:
+        """Write how long ago a number rang."""
+        rang = self._callers.get(topic)
+        return "" if rang is None or account != SITE else str(at - rang)
+
+    def learn(self, at: Instant, account: Account, topic: str, text: str) -> None:
+        """Take up what `taught` wrote. Raises ValueError."""
+        ago = int(text)
+        if account != SITE or ago < 0:
+            raise ValueError(f"{text!r} of {account}")
+        self._callers.renew(topic, at - ago, _NOBODY)
 
     def counters(self) -> dict[str, int]:
         """Give the fill and the evictions."""

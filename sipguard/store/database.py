@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -18,8 +18,21 @@ from typing import Any, TypeAlias, TypeVar
 from sipguard.address import Network, parse_network
 from sipguard.call import CallLegs, CallState, LimitReset
 from sipguard.errors import AdapterError
-from sipguard.model import SECOND, Decision, DecisionVerdict, Delta, Instant, Names, Offence, Role, Span, State, Trust
-from sipguard.store import callrows, rows, schema
+from sipguard.model import (
+    SECOND,
+    Decision,
+    DecisionVerdict,
+    Delta,
+    Instant,
+    Lesson,
+    Names,
+    Offence,
+    Role,
+    Span,
+    State,
+    Trust,
+)
+from sipguard.store import callrows, lessonrows, rows, schema
 
 T = TypeVar("T")
 Stamped: TypeAlias = tuple[Delta, Span]
@@ -49,7 +62,7 @@ class Store:
 
     At most `events` report lines and `decisions` past decisions are kept, the oldest go first; `expire` cuts bans,
     offences and trust down to `in_force` rows each, those that end first go first; calls, that are kept a month, to
-    `calls`, the oldest first.
+    `calls`, the oldest first; lessons of each detector to `lessons`, those written first go first.
     """
 
     def __init__(
@@ -59,8 +72,10 @@ class Store:
         decisions: int = 200_000,
         in_force: int = 2_000_000,
         calls: int = callrows.MOST,
+        lessons: int = lessonrows.KEPT,
     ) -> None:
         self.path = path
+        self.lessons_kept = lessons
         self.calls_kept = calls
         self.events_kept = events
         self.decisions_kept = decisions
@@ -116,9 +131,10 @@ class Store:
                 self._fold_offence(delta, offset)
             elif isinstance(delta, Trust):
                 self._fold_trust(delta, offset)
+            elif isinstance(delta, Lesson):
+                self._execute(lessonrows.fold(delta, offset, now_wall))
             else:
-                for statement, values in callrows.fold(delta, offset):
-                    self._db.execute(statement, values)
+                self._execute(callrows.fold(delta, offset))
         self._db.executemany("INSERT INTO events (line) VALUES (?)", [(line,) for line in lines])
         self._trim()
         self._db.execute("COMMIT")
@@ -165,9 +181,11 @@ class Store:
             count = self._db.execute(f"SELECT count(*) FROM {table}").fetchone()[0]  # noqa: S608 - our own names
             if count > self.in_force_kept:
                 gone += self._cut(table, count - self.in_force_kept)
-        for statement, values in callrows.expire(now_wall, self.calls_kept):
-            gone += self._db.execute(statement, values).rowcount
-        return gone
+        gone += self._execute(callrows.expire(now_wall, self.calls_kept))
+        return gone + self._execute(lessonrows.expire(self._fetch, self.lessons_kept))
+
+    def _execute(self, statements: Iterable[callrows.Statement]) -> int:
+        return sum(self._db.execute(statement, values).rowcount for statement, values in statements)
 
     def _cut(self, table: str, surplus: int) -> int:
         edge = self._db.execute(
@@ -193,6 +211,7 @@ class Store:
             calls=[delta for delta in found if isinstance(delta, CallState)],
             resets=[delta for delta in found if isinstance(delta, LimitReset)],
             legs=[delta for delta in found if isinstance(delta, CallLegs)],
+            lessons=[delta for delta in found if isinstance(delta, Lesson)],
         )
 
     def pages(
@@ -200,7 +219,8 @@ class Store:
     ) -> Iterator[list[Delta]]:
         """Give what is in force at `now` in lists of at most `size`, in the order of the keys.
 
-        Then the calls that run, or ended within the last `memory`: the newest first, at most `callrows.BACK`.
+        Then the calls that run, or ended within the last `memory`: the newest first, at most `callrows.BACK`. Then what
+        was learned, the least recent first.
         """
         makers: tuple[tuple[str, str, str, Callable[[Any], Delta]], ...] = (
             ("offences", "address, prefix", "count, until", lambda row: _offence(row, offset)),
@@ -215,6 +235,7 @@ class Store:
         for table, key, rest, make in makers:
             yield from self._pages(table, key, rest, make, now + offset, size)
         yield from callrows.pages(self.ask, self._page, offset, now, size, memory)
+        yield from lessonrows.pages(self.ask, self._page, offset, size)
 
     def _pages(
         self, table: str, key: str, rest: str, make: Callable[[Any], Delta], now: int, size: int

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias, TypeVar
 
 from sipguard.address import Network
 from sipguard.call import CallLegs, CallState, LimitReset
-from sipguard.model import Account, Decision, DecisionVerdict, Instant, Offence, Pair, Span, Subject, Trust
+from sipguard.model import Account, Decision, DecisionVerdict, Instant, Lesson, Offence, Pair, Span, Subject, Trust
 from sipguard.report import pack, unpack
 
 T = TypeVar("T")
@@ -162,6 +162,21 @@ def legs_row(noun: CallLegs, offset: Span) -> Row:
 def legs_of_row(row: Row, offset: Span) -> CallLegs:
     """Give how to reach the ends of a call back."""
     return CallLegs(instant(row[1], offset), row[0], row[2])
+
+
+def lesson_row(noun: Lesson, offset: Span) -> Row:
+    """Give `detector, username, realm, topic, at, text`; an account's names may be any text, a topic's too."""
+    names = (each.encode("utf-8", "surrogatepass") for each in (*noun.account, noun.topic))
+    return (_plain(noun.detector), *names, wall(noun.at, offset), _plain(noun.text))
+
+
+def lesson_of_row(row: Row, offset: Span) -> Lesson:
+    """Give the lesson back. Raises ValueError, TypeError or AttributeError for a row that is not ours."""
+    detector, username, realm, topic, at, text = row
+    names = [each.decode("utf-8", "surrogatepass") for each in (username, realm, topic)]
+    if not isinstance(text, str) or not isinstance(detector, str):
+        raise TypeError("not text")
+    return Lesson(instant(at, offset), detector, Account(names[0], names[1]), names[2], text)
 
 
 def reset_row(noun: LimitReset, offset: Span) -> Row:

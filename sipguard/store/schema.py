@@ -65,6 +65,14 @@ MIGRATIONS = (
     """
     CREATE TABLE legs (key TEXT PRIMARY KEY, at INTEGER NOT NULL, ends TEXT NOT NULL) WITHOUT ROWID;
     """,
+    # 4: what detectors have learned. A row gets a new id each time it is written: ids tell the order of writing.
+    """
+    CREATE TABLE lessons (
+        id INTEGER PRIMARY KEY, detector TEXT NOT NULL, username BLOB NOT NULL, realm BLOB NOT NULL,
+        topic BLOB NOT NULL, at INTEGER NOT NULL, text TEXT NOT NULL,
+        UNIQUE (detector, username, realm, topic));
+    CREATE INDEX lessons_id ON lessons (detector, id);
+    """,
 )
 
 

@@ -8,11 +8,11 @@ only its holder could have made. It is withheld as well where somebody else has 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Protocol, TypeAlias
 
 from sipguard.address import Network, subject_of
-from sipguard.event import AuthFailed, Event, Registered, Unregistered
+from sipguard.event import AuthFailed, Event, Recalled, Registered, Unregistered
 from sipguard.model import HOUR, Account, Excuse, Instant, Span, Trust
 from sipguard.table import Table, neighbourhood_of
 
@@ -99,6 +99,12 @@ class Trusts:
     def places(self) -> Sequence[tuple[Network, Instant]]:
         """List what is trusted, with its ends."""
         return [(place, self.until(place)) for place in self._trusted]
+
+    def recalled(self, at: Instant) -> Iterator[Recalled]:
+        """Tell of each registration that stands, as of `at`."""
+        for place, until in self.places():
+            for account in sorted(self.accounts(place)):
+                yield Recalled(at, place.address, account, until)
 
     def _grant(self, place: Network, account: Account, until: Instant) -> None:
         accounts = self._trusted.get(place)

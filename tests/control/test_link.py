@@ -29,6 +29,7 @@ from sipguard.model import (
     DecisionVerdict,
     Held,
     Instant,
+    Lesson,
     Offence,
     Record,
     SetName,
@@ -255,6 +256,21 @@ def test_calls_and_resets_are_part_of_the_state_and_what_became_of_them_meanwhil
         state = link.take_state(())
     assert sorted(state.calls, key=lambda each: each.key) == [ended, call("b"), call("c")]
     assert sorted(state.resets, key=lambda each: each.scope) == told[2:]
+
+
+def test_lessons_are_part_of_the_state_only_when_all_have_come_for_half_of_them_would_be_written_over_the_rest() -> (
+    None
+):
+    known, forgotten = (Lesson(1, "firstabroad", Account(name, "pbx"), "", "7") for name in "ab")
+    says = f"say(t='state', items={[pack(noun) for noun in (known, forgotten)]!r})"
+    for told, expected in (("", None), (", lessons=False", None), (", lessons=True", [known])):
+        end = f"say(t='state-end', mode=None, off=False, complete=False, count=2{told})"
+        with linked(f"{says}; {end}; time.sleep(60)") as link:
+            link.mind(0)
+            assert link.take_state(()).lessons is None
+            link.tell(Record(1, replace(forgotten, text="")))
+            until(lambda link=link: link.next() is not None)  # type: ignore[misc]
+            assert link.take_state(()).lessons == expected
 
 
 def test_what_is_decided_meanwhile_has_a_most_and_the_oldest_goes_first(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,7 @@ from sipguard.detect.takeover import family
 from sipguard.event import Registered
 from sipguard.model import DAY, HOUR, SECOND, Account, Consequence, DecisionVerdict, Lookups, Record, State, Trust
 from sipguard.policy.schema import Policy
+from sipguard.track import habits
 from tests.engine.story import Story
 
 PLACES = {
@@ -191,15 +192,15 @@ def test_strangers_who_write_a_name_or_guess_leave_no_trace() -> None:
 
 
 def test_a_thief_cannot_push_the_owner_out_of_his_history() -> None:
-    met = takeover._Met()
+    met = habits.Met()
     for value in ("DE", "FR"):
         met.own(0, value)
     for number in range(1000):
         met.meet(number, f"thief {number}", DAY)
     assert met.owns("DE")
     assert met.owns("FR")
-    assert len(met) <= takeover._KINDS + 1
-    full = takeover._Met()
+    assert len(met) <= habits.KINDS + 1
+    full = habits.Met()
     for number in range(8):
         full.own(0, number)
     full.meet(1, "thief", DAY)
@@ -266,8 +267,8 @@ def test_its_tables_are_bounded() -> None:
         source = bytes((number & 255, number >> 8, 1, 1))
         hear(Registered(SECOND, source, Account("999", "pbx"), b"", HOUR, str(number).encode() * 10, proven=True))
     (history,) = [each for each in detector._accounts.values() if len(each.places) > 5]
-    assert len(history.places) <= takeover._PLACES
-    assert len(history.devices) <= takeover._KINDS + 1
+    assert len(history.places) <= habits.PLACES
+    assert len(history.devices) <= habits.KINDS + 1
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ import pytest
 from sipguard.call import CallOrigin, CallState, NumberClass
 from sipguard.control import client
 from sipguard.control.pair import open_pair
-from sipguard.model import HOUR, Account, DecisionVerdict, Offence, Trust
+from sipguard.model import HOUR, Account, DecisionVerdict, Lesson, Offence, Trust
 from sipguard.report import pack, unpack
 from tests.keeper.packetside import HOST, PacketSide, ban, boottime, many
 
@@ -122,6 +122,23 @@ def test_calls_survive_kill_9_between_any_two_steps_as_far_as_they_were_told(pac
         assert [unpack(item) for item in items] == [state]
         packet.kill()
         packet.pair.receive()
+
+
+def test_lessons_survive_kill_9_and_it_is_told_whether_all_have_come(packet: PacketSide) -> None:
+    _, end = begin(packet)
+    assert end["lessons"] is True
+    known, last = (Lesson(boottime(), "firstabroad", Account("1001", "x"), "", text) for text in ("7,0,c0", "8,1,c0"))
+    packet.delta(known, replace(known, topic="later"), last)
+    packet.settle()
+    packet.kill()
+    packet.pair.receive()
+    with contextlib.closing(sqlite3.connect(packet.db)) as other, other:
+        assert other.execute("UPDATE lessons SET at = 'soon' WHERE topic = x'6c61746572'").rowcount == 1
+    items, end = begin(packet)
+    assert [unpack(item) for item in items] == [last]
+    assert (end["lessons"], end["complete"]) == (True, False), (
+        "one row cannot be read, which is told; all else has come"
+    )
 
 
 def test_when_the_packet_process_dies_what_it_said_is_written(packet: PacketSide) -> None:

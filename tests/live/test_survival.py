@@ -10,6 +10,7 @@ import pytest
 
 from tests.lab.cases.case import Lab
 from tests.lab.client import Client
+from tests.lab.kamailio import ACCOUNTS
 from tests.lab.wait import until
 from tests.live.guard import Guard, blocked, guarding, rules
 from tests.live.traffic import MOST, answered, guess_until_silent
@@ -57,6 +58,30 @@ def test_bans_outlive_the_packet_process_and_are_known_again(stage: Lab, number:
         assert (ban["subject"], ban["rule"], ban["offence"]) == (address, "detect.credentials.then", 1)
         guard.cli("unban", address)
         assert answered(client)
+
+
+def test_where_an_account_is_at_home_and_what_it_calls_from_outlive_kill_9(stage: Lab) -> None:
+    world, learned = stage.world, ("homes", "takeover_accounts", "identity_accounts", "canary_extensions")
+    with (
+        guarding(world, "learned") as guard,
+        Client(world.phone, world.pbx.v4, address="198.51.100.71") as client,
+    ):
+        assert client.register("1004", ACCOUNTS["1004"]).code == 200
+
+        def counts() -> dict[str, int]:
+            return {name: guard.packet["counters"][name] for name in learned}
+
+        until(lambda: set(counts().values()) == {1}, "an account being learned")
+        until(lambda: guard.packet["counters"]["lessons_waiting"] == 0, "all of it being written")
+        until(lambda: guard.ask("status")["keeper"]["store_waiting"] == 0, "all of it on disk")
+        for again in (0, 1):
+            keeper = guard.keeper
+            guard.process.signal(signal.SIGKILL)
+            guard.process.wait(seconds=30.0)
+            until(lambda keeper=keeper: gone(keeper), "the keeper following")  # type: ignore[misc]
+            guard.start()
+            assert counts() == dict.fromkeys(learned, 1), again
+            assert guard.packet["counters"]["lessons_unread"] == 0
 
 
 def test_the_keeper_comes_back_by_itself_and_nothing_is_lost(stage: Lab) -> None:

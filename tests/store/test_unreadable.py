@@ -11,7 +11,7 @@ import pytest
 
 from sipguard.address import Network
 from sipguard.call import CallLegs, LimitReset
-from sipguard.model import DAY, HOUR, Account, Delta, Names, Offence, Role, Trust
+from sipguard.model import DAY, HOUR, Account, Delta, Lesson, Names, Offence, Role, Trust
 from sipguard.store import bills, questions
 from sipguard.store.database import Store
 from sipguard.store.past import past
@@ -32,6 +32,7 @@ def filled(store: Store) -> int:
         *(call(key) for key in "abc"),
         *(CallLegs(NOW, key, "{}") for key in "abc"),
         *(LimitReset(NOW - HOUR, "account", name) for name in "abc"),
+        *(Lesson(NOW, "detector", Account(name, "pbx"), "", "7") for name in "abc"),
     ]
     store.apply(nouns, OFFSET)
     return len(nouns)
@@ -51,6 +52,11 @@ def filled(store: Store) -> int:
         ("calls", "answered = 'soon'", CALL),
         ("legs", "at = 'soon'", CALL),
         ("resets", "subject = x'ff'", "subject = x'62'"),
+        ("lessons", "topic = x'ff'", "username = x'62'"),
+        ("lessons", "username = 'text'", "username = x'62'"),
+        ("lessons", "at = 'soon'", "username = x'62'"),
+        ("lessons", "text = x'ff'", "username = x'62'"),
+        ("lessons", "detector = x'ff'", "username = x'62'"),
     ],
 )
 def test_a_row_that_cannot_be_read_keeps_no_other_back(
