@@ -271,6 +271,7 @@ class SetName(StrEnum):
 
     ALLOWED = "allowed"
     TRUSTED = "trusted"
+    CHARGED = "charged"  # trusted, or like that, but a call that is sent there may cost money
     WATCHED = "watched"
     BLOCKED = "blocked"
     THROTTLED = "throttled"
@@ -349,6 +350,8 @@ class Trust:
     network: Network
     account: Account
     until: Instant
+    shown: Instant = 0  # until when only who holds the address can have made it; 0 for never
+    contact: str = ""  # where the PBX calls it, as latin-1; empty where that is not known
 
 
 Delta: TypeAlias = Decision | Offence | Trust | CallState | CallLegs | LimitReset

@@ -66,6 +66,7 @@ def _declarations() -> list[str]:
     for version, kind in _TYPE.items():
         sets = (
             ("trusted", f"flags timeout; size {HOSTS_SIZE};"),
+            ("charged", f"flags timeout; size {HOSTS_SIZE};"),
             ("watched", f"flags timeout; size {HOSTS_SIZE};"),
             ("throttled", f"flags timeout; size {HOSTS_SIZE};"),
             ("blocked", f"flags timeout; counter; size {BLOCKED_SIZE};"),

@@ -65,6 +65,11 @@ MIGRATIONS = (
     """
     CREATE TABLE legs (key TEXT PRIMARY KEY, at INTEGER NOT NULL, ends TEXT NOT NULL) WITHOUT ROWID;
     """,
+    # 4: until when a place is known to be a device's, and its contact; of what is older nothing is known.
+    """
+    ALTER TABLE trust ADD COLUMN shown INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE trust ADD COLUMN contact BLOB NOT NULL DEFAULT x'';
+    """,
 )
 
 

@@ -117,6 +117,13 @@ class Book:
         running.moved = at
         return (CallMoved(at, source_of(running.call), running.call),)
 
+    def goes_over(self, at: Instant, running: Running, trunk: str, carrier: Address) -> list[Event]:
+        """Let a call leave by another way, or by the same again."""
+        call, told = running.call, list(self.confirm(at, running))
+        other = call.trunk != trunk
+        call.trunk, call.carrier, running.failed = trunk, carrier, 0
+        return [*told, CallMoved(at, source_of(call), call)] if other else told
+
     def doubt(self, at: Instant, running: Running) -> Sequence[Event]:
         """Let a call be unconfirmed."""
         if not running.call.confirmed:

@@ -170,6 +170,20 @@ def test_calls_that_leave_wait_but_for_those_to_registered_devices(
         assert far.recv(65_535) == payload
 
 
+@pytest.mark.parametrize(("pbx", "far"), [(PBX, "192.0.2.2"), (PBX6, "2001:db8::2")], ids=["IPv4", "IPv6"])
+def test_calls_to_a_trusted_address_where_they_may_cost_money_wait(gate: Gated, pbx: tuple[str, int], far: str) -> None:
+    place = far if "." in far else "2001:db8::/64"
+    for name in (SetName.TRUSTED, SetName.CHARGED):
+        gate.hold(name, place)
+    own, there = gate.cable.open(gate.cable.pbx, *pbx), gate.cable.open(gate.cable.stranger, far, 5060)
+    for payload, where in ((b"INVITE" + REST, CALLS), (b"ACK" + REST, CALLS), (b"OPTIONS" + REST, TAP)):
+        own.sendto(payload, (far, 5060))
+        assert [each for each, _ in gate.whither()] == [where], payload
+        assert there.recv(65_535) == payload
+    there.sendto(b"REGISTER" + REST, pbx)
+    assert [each for each, _ in gate.whither()] == [TAP], "what it sends waits no more than before"
+
+
 def test_what_a_stranger_says_over_tcp_waits_and_his_bare_acknowledgements_do_not(gate: Gated) -> None:
     server = gate.cable.open(gate.cable.pbx, *PBX, kind=socket.SOCK_STREAM)
     server.listen()
