@@ -230,6 +230,7 @@ class Calls:
             far = heard.target if by_pbx else heard.source
             for each in self._legs.begun(request, far, outgoing=by_pbx):
                 if each.queued and each.state < _ANSWERED and each.knows(request):
+                    each.cancelled = True
                     self._course.expect(each, min(each.due, at + GIVEN_UP))
         elif method == "REFER" and not by_pbx:
             self._transfers.asked(at, heard, request, None, self._hands.read, self._hands.credential)

@@ -14,7 +14,7 @@ from sipguard.event import CallDiverted, Event
 from sipguard.intake import Heard
 from sipguard.model import DAY, HOUR, MINUTE, SECOND, Instant, Span
 from sipguard.sip.message import SipMessage, SipRequest, SipResponse
-from sipguard.track.callbook import UNANSWERED, Book, key_made_of
+from sipguard.track.callbook import RINGS, UNANSWERED, Book, key_made_of
 from sipguard.track.hands import Hands
 from sipguard.track.hints import printable
 from sipguard.track.leg import Leg, LegState, Running, leg_of, name_of, short
@@ -77,6 +77,8 @@ class Course:
             return self._refused(at, leg, response) if leg.settled(response) else _NOTHING
         before = leg.state
         told: Sequence[Event] = _NOTHING
+        if leg.running is not None and code >= 100 and leg.state >= _TRIED:
+            told = self._book.confirm(at, leg.running)
         if code >= 200:
             leg.picked_up(at, heard, response)
             self.expect(leg, at + self._quiet)
@@ -88,7 +90,7 @@ class Course:
         else:
             return _NOTHING
         if not leg.outgoing:
-            told = self._let_in(at, leg, before)
+            told = (*told, *self._let_in(at, leg, before))
         if leg.state is _ANSWERED and leg.running is not None:
             return (*told, *self._book.answer(at, leg.running))
         return told
@@ -254,6 +256,9 @@ class Course:
             return told
         if state is _ANSWERED:
             return self._silent(at, leg)
+        if state is not _BEGUN and not leg.cancelled and at < leg.heard + RINGS:
+            self.expect(leg, leg.heard + RINGS)
+            return _NOTHING if running is None else self._book.doubt(at, running)
         leg.code, leg.ended = _TIMEOUT, at
         if running is not None and leg.outgoing:
             leg.state = _FAILED
