@@ -33,8 +33,9 @@ FLOODERS_SIZE = 1_024
 _TYPE = {4: "ipv4_addr", 6: "ipv6_addr"}
 # Packet too big, router and neighbour discovery, redirect: without them IPv6 itself stops (RFC 4890 section 4.4.1).
 _ESSENTIAL = "icmpv6 type { 2, 133-137 } accept"
-# The gate stands open but while this is filled, a second at a time: `meta nfproto` is in it or not.
-ALIVE = f"add set inet {TABLE} alive {{ typeof meta nfproto; flags timeout; size 2; }}"
+# The gate stands open but while this is filled, a second at a time: `meta nfproto` is in it or not. Of `size`, what has
+# expired takes up room until the kernel collects it: in a set of two nothing could be put in anew meanwhile.
+ALIVE = f"add set inet {TABLE} alive {{ typeof meta nfproto; flags timeout; size 16; }}"
 _PRIORITY = "priority -155"  # before -150, where iptables' mangle table queues what is marked here
 _LOST = "counter name tap_lost accept"
 _SIDES = ("blocked_nets", "blocked_next")
