@@ -15,6 +15,8 @@ from sipguard.terms import MINUTE, SECOND, Account, Instant, Span, Transport
 
 MICROS = 1_000_000
 """So many make one of the currency."""
+_LONGEST_NAME = 64  # of a longer one nobody has seen the rest
+_FEWEST_DIGITS = 5
 
 
 def money(micros: int) -> str:
@@ -58,6 +60,16 @@ class Called:
         self.e164 = e164
         self.country = country
         self.why = why
+
+    def is_name(self) -> bool:
+        """Tell whether it is a mere name: a door's, an intercom's, a phone's, and no number.
+
+        A name with as many digits as a number has may be one that only the other side can read.
+        """
+        if self.kind is not NumberClass.UNREADABLE or len(self.dialled) >= _LONGEST_NAME:
+            return False
+        named = not self.dialled or any(sign.isalpha() for sign in self.dialled)
+        return named and sum(sign.isdigit() for sign in self.dialled) < _FEWEST_DIGITS
 
     def is_abroad(self, home: frozenset[str]) -> bool:
         """Tell whether it is read as a number of another country, or of none (satellites, global networks).
@@ -154,6 +166,17 @@ class Call:
         self.confirmed = True
         self.code = 0
         self.ambiguous = False
+
+    def over(self, trunk: str, carrier: Address) -> Call:
+        """Give the call as it would be over another trunk; itself where that is its own."""
+        if (trunk, carrier) == (self.trunk, self.carrier):
+            return self
+        other = Call(self.key, self.began, self.direction, self.called)
+        other.origin, other.account, other.caller, other.source = self.origin, self.account, self.caller, self.source
+        other.rate, other.answered, other.ended = self.rate, self.answered, self.ended
+        other.confirmed, other.code, other.ambiguous = self.confirmed, self.code, self.ambiguous
+        other.trunk, other.carrier = trunk, carrier
+        return other
 
     def lasted(self, now: Instant) -> Span:
         """Give for how long it has been answered by `now`; 0 for one that was not."""

@@ -94,18 +94,19 @@ class Engine:
         self._intake = Intake(policy.ports, self._shut)
         self._force = Force(force_of(policy), _HELD_MOST)
         told = self._meanings = Meanings(policy, self._exempt, self._force.ledger.trusts)
-        asked = told.trunk, self._wake, told.read, told.price
+        asked = told.trunk, self._wake, told.read, told.price, told.sent
         self._tracker = Tracker(policy.track, self._sides, self._standing, *asked)
         self._endings = Endings(self._tracker.calls.shares, managed=policy.shell.managed)
         self._tolls = Tolls(policy, told, self._tracker.calls, self._force, look, self._happened, self._end)
         self._blocked = self._force.ledger.blocked
         self._trusts = Trusts(policy.track.registrations, self._force.wards.doubts)
-        owned, known = self._sides.owns, self._trusts.accounts
+        owned, known, window = self._sides.owns, self._trusts.accounts, policy.detect.credentials.window
         self._judge = Judge(self._force, consequences(policy.detect), self._exempt, owned, known)
-        window = policy.detect.credentials.window
         self._learning = Learning()
         self._notes = self._learning.notes
         self._trusting = Trusting(self._trusts, self._force, self._judge, self._wake, window, self._notes)
+        self._trusting.costs = lambda place: Role.TRUNK in self._exempt.roles(place)
+        self._trusting.shown = self._tracker.shown_until
         self._feeds = Feeds(self._force, self._judge.spared)
         self._journal = Journal()
         parts = self._intake, self._tracker, self._sides, self._judge, self._force, self._trusts, self._exempt
@@ -313,7 +314,7 @@ class Engine:
     def _named(self, at: Instant, names: Sequence[Names]) -> Sequence[Action]:
         self._exempt.say(names)
         self._sides.name(self._exempt.networks(Role.OWN) + self._exempt.networks(Role.PBX))
-        actions: list[Action] = []
+        actions = self._trusting.charge(at, self._exempt.networks(Role.TRUNK))
         wanted = dict.fromkeys(self._exempt.passing())
         held = dict.fromkeys(self._force.ledger.held(SetName.ALLOWED))
         new = [network for network in wanted if network not in held]
@@ -376,7 +377,7 @@ class Engine:
         self._tracker.calls.restore(state.calls, state.legs)
         self._tolls.restore(state.calls, state.resets)
         self._judge.restore(state.decisions)
-        self._force.trust(self._trusts.places())
+        self._trusting.restore()
         for held in state.adopted:
             self._pending += self._take_up(0, held)
         self._pending += self._named(0, names_of(self._policy, None))

@@ -97,10 +97,12 @@ class AuthSucceeded(Event):
 class Registered(Event):
     """An authenticated REGISTER put a contact in place until `until`. `proven`: its sender holds the address.
 
-    `agent` is the beginning of what the device says it is (User-Agent), empty when it says nothing.
+    `agent` is the beginning of what the device says it is (User-Agent), empty when it says nothing. `shown`: until when
+    the place is the account's by a proof that nobody else can have had, 0 for none. `surplus`: it is one of more places
+    than one account is remembered in.
     """
 
-    __slots__ = ("account", "agent", "contact", "proven", "until")
+    __slots__ = ("account", "agent", "contact", "proven", "shown", "surplus", "until")
 
     def __init__(
         self,
@@ -112,6 +114,8 @@ class Registered(Event):
         agent: bytes,
         *,
         proven: bool,
+        shown: Instant = 0,
+        surplus: bool = False,
     ) -> None:
         self.at = at
         self.source = source
@@ -120,6 +124,8 @@ class Registered(Event):
         self.until = until
         self.agent = agent
         self.proven = proven
+        self.shown = shown
+        self.surplus = surplus
 
 
 class Unregistered(Event):
@@ -373,6 +379,6 @@ class CallConfirmed(CallEvent):
 
 
 class CallMoved(CallEvent):
-    """An end of an answered call was heard of for the first time, or wants to be spoken to elsewhere than before."""
+    """An end of an answered call was heard of first, or is elsewhere than before; or a call left by another trunk."""
 
     __slots__ = ()

@@ -39,6 +39,7 @@ _AS = {
     SetName.THROTTLED: "throttle",
     SetName.WATCHED: "watch",
     SetName.TRUSTED: "trust",
+    SetName.CHARGED: "charge",
     SetName.ALLOWED: "allow",
 }
 

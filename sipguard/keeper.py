@@ -230,6 +230,8 @@ class Keeper:
     async def _begin(self, parts: Parts, *, state: bool) -> None:
         """Send names and state first: the packet process waits for them; then open the door, then look names up."""
         with suppress(AdapterError):
+            await parts.look_at_clock()
+        with suppress(AdapterError):
             parts.watch.remember(await parts.writer.ask(Store.names))
         parts.watch.want(host_names(parts.policy))  # before the state: a closed guard opens to its trunks at once
         await parts.feeds.want(parts.policy.feeds)
@@ -250,7 +252,7 @@ class Keeper:
         count, complete, mode, lessons = 0, await parts.writer.flush(), None, False
         try:
             mode = await parts.shelf.kept_mode(str(parts.policy.mode))
-            pages = await parts.writer.ask(lambda store: self._pages(parts.policy, store)) if state else iter(())
+            pages = await parts.writer.ask(lambda store: self._pages(parts, store)) if state else iter(())
             while page := await parts.writer.ask(lambda _, pages=pages: next(pages, None)):  # type: ignore[misc]
                 count += len(page)
                 self._roomy.clear()
@@ -271,8 +273,9 @@ class Keeper:
         told = {"mode": mode, "off": off, "complete": complete, "count": count, "lessons": lessons}
         self.send({"t": "state-end", **told})
 
-    def _pages(self, policy: Policy, store: Store) -> Iterator[list[Delta]]:
-        return store.pages(self._offset, time.time_ns() - self._offset, ITEMS, calls_remembered(policy))
+    def _pages(self, parts: Parts, store: Store) -> Iterator[list[Delta]]:
+        offset, now = self._offset + parts.writer.shift, time.time_ns() - self._offset
+        return store.pages(offset, now, ITEMS, calls_remembered(parts.policy))
 
     async def _unread(self, parts: Parts) -> bool:
         """Tell whether there were rows that cannot be read, and say so. Raises AdapterError."""
@@ -287,7 +290,7 @@ class Keeper:
         while True:
             await asyncio.sleep(TIDY)
             with suppress(AdapterError):
-                await parts.writer.ask(lambda store: store.expire(time.time_ns()))
+                await parts.tidy()
 
     # --- Reload -------------------------------------------------------------------------------------------------------
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections.abc import Awaitable, Callable, Collection
 from contextlib import suppress
 from datetime import date
@@ -28,6 +29,7 @@ from sipguard.names.lookup import Lookup
 from sipguard.names.watch import Watch
 from sipguard.policy.schema import Policy
 from sipguard.policy.wants import host_names
+from sipguard.store.clock import Clock
 from sipguard.store.shelf import Shelf
 from sipguard.store.writer import Writer
 
@@ -36,6 +38,7 @@ Json: TypeAlias = dict[str, Any]
 EVERY = 60.0
 """Seconds between two looks at the rate deck."""
 SHOWN = 5
+_CLOCK = "clock"
 
 
 class Home(Protocol):
@@ -81,6 +84,7 @@ class Parts:
         self._keeper = keeper
         self.writer = Writer(path, keeper.written, lambda kind, text: keeper.alert(kind, str(path), text))
         self.shelf = Shelf(self.writer)
+        self._clock: Clock | None = None
         self.watch = Watch(Lookup().look, keeper.names_changed, keeper.alert, shell.names.refresh / SECOND)
         self.household = Household(keeper.pass_on, Lookup().look)
         self.feeds = FeedWatch(feeds.Shelf(path.with_name("feeds")), keeper.feed_changed, keeper.alert)
@@ -120,6 +124,26 @@ class Parts:
             "feeds": self.feeds.about(),
             "rates": self.decks.about(),
         }
+
+    async def look_at_clock(self) -> None:
+        """See whether the wall clock can be believed, before anything on disk is taken to be over.
+
+        Raises AdapterError: then nothing on disk may be.
+        """
+        boot = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+        if self._clock is None:
+            seen = await self.writer.ask(lambda store: store.meta(_CLOCK))
+            self._clock = Clock(int(seen) if seen is not None and seen.isdecimal() else None, boot)
+        clock = self._clock
+        if told := clock.look(time.time_ns(), boot):
+            self._keeper.alert("clock-doubted" if clock.doubted else "clock-believed", "clock", told)
+        self.writer.shift = clock.shift
+        await self.writer.ask(lambda store: store.set_meta(_CLOCK, str(clock.seen)))
+
+    async def tidy(self) -> None:
+        """Forget what is over on disk. Raises AdapterError."""
+        await self.look_at_clock()
+        await self.writer.ask(lambda store: store.expire(self.writer.now()))
 
     async def price(self, policy: Policy) -> None:
         """Take up what a policy says of the rate deck."""

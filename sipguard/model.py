@@ -94,10 +94,9 @@ class Order:
 
 
 class Sheet(NamedTuple):
-    """A question about calls, accounts, limits, or one account's incident; nothing is changed by it.
+    """A question about calls, accounts, limits, or one account's incident (`about`); nothing is changed by it.
 
-    `about` is calls, accounts, limits or incident; `name` whose, "" for all: an account's, the beginning of a call's
-    key, a subject of `scope`. At most `most` of what could be told is given.
+    `name` is whose, "" for all: an account's, the beginning of a call's key, a subject of `scope`; `most`: answers.
     """
 
     about: str
@@ -272,6 +271,7 @@ class SetName(StrEnum):
 
     ALLOWED = "allowed"
     TRUSTED = "trusted"
+    CHARGED = "charged"  # trusted, or like that, but a call that is sent there may cost money
     WATCHED = "watched"
     BLOCKED = "blocked"
     THROTTLED = "throttled"
@@ -350,6 +350,8 @@ class Trust:
     network: Network
     account: Account
     until: Instant
+    shown: Instant = 0  # until when only who holds the address can have made it; 0 for never
+    contact: str = ""  # where the PBX calls it, as latin-1; empty where that is not known
 
 
 Delta: TypeAlias = Decision | Offence | Trust | CallState | CallLegs | LimitReset | Lesson

@@ -229,12 +229,14 @@ def _unpack_decision(value: Json) -> Decision:
 
 
 def _pack_trust(noun: Trust) -> Json:
-    return {"network": str(noun.network), "account": list(noun.account), "until": noun.until}
+    more = {"shown": noun.shown, "contact": noun.contact}
+    return {"network": str(noun.network), "account": list(noun.account), "until": noun.until, **more}
 
 
 def _unpack_trust(value: Json) -> Trust:
     username, realm = value["account"]
-    return Trust(parse_network(value["network"]), Account(str(username), str(realm)), int(value["until"]))
+    more = int(value.get("shown", 0)), str(value.get("contact", ""))
+    return Trust(parse_network(value["network"]), Account(str(username), str(realm)), int(value["until"]), *more)
 
 
 def _pack_order(noun: Order) -> Json:

@@ -57,6 +57,7 @@ from sipguard.track.calls import Calls
 
 QUARANTINED = "ward.quarantine"
 MISDIALS = "limits.misdials"
+CLOSED = "refuse.destinations"
 _ALERTED_MOST = 10_000
 _NOBODY = b"\0\0\0\0"
 _SCOPES = {str(scope): scope for scope in Scope}
@@ -161,13 +162,16 @@ class Tolls:
 
     # --- At the gate --------------------------------------------------------------------------------------------------
 
-    def refusal(self, at: Instant, heard: Heard, request: SipRequest) -> Refusal | None:
-        """Say why an INVITE that the PBX sends may not leave; None when it may. Nothing is counted."""
-        if not self._calls.leaves(heard):
+    def refusal(self, at: Instant, heard: Heard, request: SipRequest, *, held: bool) -> Refusal | None:
+        """Say why an INVITE that the PBX sends may not leave; None when it may. Nothing is counted.
+
+        One that is not `held` leaves all the same; what is said of it here is not said again.
+        """
+        if not self._calls.leaves(heard, request):
             return None
         call = self._calls.preview(at, heard, request)
         found = self._against(at, call)
-        self._passed = (at if found is None else -1, call.key)
+        self._passed = (at if found is None or not held else -1, call.key)
         return None if found is None else Refusal(found.rule, f"{found.why} It was the call of {_whose(call)}.")
 
     def refused(self, at: Instant, heard: Heard, request: SipRequest, rule: str, actions: list[Action]) -> None:
@@ -184,6 +188,8 @@ class Tolls:
         account = call.account
         if account is not None and self._is_quarantined(account, call.source):
             return Refusal(QUARANTINED, f"{account} is under quarantine; sipguard release {account.username} ends it.")
+        if self._meanings.is_closed(call.called):
+            return Refusal(CLOSED, f"{call.called.dialled} begins like a number in {CLOSED}.")
         if (refusal := self._destinations.judge(call, at + self.offset)) is not None:
             return refusal
         return self.limits.refusal(at, call)
@@ -207,7 +213,9 @@ class Tolls:
             told = [self._record(at, call), *self._reached(at, call)]
             return [*told, *self._tripped(self.limits.answered(at, call))]
         if kind is CallMoved:
-            return self._reached(at, call)
+            if call.answered:
+                return self._reached(at, call)
+            return [self._record(at, call), *self._tripped(self.limits.moved(at, call))]
         if kind is CallEnded:
             return [self._record(at, call), *self._tripped(self.limits.ended(at, call))]
         if kind is CallRefused:

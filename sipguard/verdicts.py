@@ -18,7 +18,6 @@ from hashlib import blake2b
 from typing import Any
 
 from sipguard.address import Network, sender_key, show, subject_of
-from sipguard.decide.destinations import Refusal
 from sipguard.decide.dialled import Dialled
 from sipguard.decide.exempt import Exempt
 from sipguard.decide.force import Force
@@ -279,13 +278,9 @@ class Verdicts:
             return None
         if request.to_tag and self._tracker.calls.continues(at, heard, request):
             return None
-        if self._dialled.is_closed(request.uri):
-            refusal = Refusal("refuse.destinations", "")
-        else:
-            found = self._tolls.refusal(at, heard, request)
-            if found is None:
-                return None
-            refusal = found
+        refusal = self._tolls.refusal(at, heard, request, held=self._held)
+        if refusal is None:
+            return None
         if self._held:  # else it leaves, and is heard as a call
             self._tolls.refused(at, heard, request, refusal.rule, actions)
         return self._refuse(at, heard, request, refusal.rule, actions, proven=True, said=refusal.why)

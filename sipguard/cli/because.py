@@ -108,6 +108,7 @@ _HOLDS = {
     "throttle": "is slowed down",
     "watch": "is watched closely",
     "trust": "is trusted, as devices are registered from there,",
+    "charge": "is where calls may cost money, so each is looked at,",
     "quarantine": "may not place calls",
     "shield": "may only be used from where it has been registered",
 }

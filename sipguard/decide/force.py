@@ -5,7 +5,7 @@ Every method gives the actions that tell the shell and the store; each decision 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated
 
@@ -97,11 +97,6 @@ class Force:
             self.wards.quarantine(decision.subject, decision.until, doubted=decision.reason != COLLATERAL)
         elif decision.verdict is DecisionVerdict.SHIELD and isinstance(decision.subject, Account):
             self.wards.shield(decision.subject, decision.until)
-
-    def trust(self, places: Iterable[tuple[Network, Instant]]) -> None:
-        """Hold places for trusted, each until its instant; nothing is told of it."""
-        for place, until in places:
-            self.ledger.hold(Held(SetName.TRUSTED, place, until))
 
     def adopt(self, config: Config) -> None:
         """Go by these settings from now on; what is in force stays as it was decided."""

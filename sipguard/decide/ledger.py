@@ -96,6 +96,10 @@ class Ledger:
         """Tell whether the sender of a packet from this address is in the set of the trusted."""
         return (address if len(address) == 4 else address[:8]) in self._trusted
 
+    def free(self, address: Address) -> bool:
+        """Tell whether calls may be sent to this address unlooked at: it is trusted, and nothing charged for there."""
+        return self.trusts(address) and subject_of(address) not in self._ends[SetName.CHARGED]
+
     def size(self, name: SetName) -> int:
         """Count the elements of one set."""
         return len(self._ends[name])

@@ -6,6 +6,7 @@
     limits.began(at, call)                   # its leg has left to the trunk (CallAttempted, outbound)
     limits.answered(at, call)                # CallAnswered
     limits.ended(at, call)                   # CallEnded
+    limits.moved(at, call)                   # CallMoved: it goes over another trunk
     limits.noticed(at, call)                 # `call.confirmed` has changed, or the tracker knows a restored call again
     limits.advance(now), limits.next_deadline()
     limits.reset(at, scope, name)            # gives LimitReset nouns to record
@@ -137,6 +138,14 @@ class Limits:
             running.answer(call.answered)
         running.settle(call.ended or at)
         return self._crossed(at, running)
+
+    def moved(self, at: Instant, call: Call) -> list[Tripped]:
+        """Count a call that goes over another trunk than it began on there, from now on."""
+        running = self._running.get(call.key)
+        if running is None or running.answered:
+            return []
+        running.call = call
+        return self._crossed(at, self._moved(at, running, call))
 
     def noticed(self, at: Instant, call: Call) -> list[Tripped]:
         """Look again at a call that is or is not confirmed any more; a restored one is known by this object now."""

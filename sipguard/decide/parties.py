@@ -10,12 +10,9 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from sipguard.address import Address
-from sipguard.call import Call, Called, NumberClass
+from sipguard.call import Call, Called
 from sipguard.constraint import AccountName, Count, Described, Matching
 from sipguard.model import Account
-
-_LONGEST_NAME = 64  # of a longer one nobody has seen the rest
-_FEWEST_DIGITS = 5
 
 Label = Annotated[str, Matching(r"[^\x00-\x20\x7f-\xa0]([^\x00-\x1f\x7f-\x9f]{0,63})", "1 to 64 characters")]
 
@@ -40,15 +37,8 @@ def account_name(account: Account) -> str:
 
 
 def is_peer(call: Call) -> bool:
-    """Tell whether a mere name is called where no trunk is listed: a door, an intercom, a gateway, and no number.
-
-    A name with as many digits as a number has may be one that only the other side can read.
-    """
-    called = call.called
-    if call.trunk or called.kind is not NumberClass.UNREADABLE or len(called.dialled) >= _LONGEST_NAME:
-        return False
-    named = not called.dialled or any(sign.isalpha() for sign in called.dialled)
-    return named and sum(sign.isdigit() for sign in called.dialled) < _FEWEST_DIGITS
+    """Tell whether a mere name is called where no trunk is listed: a door, an intercom, a gateway, and no number."""
+    return not call.trunk and call.called.is_name()
 
 
 class Parties:

@@ -43,7 +43,7 @@ class Rehearsal:
         """Tell whether the kernel would hold what this message came in."""
         start, ledger = heard.message.raw[:4], self._ledger
         if side is not Side.FAR:
-            return side is Side.PBX and start in tokens.LEAVING and not ledger.trusts(heard.target)
+            return side is Side.PBX and start in tokens.LEAVING and not ledger.free(heard.target)
         watched = ledger.until(SetName.WATCHED, subject_of(heard.source)) is not None
         if heard.flow is not None:  # it is held by connection: all that its client says
             return (heard.source, heard.source_port) == heard.flow.client and not self._exempt.passes(heard.source)

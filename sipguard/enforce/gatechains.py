@@ -26,7 +26,7 @@ from sipguard.sip import tokens
 
 CHAINS = (
     *("SIPGUARD-GATE-ASK", "SIPGUARD-GATE-CALL", "SIPGUARD-GATE-METER", "SIPGUARD-GATE-KNOWN", "SIPGUARD-GATE-DATA"),
-    *("SIPGUARD-GATE-UDP", "SIPGUARD-GATE-IN", "SIPGUARD-GATE-SENT", "SIPGUARD-GATE-OUT"),
+    *("SIPGUARD-GATE-UDP", "SIPGUARD-GATE-IN", "SIPGUARD-GATE-SENT", "SIPGUARD-GATE-PAID", "SIPGUARD-GATE-OUT"),
     *("SIPGUARD-PAST", "SIPGUARD-LATE", "SIPGUARD-QUEUE"),
 )
 PROBE = "SIPGUARDPROBE"
@@ -129,22 +129,24 @@ def _by_source(chain: str, version: int, *, allowed: str, trusted: str, last: st
 
 
 def _leaving(layout: Layout, version: int) -> Iterator[str]:
-    """Hold every call that leaves for an address where no device is registered, and the ACK to our own refusal.
+    """Hold every call that leaves for an address where no device is known to be, and the ACK to our own refusal.
 
     A PBX writes the method at the start of what it sends. On a connection that it opened to another's SIP port calls
     can stand anywhere in the stream: all of it is held.
     """
     seen, held = "-g SIPGUARD-TAP-OUT", "-g SIPGUARD-GATE-CALL"
+    yield f"-A SIPGUARD-GATE-OUT {in_set('charged', version, 'dst')} -g SIPGUARD-GATE-PAID"
     yield f"-A SIPGUARD-GATE-OUT {in_set('trusted', version, 'dst')} {seen}"
-    yield f"-A SIPGUARD-GATE-OUT -p udp {_word(tokens.LEAVING, version)} {held}"
+    yield "-A SIPGUARD-GATE-OUT -g SIPGUARD-GATE-PAID"
+    yield f"-A SIPGUARD-GATE-PAID -p udp {_word(tokens.LEAVING, version)} {held}"
     if version == 6:
-        yield f"-A SIPGUARD-GATE-OUT -p udp {_u32('3&0xff=0:16,18:255')} {held}"
+        yield f"-A SIPGUARD-GATE-PAID -p udp {_u32('3&0xff=0:16,18:255')} {held}"
     for match in port_matches(layout.ports, "dports", ("tcp",)):
-        yield f"-A SIPGUARD-GATE-OUT {match} -g SIPGUARD-GATE-SENT"
-    yield f"-A SIPGUARD-GATE-OUT -p tcp {_first(tokens.LEAVING[:1], version)} {held}"
+        yield f"-A SIPGUARD-GATE-PAID {match} -g SIPGUARD-GATE-SENT"
+    yield f"-A SIPGUARD-GATE-PAID -p tcp {_first(tokens.LEAVING[:1], version)} {held}"
     if version == 6:
-        yield f"-A SIPGUARD-GATE-OUT -p tcp {_u32('3&0xff=0:5,7:255')} {held}"
-    yield f"-A SIPGUARD-GATE-OUT {seen}"
+        yield f"-A SIPGUARD-GATE-PAID -p tcp {_u32('3&0xff=0:5,7:255')} {held}"
+    yield f"-A SIPGUARD-GATE-PAID {seen}"
     yield from (f"-A SIPGUARD-GATE-SENT -p tcp {match} {held}" for match in _content(version))
     yield f"-A SIPGUARD-GATE-SENT {seen}"
 

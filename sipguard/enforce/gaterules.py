@@ -26,7 +26,7 @@ _SPOKEN = "@ih,0,8 & 0x00 == 0x00"  # true for any first byte of content, and fo
 def gate_chains(layout: Layout) -> list[str]:
     """Write the chains that `inbound` and `outbound` of the skeleton go to, empty where there is no gate."""
     if not layout.gated:
-        names = ("strangers", "calls", "metered", "known", "data", "udp", "in", "out", "past")
+        names = ("strangers", "calls", "metered", "known", "data", "udp", "in", "paid", "out", "past")
         return [line for name in names for line in chain(f"gate_{name}", [])]
     unseen = "goto strangers_in"
     harmless = ", ".join(_word(token) for token in tokens.HARMLESS)
@@ -67,7 +67,8 @@ def gate_chains(layout: Layout) -> list[str]:
             "gate_in",
             [f"meta l4proto tcp {_SPOKEN} jump gate_data", "meta l4proto udp goto gate_udp", unseen],
         ),
-        *chain("gate_out", _leaving(layout)),
+        *chain("gate_paid", _paid(layout)),
+        *chain("gate_out", _leaving()),
         *chain(
             "gate_past",
             [
@@ -124,15 +125,23 @@ def _metered(layout: Layout) -> list[str]:
     ]
 
 
-def _leaving(layout: Layout) -> list[str]:
-    """Hold every call that leaves for an address where no device is registered, and the ACK to our own refusal.
+def _leaving() -> list[str]:
+    """Send what leaves for where calls may cost money one way, and what goes to a device that is known the other."""
+    return [
+        *lookups("charged", "goto gate_paid", far="daddr"),
+        *lookups("trusted", "goto strangers_out", far="daddr"),
+        "goto gate_paid",
+    ]
+
+
+def _paid(layout: Layout) -> list[str]:
+    """Hold every call that leaves for an address where no device is known to be, and the ACK to our own refusal.
 
     A PBX writes the method at the start of what it sends. On a connection that it opened to another's SIP port calls
     can stand anywhere in the stream: all of it is held.
     """
     invite, ack = map(_word, tokens.LEAVING)
     return [
-        *lookups("trusted", "goto strangers_out", far="daddr"),
         f"meta l4proto udp @th,64,32 {{ {invite}, {ack} }} goto gate_calls",
         f"meta l4proto tcp th dport {ports(layout)} {_SPOKEN} goto gate_calls",
         f"meta l4proto tcp @ih,0,32 {invite} goto gate_calls",

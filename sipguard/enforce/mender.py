@@ -27,7 +27,7 @@ RETRY: Span = SECOND
 LOOK: Span = MINUTE
 SHARE = 100  # looking takes at most this fraction of the time
 
-_FIRST = (SetName.TRUSTED, SetName.WATCHED, SetName.THROTTLED)
+_FIRST = (SetName.CHARGED, SetName.TRUSTED, SetName.WATCHED, SetName.THROTTLED)
 
 
 class Mender:

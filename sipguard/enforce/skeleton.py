@@ -33,8 +33,9 @@ FLOODERS_SIZE = 1_024
 _TYPE = {4: "ipv4_addr", 6: "ipv6_addr"}
 # Packet too big, router and neighbour discovery, redirect: without them IPv6 itself stops (RFC 4890 section 4.4.1).
 _ESSENTIAL = "icmpv6 type { 2, 133-137 } accept"
-# The gate stands open but while this is filled, a second at a time: `meta nfproto` is in it or not.
-ALIVE = f"add set inet {TABLE} alive {{ typeof meta nfproto; flags timeout; size 2; }}"
+# The gate stands open but while this is filled, a second at a time: `meta nfproto` is in it or not. Of `size`, what has
+# expired takes up room until the kernel collects it: in a set of two nothing could be put in anew meanwhile.
+ALIVE = f"add set inet {TABLE} alive {{ typeof meta nfproto; flags timeout; size 16; }}"
 # IPv6 takes a datagram of length 0 for as long as its packet (RFC 2675 section 4) and delivers it; to connection
 # tracking it is invalid, so that nobody would read it. No SIP comes so.
 _LENGTHLESS = "meta nfproto ipv6 udp length < 8 counter name dropped drop"
@@ -69,6 +70,7 @@ def _declarations() -> list[str]:
     for version, kind in _TYPE.items():
         sets = (
             ("trusted", f"flags timeout; size {HOSTS_SIZE};"),
+            ("charged", f"flags timeout; size {HOSTS_SIZE};"),
             ("watched", f"flags timeout; size {HOSTS_SIZE};"),
             ("throttled", f"flags timeout; size {HOSTS_SIZE};"),
             ("blocked", f"flags timeout; counter; size {BLOCKED_SIZE};"),

@@ -3,9 +3,9 @@
 Promises: never raises; a column is given a role only for a name in `ALIASES`, or, without any header, where exactly one
 column can be meant. Names are those of ASTPP ("Connect Cost", "Per Minute Cost", "Increment"), A2Billing
 (`dialprefix`, `rateinitial`, `initblock`, `billingblock`, `connectcharge`), CGRateS (`Prefix`, `ConnectFee`,
-`RateUnit`, `RateIncrement`), Kazoo (`rate_cost`, `rate_surcharge`, `rate_increment`, `rate_minimum`), Yeastar"
-    " ("Match Prefix",
-"Billable Unit(s)", "Initial Time(s)") and of carriers' price lists, as their documentation of 2018 to 2026 has them.
+`RateUnit`, `RateIncrement`), Kazoo (`rate_cost`, `rate_surcharge`, `rate_increment`, `rate_minimum`), Yeastar
+("Match Prefix", "Billable Unit(s)", "Initial Time(s)") and of carriers' price lists, as their documentation of 2018 to
+2026 has them.
 """
 
 from __future__ import annotations

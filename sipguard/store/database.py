@@ -156,7 +156,7 @@ class Store:
     def _fold_trust(self, noun: Trust, offset: Span) -> None:
         row = rows.trust_row(noun, offset)
         if noun.until:
-            self._db.execute("INSERT OR REPLACE INTO trust VALUES (?,?,?,?,?)", row)
+            self._db.execute("INSERT OR REPLACE INTO trust VALUES (?,?,?,?,?,?,?)", row)
         else:
             self._db.execute("DELETE FROM trust WHERE address=? AND prefix=? AND username=? AND realm=?", row[:4])
 
@@ -224,7 +224,7 @@ class Store:
         """
         makers: tuple[tuple[str, str, str, Callable[[Any], Delta]], ...] = (
             ("offences", "address, prefix", "count, until", lambda row: _offence(row, offset)),
-            ("trust", _SUBJECT, "until", lambda row: rows.trust_of_row(row, offset)),
+            ("trust", _SUBJECT, "until, shown, contact", lambda row: rows.trust_of_row(row, offset)),
             (
                 "bans",
                 f"{_SUBJECT}, verdict",

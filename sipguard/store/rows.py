@@ -115,8 +115,9 @@ def offence_row(noun: Offence, offset: Span) -> Row:
 
 
 def trust_row(noun: Trust, offset: Span) -> Row:
-    """Give `subject..., until` with both halves of the subject filled."""
-    return (*noun.network, *subject_row(noun.account)[2:], wall(noun.until, offset))
+    """Give `subject..., until, shown, contact` with both halves of the subject filled."""
+    whose = subject_row(noun.account)[2:]
+    return (*noun.network, *whose, wall(noun.until, offset), wall(noun.shown, offset), noun.contact.encode())
 
 
 def trust_of_row(row: Row, offset: Span) -> Trust:
@@ -124,7 +125,8 @@ def trust_of_row(row: Row, offset: Span) -> Trust:
     account = subject_of_row((b"", 0, row[2], row[3]))
     if not isinstance(account, Account):  # pragma: no cover - an empty address is always an account
         raise ValueError("not an account")  # noqa: TRY004 - the row is wrong, not a type of ours
-    return Trust(Network(row[0], row[1]), account, instant(row[4], offset))
+    until, shown = (instant(each, offset) for each in row[4:6])
+    return Trust(Network(row[0], row[1]), account, until, shown, row[6].decode())
 
 
 _OWN_COLUMNS = ("noun", "key", "began", "answered", "ended", "account")

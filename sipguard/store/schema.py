@@ -73,6 +73,11 @@ MIGRATIONS = (
         UNIQUE (detector, username, realm, topic));
     CREATE INDEX lessons_id ON lessons (detector, id);
     """,
+    # 5: until when a place is known to be a device's, and its contact; of what is older nothing is known.
+    """
+    ALTER TABLE trust ADD COLUMN shown INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE trust ADD COLUMN contact BLOB NOT NULL DEFAULT x'';
+    """,
 )
 
 

@@ -6,7 +6,6 @@ AdapterError, as `Writer.ask` does. Reads the wall clock, to know what is still 
 
 from __future__ import annotations
 
-import time
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -30,17 +29,17 @@ class Shelf:
 
     async def counts(self) -> Json:
         """Give how much is kept."""
-        return await self._writer.ask(lambda store: questions.counts(store, time.time_ns()))
+        return await self._writer.ask(lambda store: questions.counts(store, self._writer.now()))
 
     async def bans(self, limit: int = questions.MOST) -> Json:
         """Give what is in force, the latest first."""
         await self._writer.flush()
-        return await self._writer.ask(lambda store: questions.bans(store, time.time_ns(), limit))
+        return await self._writer.ask(lambda store: questions.bans(store, self._writer.now(), limit))
 
     async def preview(self) -> Json:
         """Tell what enforcing would close, and whom it would hit."""
         await self._writer.flush()
-        return await self._writer.ask(lambda store: questions.preview(store, time.time_ns()))
+        return await self._writer.ask(lambda store: questions.preview(store, self._writer.now()))
 
     async def events(self, last: int) -> list[Json]:
         """Give the youngest report lines, oldest first."""
@@ -50,12 +49,12 @@ class Shelf:
     async def past(self, subject: Network | str) -> Json:
         """Give what was found and decided lately about a network, or about the accounts of a name."""
         await self._writer.flush()
-        return await self._writer.ask(lambda store: past(store, subject, time.time_ns()))
+        return await self._writer.ask(lambda store: past(store, subject, self._writer.now()))
 
     async def ended(self, span: Span, most: int) -> Json:
         """Give the calls that have ended within the last `span`."""
         await self._writer.flush()
-        return await self._writer.ask(lambda store: bills.ended(store, time.time_ns() - span, most))
+        return await self._writer.ask(lambda store: bills.ended(store, self._writer.now() - span, most))
 
     async def today(self) -> list[Json]:
         """Give what each account has called for since midnight, by the host's own time zone."""
@@ -66,7 +65,7 @@ class Shelf:
     async def bill(self, name: str, span: Span, most: int) -> Json:
         """Give the calls that the accounts of a name began within the last `span`."""
         await self._writer.flush()
-        return await self._writer.ask(lambda store: bills.of_account(store, name, time.time_ns() - span, most))
+        return await self._writer.ask(lambda store: bills.of_account(store, name, self._writer.now() - span, most))
 
     async def kept_mode(self, policy_mode: str) -> str | None:
         """Give the operator's mode; None when there is none, or when the policy's has been changed since."""

@@ -42,7 +42,8 @@ PATIENCE = 30.0
 class Writer:
     """Owns the `Store`. `delta` and `line` queue, `run` writes, `ask` reads behind what was written.
 
-    `written` is called with the number of the last delta on disk, `alert` with a kind and a text. Counters:
+    `shift` is added to the time of day before it goes to disk (`clock.py`). `written` is called with the number of the
+    last delta on disk, `alert` with a kind and a text. Counters:
     `lost_deltas`, `lost_lines` (pushed out of the queue), `failures` (tries that failed).
     """
 
@@ -58,6 +59,7 @@ class Writer:
         self.lost_deltas = 0
         self.lost_lines = 0
         self.failures = 0
+        self.shift: Span = 0
         self.broken = ""
         self._damage = ""
         self._closed = False
@@ -74,6 +76,10 @@ class Writer:
     def waiting(self) -> int:
         """Give how many deltas are not on disk yet."""
         return len(self._deltas)
+
+    def now(self) -> int:
+        """Give the time of day that goes with what is on disk, in ns since 1970."""
+        return time.time_ns() + self.shift
 
     def delta(self, number: int, noun: Delta, offset: Span) -> None:
         """Queue a delta, with its number for the acknowledgement and the wall-clock offset it came with."""
@@ -178,7 +184,7 @@ class Writer:
         if not deltas and not lines:
             return
         try:
-            store.write([(noun, offset) for _, noun, offset in deltas], lines, time.time_ns())
+            store.write([(noun, offset + self.shift) for _, noun, offset in deltas], lines, self.now())
         except AdapterError:
             self._shut()  # opened anew at the next try: that also finds and sets aside a file damaged meanwhile
             raise

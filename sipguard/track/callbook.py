@@ -12,7 +12,7 @@ from typing import TypeAlias
 from sipguard.address import Address
 from sipguard.call import Call, Called, CallState, Direction, Rate
 from sipguard.event import CallAnswered, CallAttempted, CallConfirmed, CallEnded, CallMoved, CallUnconfirmed, Event
-from sipguard.model import DAY, MINUTE, SECOND, Instant, Span
+from sipguard.model import DAY, HOUR, MINUTE, SECOND, Instant, Span
 from sipguard.sip.message import SipRequest
 from sipguard.table import Table
 from sipguard.track.hints import digits_of
@@ -21,7 +21,12 @@ from sipguard.track.origin import Match
 
 Price: TypeAlias = Callable[[Call], Rate | None]
 UNANSWERED: Span = 200 * SECOND
-"""Timer C is more than three minutes (RFC 3261 section 16.6), begun anew by each 101 to 199: past it nobody waits."""
+"""Timer C is more than three minutes (RFC 3261 section 16.6), begun anew by each 101 to 199: then a proxy gives up."""
+RINGS: Span = HOUR
+"""So long an INVITE that is not taken back may be answered: not every PBX has a timer C (Asterisk has none).
+
+Who answers chooses when. From `UNANSWERED` on the call fills nobody's cap.
+"""
 _NOTHING: tuple[Event, ...] = ()
 _OVER = LegState.OVER
 _NOWHERE = b"\0\0\0\0"
@@ -117,6 +122,13 @@ class Book:
         running.moved = at
         return (CallMoved(at, source_of(running.call), running.call),)
 
+    def goes_over(self, at: Instant, running: Running, trunk: str, carrier: Address) -> list[Event]:
+        """Let a call leave by another way, or by the same again."""
+        call, told = running.call, list(self.confirm(at, running))
+        other = call.trunk != trunk
+        call.trunk, call.carrier, running.failed = trunk, carrier, 0
+        return [*told, CallMoved(at, source_of(call), call)] if other else told
+
     def doubt(self, at: Instant, running: Running) -> Sequence[Event]:
         """Let a call be unconfirmed."""
         if not running.call.confirmed:
@@ -208,7 +220,7 @@ class Book:
         if self.restored_due is None or now < self.restored_due:
             return []
         if self._lost == (0, 0):
-            self._lost = now + UNANSWERED, now + DAY
+            self._lost = now + RINGS, now + DAY
             self.restored_due = self._lost[0]
             return []
         told: list[Event] = []

@@ -17,8 +17,9 @@ from sipguard.model import HOUR, SECOND, Account, Instant, Span
 from sipguard.sip.message import SipRequest, SipResponse
 from sipguard.table import Table
 from sipguard.track.callbook import Book, key_of, source_of
-from sipguard.track.course import GIVEN_UP, UNKNOWN_QUIET, Course, Hands
+from sipguard.track.course import GIVEN_UP, UNKNOWN_QUIET, Course
 from sipguard.track.doubts import Doubts
+from sipguard.track.hands import Hands
 from sipguard.track.hints import digits_of, same_number
 from sipguard.track.kept import read, written
 from sipguard.track.leg import Leg, LegState, Running, leg_of, name_of, short
@@ -144,9 +145,9 @@ class Calls:
 
     # --- Before it is heard -------------------------------------------------------------------------------------------
 
-    def leaves(self, heard: Heard) -> bool:
-        """Tell whether what the PBX sends to `heard.target` leaves the house."""
-        return self._trunk_at(heard.target) is not None
+    def leaves(self, heard: Heard, request: SipRequest) -> bool:
+        """Tell whether a call that the PBX sends leaves the house."""
+        return self._trunk_at(heard.target, request) is not None
 
     def continues(self, at: Instant, heard: Heard, request: SipRequest) -> bool:
         """Tell whether an INVITE that leaves is within a dialog: one that is known, or may be from before the start.
@@ -171,12 +172,13 @@ class Calls:
         before = self._from_before(at, heard, request)
         if before is not None:
             return before.call
-        called = self._hands.read(request.uri, heard.target)
+        called = self._hands.sent(request.uri, heard.target)
         match = self._origins.resolve(at, request, called)
         called = _meant(called, match)
+        trunk = self._trunk_at(heard.target, request) or ""
         if match.running is not None:
-            return match.running.call
-        call = self._book.call(at, request, heard.target, called, match, self._trunk_at(heard.target) or "")
+            return match.running.call.over(trunk, heard.target)
+        call = self._book.call(at, request, heard.target, called, match, trunk)
         refused = self._refused.get(_attempt(call, match, heard, request))
         return refused[1] if refused is not None and at - refused[0] <= PATIENCE else call
 
@@ -228,6 +230,7 @@ class Calls:
             far = heard.target if by_pbx else heard.source
             for each in self._legs.begun(request, far, outgoing=by_pbx):
                 if each.queued and each.state < _ANSWERED and each.knows(request):
+                    each.cancelled = True
                     self._course.expect(each, min(each.due, at + GIVEN_UP))
         elif method == "REFER" and not by_pbx:
             self._transfers.asked(at, heard, request, None, self._hands.read, self._hands.credential)
@@ -313,8 +316,8 @@ class Calls:
         running = self._from_before(at, heard, request)
         if running is not None and running.call.answered:
             return _NOTHING
-        called = self._hands.read(request.uri, heard.target)
-        trunk = self._trunk_at(heard.target)
+        called = self._hands.sent(request.uri, heard.target)
+        trunk = self._trunk_at(heard.target, request)
         match: Match | None = None
         if running is not None:
             match = Match(running.call.origin, None, running)
@@ -342,7 +345,7 @@ class Calls:
         """Tell whether an INVITE asks again, for the same, what was refused under the same Call-ID."""
         if leg.state is not _FAILED or (leg.running is not None and leg.running.call.ended):
             return False
-        return same_number(leg.digits, digits_of(self._hands.read(request.uri, leg.far)))
+        return same_number(leg.digits, digits_of(self._hands.sent(request.uri, leg.far)))
 
     def _paired(self, at: Instant, heard: Heard, request: SipRequest, leg: Leg, match: Match) -> Sequence[Event]:
         running, told = match.running, list[Event]()
@@ -359,19 +362,17 @@ class Calls:
                 if call.origin is not _EXTENSION:
                     self._origins.forwarded(inside, leg.called)
         else:
-            told = list(self._book.confirm(at, running))
+            told = self._book.goes_over(at, running, leg.trunk or "", heard.target)
             self._book.seen(leg.name)
-            running.call.trunk, running.call.carrier = leg.trunk or "", heard.target
-            running.failed = 0
         leg.running = running
         running.legs = (*(each for each in running.legs if each.state < _OVER), leg)
         self._legs.keep(leg)
         return told
 
-    def _trunk_at(self, far: Address) -> str | None:
-        """Give the name of the trunk at an address, "" for one that is not listed, None for a device."""
+    def _trunk_at(self, far: Address, request: SipRequest) -> str | None:
+        """Give the name of the trunk at an address, "" for one that is not listed, None where a device is called."""
         name = self._hands.trunk(far)
-        return name if name is not None else None if self._hands.device(far) else ""
+        return name if name is not None else None if self._hands.phone(far, request.uri) else ""
 
 
 def _is_copy(at: Instant, leg: Leg, request: SipRequest) -> bool:

@@ -6,20 +6,21 @@ begin a leg, and whose it is, is said in `calls.py` and `origin.py`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from sipguard.address import Address
 from sipguard.call import Call, Called, CallOrigin, Direction
 from sipguard.event import CallDiverted, Event
 from sipguard.intake import Heard
-from sipguard.model import DAY, HOUR, MINUTE, SECOND, Account, Instant, Span
+from sipguard.model import DAY, HOUR, MINUTE, SECOND, Instant, Span
 from sipguard.sip.message import SipMessage, SipRequest, SipResponse
-from sipguard.track.callbook import UNANSWERED, Book, Price, key_made_of
-from sipguard.track.hints import plain_called, printable
+from sipguard.track.callbook import RINGS, UNANSWERED, Book, key_made_of
+from sipguard.track.hands import Hands
+from sipguard.track.hints import printable
 from sipguard.track.leg import Leg, LegState, Running, leg_of, name_of, short
 from sipguard.track.legs import PATIENCE, Legs
 from sipguard.track.origin import SETTLE, Kind, Origins, kind_of
-from sipguard.track.transfer import Credential, Read, Transfers, Wish
+from sipguard.track.transfer import Transfers, Wish
 
 QUIET: Span = 5 * MINUTE
 """A call of which nothing is heard for so long, and that has no media, may have ended unheard."""
@@ -32,44 +33,6 @@ _BEGUN, _TRIED, _EARLY, _ANSWERED, _FAILED, _OVER = LegState
 _CHALLENGES = frozenset({401, 407})
 _TIMEOUT = 408
 _ORPHAN = CallOrigin.ORPHAN
-
-
-class Hands:
-    """What `Calls` asks others; none of these may have an effect.
-
-    `device`: is a device registered at an address, or is it the PBX's own? `trunk`: the name of the listed trunk there,
-    None for none. `credential`: whose credential does the PBX judge? `stands`: is an account registered from there?
-    `wake`: there is something to do at that instant. `read`: what does a URI mean that an address sends or is
-    sent? `price`: what does a call cost?
-    `media`: was media of a call seen lately? `called`: which registered account does a URI at an address call? `named`:
-    which registered account has a name?
-    """
-
-    __slots__ = ("called", "credential", "device", "media", "named", "price", "read", "stands", "trunk", "wake")
-
-    def __init__(
-        self,
-        device: Callable[[Address], bool],
-        trunk: Callable[[Address], str | None],
-        credential: Credential,
-        stands: Callable[[Address, Account], bool],
-        wake: Callable[[Instant], None],
-        read: Read = plain_called,
-        price: Price | None = None,
-        media: Callable[[Call], bool] | None = None,
-        called: Callable[[Address, bytes], Account | None] = lambda _, __: None,
-        named: Callable[[str], Account | None] = lambda _: None,
-    ) -> None:
-        self.called = called
-        self.named = named
-        self.device = device
-        self.trunk = trunk
-        self.credential = credential
-        self.stands = stands
-        self.wake = wake
-        self.read = read
-        self.price = price
-        self.media = media
 
 
 class Course:
@@ -114,6 +77,8 @@ class Course:
             return self._refused(at, leg, response) if leg.settled(response) else _NOTHING
         before = leg.state
         told: Sequence[Event] = _NOTHING
+        if leg.running is not None and code >= 100 and leg.state >= _TRIED:
+            told = self._book.confirm(at, leg.running)
         if code >= 200:
             leg.picked_up(at, heard, response)
             self.expect(leg, at + self._quiet)
@@ -125,7 +90,7 @@ class Course:
         else:
             return _NOTHING
         if not leg.outgoing:
-            told = self._let_in(at, leg, before)
+            told = (*told, *self._let_in(at, leg, before))
         if leg.state is _ANSWERED and leg.running is not None:
             return (*told, *self._book.answer(at, leg.running))
         return told
@@ -291,6 +256,9 @@ class Course:
             return told
         if state is _ANSWERED:
             return self._silent(at, leg)
+        if state is not _BEGUN and not leg.cancelled and at < leg.heard + RINGS:
+            self.expect(leg, leg.heard + RINGS)
+            return _NOTHING if running is None else self._book.doubt(at, running)
         leg.code, leg.ended = _TIMEOUT, at
         if running is not None and leg.outgoing:
             leg.state = _FAILED

@@ -95,10 +95,10 @@ class Leg:
     headers are kept as sent (b"" where too long to keep): `from_value` and `to_value` of the INVITE, `far_contact` and
     `pbx_contact`, `routes` (Record-Route, as in the 2xx, from the top), `uri` and `via` (the topmost one) of the INVITE
     asked last. `far_cseq` and `pbx_cseq` are the highest that either end used, -1 before it did. `shown`: the far side
-    has used a tag that the PBX gave it, so it is where it sends from. `cut`: the guard itself is ending it; `parted`:
-    the far side agreed to a BYE as from the PBX. `kept`: it is from before a restart, and the PBX has not spoken in it
-    since. `far_media` and `pbx_media`: where either end of one that the PBX asked for wants its first media, port 0
-    where that is not known.
+    has used a tag that the PBX gave it, so it is where it sends from. `cancelled`: whoever asked has taken it back.
+    `cut`: the guard itself is ending it; `parted`: the far side agreed to a BYE as from the PBX. `kept`: it is from
+    before a restart, and the PBX has not spoken in it since. `far_media` and `pbx_media`: where either end of one that
+    the PBX asked for wants its first media, port 0 where that is not known.
     """
 
     __slots__ = (
@@ -110,6 +110,7 @@ class Leg:
         "byes",
         "call_id",
         "called",
+        "cancelled",
         "challenged",
         "code",
         "cut",
@@ -175,7 +176,7 @@ class Leg:
         self.trunk: str | None = None  # None: a device, or nobody we know; "": a trunk that is not listed
         self.account: Account | None = None
         self.challenged = False
-        self.shown = self.cut = self.parted = self.kept = False
+        self.shown = self.cut = self.parted = self.kept = self.cancelled = False
         self.hinted = False
         self._user = b""  # in From, where that is too long to be kept
         self.from_value = self.to_value = self.far_contact = self.pbx_contact = b""
@@ -238,6 +239,7 @@ class Leg:
         self.seen = (*self.seen, asked)[-_SEEN:]
         self.pending = (*self.pending, asked)[-_SEEN:]
         self.state = _BEGUN
+        self.cancelled = False
         self.from_value, self.to_value = _kept(request.header("from")), _kept(request.header("to"))
         self._user = b"" if self.from_value else request.from_user[:_USER]
         via = split_list(request.header("via") or b"")

@@ -8,11 +8,13 @@ from __future__ import annotations
 import hashlib
 
 from sipguard.address import Address
-from sipguard.model import SECOND, Excuse, Instant, Span
+from sipguard.model import DAY, SECOND, Excuse, Instant, Span
 from sipguard.table import Table
 
 FRESH: Span = 60 * SECOND
 """Past this age a rejected nonce may have been rejected for its age alone."""
+SHARED: Span = DAY
+"""So long after a nonce was seen to go to two addresses, the PBX is taken to give the same one to whoever asks."""
 
 _LONGEST = 128
 
@@ -36,10 +38,11 @@ def bounded(nonce: bytes) -> bytes:
 class Nonces:
     """The nonces of the last while; when full the oldest goes, and a credential with it then counts as *unknown*."""
 
-    __slots__ = ("_table",)
+    __slots__ = ("_shared", "_table")
 
     def __init__(self, most: int) -> None:
         self._table: Table[bytes, Nonce] = Table(most, most // 8)
+        self._shared: Instant | None = None
 
     def sent(self, at: Instant, nonce: bytes, address: Address) -> None:
         """Note that the PBX challenged `address` with this nonce. Sent to a second address, it proves nothing."""
@@ -49,6 +52,15 @@ class Nonces:
             self._table.put(key, Nonce(at, address), address)
         elif known.address != address:
             known.address = None
+            self._shared = at
+
+    def bound(self, at: Instant) -> bool:
+        """Tell whether a nonce is had by nobody but whom it was seen to be sent to, as far as one can know.
+
+        Kamailio's default one is everybody's within a second: who gets it where nobody listens (TLS) can use it in the
+        name of another, whom the PBX was made to challenge in that second.
+        """
+        return self._shared is None or at - self._shared > SHARED
 
     def accepted(self, nonce: bytes) -> None:
         """Note that a credential with this nonce was accepted; the nonce stays known longer than unused ones."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from sipguard.address import Address, Network
+from sipguard.call import Called
 from sipguard.event import AuthFailed, AuthSucceeded, Event, Standing
 from sipguard.intake import Heard, Passage
 from sipguard.model import HOUR, Account, Excuse, Flow, Instant, Span, Trust
@@ -18,7 +19,7 @@ from sipguard.sip.message import MAX_CREDENTIALS, SipMessage, SipRequest, SipRes
 from sipguard.track.asking import Asking
 from sipguard.track.callbook import Price
 from sipguard.track.calls import METHODS, Calls
-from sipguard.track.course import Hands
+from sipguard.track.hands import Hands, Sent
 from sipguard.track.hints import plain_called
 from sipguard.track.limits import Config
 from sipguard.track.nonce import Nonces
@@ -49,9 +50,11 @@ class Tracker:
     __slots__ = (
         "_asking",
         "_began",
+        "_means",
         "_nonces",
         "_passages",
         "_proofs",
+        "_read",
         "_registrations",
         "_sides",
         "_transactions",
@@ -67,6 +70,7 @@ class Tracker:
         wake: Callable[[Instant], None] = lambda _: None,
         read: Read = plain_called,
         price: Price | None = None,
+        sent: Sent | None = None,
     ) -> None:
         self._sides = sides
         self._began: Instant | None = None
@@ -76,8 +80,11 @@ class Tracker:
         self._transactions = Transactions(config.transactions)
         self._proofs = Proofs(config.proven, config.dialogs)
         self._registrations = Registrations(config.registrations)
+        self._read = read
+        self._means = sent
         own = self._registrations
         hands = Hands(self._device, trunk, self.credential, self.stands, wake, read, price, None, own.called, own.named)
+        hands.phone, hands.sent = self._phone, self._sent
         self.calls = Calls(config, hands)
 
     def restore(self, trust: Sequence[Trust]) -> None:
@@ -158,8 +165,25 @@ class Tracker:
         return self._registrations.stands(address, account)
 
     def _device(self, address: Address) -> bool:
-        """Tell whether what is at an address is in the house: a device is registered there, or it is the PBX's own."""
+        """Tell whether a sender is in the house: a device is registered from there, or it is the PBX's own address."""
         return self._registrations.any_at(address) or self._sides.is_pbx(address)
+
+    def _phone(self, address: Address, uri: bytes) -> bool:
+        """Tell whether a call that is sent to an address stays in the house, so that it can cost nothing."""
+        own = self._registrations
+        if own.shown_at(address) or self._sides.is_pbx(address):
+            return True
+        return own.knows(address) and own.calls(address, uri, self._read(uri, address))
+
+    def _sent(self, uri: bytes, address: Address) -> Called:
+        """Say what a number means that is sent to an address."""
+        if self._means is None:
+            return self._read(uri, address)
+        return self._means(uri, address, phone=self._phone(address, uri))
+
+    def shown_until(self, place: Network) -> Instant:
+        """Give until when a place is known to be a device's, so that calls to it cost nothing; 0 when it is not."""
+        return self._registrations.shown_until(place)
 
     def held(self, at: Instant, address: Address) -> bool:
         """Tell whether an address was shown lately to be held by whoever sends from it, in datagrams."""
@@ -311,8 +335,9 @@ class Tracker:
         if method != "REGISTER" or not attempt.contact:
             return (success,)
         expires = _granted(response, attempt)
+        bound = heard.flow is not None or self._nonces.bound(at)
         registration = self._registrations.registered(
-            at, heard.target, attempt.account, attempt.contact, expires, attempt.agent, proven=proven
+            at, heard.target, attempt.account, attempt.contact, expires, attempt.agent, proven=proven, bound=bound
         )
         return success, registration
 

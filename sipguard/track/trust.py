@@ -29,6 +29,7 @@ _OFFICE = 3
 """So many accounts that register without a failure make up for each that fails behind the same address."""
 
 _UNTRUSTED = 64
+_CONTACT = 256  # bytes of one that are kept
 
 
 def blames(event: AuthFailed) -> bool:
@@ -73,6 +74,9 @@ class Trusts:
             return None
         if type(event) is Registered:
             place = subject_of(event.source)
+            if event.surplus:
+                self.withheld += 1
+                return None
             if self._doubts(event.account, place, trusted=event.account in (self._trusted.get(place) or ())):
                 self.withheld += 1
                 return self._withdraw(place, event.account)
@@ -82,7 +86,7 @@ class Trusts:
                 return None
             self._good_no_more(place, event.account)
             self._grant(place, event.account, event.until)
-            return Trust(place, event.account, event.until)
+            return Trust(place, event.account, event.until, event.shown, event.contact[:_CONTACT].decode("latin-1"))
         if type(event) is Unregistered:
             return self._withdraw(subject_of(event.source), event.account)
         return None

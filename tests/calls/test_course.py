@@ -216,8 +216,35 @@ def test_an_attempt_that_nobody_answers_ends() -> None:
     world.wait(150)
     assert world.told() == ["Attempted"]
     world.wait(60)
-    assert world.told() == ["Attempted", "Ended"]
+    assert world.told() == ["Attempted", "Unconfirmed"], "it fills no cap from now on"
+    world.wait(3400)
+    assert world.told() == ["Attempted", "Unconfirmed", "Ended"]
     assert world.call.code == 408
+
+
+def test_a_call_that_rings_for_longer_than_anybody_waits_is_known_when_it_is_answered_after_all() -> None:
+    """Nothing in Asterisk ends the ringing, and whoever is called chooses when to answer."""
+    for rings in (205, 1000, 3500):
+        world = World()
+        inside = world.dials()
+        world.answer(inside, 180)
+        leg = world.leaves()
+        world.answer(leg, 183)
+        world.wait(rings)
+        world.talks(leg)
+        world.answer(inside, 200)
+        assert world.told() == ["Attempted", "Unconfirmed", "Confirmed", "Answered"]
+        assert world.running() == [world.call]
+        assert world.calls.leg(world.call)[1] is not None, "the caller's own leg, to hang up by"
+
+
+def test_what_was_cancelled_is_not_waited_for() -> None:
+    world = World()
+    leg = world.leaves()
+    world.answer(leg, 180)
+    world.request(leg, "CANCEL", by_pbx=True)
+    world.wait(60)
+    assert world.told() == ["Attempted", "Ended"]
 
 
 def test_a_call_ends_with_its_bye_answered_and_not_before() -> None:

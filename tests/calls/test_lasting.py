@@ -66,7 +66,7 @@ def test_calls_of_which_nobody_hears_after_a_restart_run_out() -> None:
     world.restart()
     world.wait(1)
     assert len(world.running()) == 2
-    world.wait(4 * MINUTE / SECOND)
+    world.wait(61 * MINUTE / SECOND)
     assert [bool(each.answered) for each in world.running()] == [True]
     world.wait(25 * HOUR / SECOND)
     assert world.running() == []
@@ -113,3 +113,17 @@ def test_everything_is_forgotten_in_time() -> None:
     counters = world.calls.counters()
     assert (counters["calls"], counters["call_legs"]) == (0, 0)
     assert world.calls.next_deadline() is None
+
+
+def test_a_call_that_rings_over_a_restart_and_for_minutes_after_it_is_known_when_it_is_answered() -> None:
+    world = World()
+    leg = world.leaves(user="x")
+    world.answer(leg, 180)
+    world.restart()
+    for _ in range(10):
+        world.wait(60)
+    world.answer(leg, 200)
+    world.request(leg, "ACK", by_pbx=True)
+    (running,) = world.running()
+    assert running.answered
+    assert running.confirmed

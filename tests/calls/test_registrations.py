@@ -60,3 +60,69 @@ def test_the_user_of_a_contact_with_port_and_parameters_is_who_is_called() -> No
     registered(book, 1, ALICE, 60)
     assert book.called(PHONE, b"sip:1001@198.51.100.20:5060;ob") == ALICE
     assert book.called(PHONE, b"sip:1002@198.51.100.20") is None
+
+
+# --- Where a contact is -----------------------------------------------------------------------------------------------
+
+ELSEWHERE = parse_address("203.0.113.30")
+
+
+def with_contact(book: Registrations, account: Account, source: bytes, contact: str, *, bound: bool = True) -> None:
+    book.registered(SECOND, source, account, contact.encode(), 3600, proven=True, bound=bound)
+
+
+def test_a_phone_is_called_where_its_contact_is_unless_others_are_registered_from_there() -> None:
+    book = Registrations(100)
+    with_contact(book, ALICE, PHONE, "sip:1001@203.0.113.30")
+    assert book.called(ELSEWHERE, b"sip:1001@203.0.113.30") == ALICE
+    with_contact(book, Account("1002", "pbx"), ELSEWHERE, "sip:1002@203.0.113.30")
+    assert book.called(ELSEWHERE, b"sip:1001@203.0.113.30") is None
+    assert book.called(ELSEWHERE, b"sip:1002@203.0.113.30") == Account("1002", "pbx")
+
+
+def test_a_contact_makes_no_device_of_its_place_and_neither_does_what_nobody_has_shown() -> None:
+    book = Registrations(100)
+    with_contact(book, ALICE, PHONE, "sip:1001@203.0.113.30")
+    with_contact(book, OTHER, ELSEWHERE[:3] + b"\x21", "sip:1001@203.0.113.33", bound=False)
+    assert book.shown_at(PHONE)
+    assert not book.shown_at(ELSEWHERE)
+    assert not book.shown_at(ELSEWHERE[:3] + b"\x21")
+
+
+def test_contacts_that_come_and_go_leave_nothing_behind() -> None:
+    book = Registrations(100)
+    for number in range(300):
+        with_contact(book, ALICE, PHONE, f"sip:1001@203.0.113.{number % 250}")
+    assert len(book._homes) == 1
+    for number in range(40):
+        with_contact(book, Account(str(number), "pbx"), PHONE, "sip:x@203.0.113.30")
+    book.advance(4000 * SECOND)
+    assert (len(book._homes), len(book._places), len(book._names)) == (0, 0, 0)
+
+
+def test_contacts_at_one_place_are_remembered_up_to_a_number() -> None:
+    book = Registrations(1000)
+    for number in range(200):
+        with_contact(book, Account(str(number), "pbx"), PHONE, "sip:x@203.0.113.30")
+    assert max(map(len, book._homes.values())) == 64
+
+
+def test_a_place_whose_registrations_had_to_go_is_a_device_no_longer_when_they_would_have_ended() -> None:
+    book = Registrations(10)
+    with_contact(book, ALICE, PHONE, "sip:1001@198.51.100.20")
+    for number in range(20):
+        with_contact(book, Account(str(number), "pbx"), PHONE, "sip:x@198.51.100.20")
+    book.advance(4000 * SECOND)
+    assert not book.any_at(PHONE)
+
+
+def test_what_is_not_shown_goes_before_what_is_when_there_is_no_room() -> None:
+    book = Registrations(100)
+    with_contact(book, ALICE, PHONE, "sip:1001@198.51.100.20")
+    for number in range(1000):
+        account = Account(str(number), "pbx")
+        with_contact(book, account, bytes([10, number // 250, number % 250, 1]), "sip:x@10.0.0.1", bound=False)
+    assert book.shown_at(PHONE)
+    assert book.stands(PHONE, ALICE)
+    assert len(book._table) <= 100
+    assert book.counters()["registrations_evicted"] >= 900

@@ -17,7 +17,7 @@ from sipguard.model import MILLISECOND, SECOND, Account, Hook, Instant
 from sipguard.sip.message import SipRequest
 from sipguard.sip.parser import parse
 from sipguard.track.calls import Calls
-from sipguard.track.course import Hands
+from sipguard.track.hands import Hands
 from sipguard.track.limits import Config
 from sipguard.track.sides import Side
 from sipguard.track.transaction import account_of

@@ -171,3 +171,43 @@ def test_a_sum_cannot_overflow() -> None:
     for _ in range(10):
         sums.add(0, 1 << 61)
     assert sums.sum(0) == 1 << 62
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.lists(st.tuples(st.sampled_from(["began", "moved", "moved", "answered", "ended", "wait"]), st.integers(0, 5))),
+    st.data(),
+)
+def test_a_call_fills_one_place_over_the_trunk_where_it_is_however_often_it_goes_over(
+    steps: list[tuple[str, int]], data: st.DataObject
+) -> None:
+    counted, calls, now = only("trunk", **KINDS), dict[str, Call](), 10 * SECOND
+    for verb, key in steps:
+        now += 20 * SECOND if verb == "wait" else SECOND
+        made = calls.get(name := f"call {key}")
+        if verb == "wait":
+            counted.advance(now)
+        elif made is None:
+            if verb == "began":
+                made = calls[name] = call(key=name, trunk=data.draw(st.sampled_from("ab")))
+                counted.began(now, made)
+        elif made.ended or verb == "began":
+            counted.moved(now, made)
+        elif verb == "moved":
+            made.trunk = made.trunk if made.answered else data.draw(st.sampled_from("ab"))
+            counted.moved(now, made)
+            counted.moved(now, made)
+        elif verb == "answered":
+            made.answered = made.answered or now
+            counted.answered(now, made)
+        else:
+            made.ended = now
+            counted.ended(now, made)
+        for trunk in "ab":
+            usage = {each.rule.rpartition(".")[2]: each.value for each in counted.usage(now, Scope.TRUNK, trunk)}
+            running_there = [each for each in calls.values() if not each.ended and each.trunk == trunk]
+            assert usage.get("concurrent", 0) == len(running_there)
+            assert all(value >= 0 for value in usage.values())
+            if not running_there:
+                spent = sum(each.cost(now) for each in calls.values() if each.trunk == trunk)
+                assert usage.get("spend_day", 0) == spent

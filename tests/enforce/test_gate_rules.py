@@ -183,6 +183,22 @@ def test_calls_that_leave_wait_but_for_those_to_registered_devices(
         assert far.recv(65_535) == payload
 
 
+@pytest.mark.parametrize(("pbx", "far"), [(PBX, "192.0.2.2"), (PBX6, "2001:db8::2")], ids=["IPv4", "IPv6"])
+def test_calls_to_a_trusted_address_where_they_may_cost_money_wait(gate: Gated, pbx: tuple[str, int], far: str) -> None:
+    place = far if "." in far else "2001:db8::/64"
+    for name in (SetName.TRUSTED, SetName.CHARGED):
+        gate.hold(name, place)
+    own, there = gate.cable.open(gate.cable.pbx, *pbx), gate.cable.open(gate.cable.stranger, far, 5060)
+    for payload, where in ((b"OPTIONS" + REST, TAP), (b"INVITE" + REST, CALLS), (b"ACK" + REST, CALLS)):
+        gate.alive.due = 0
+        gate.alive.say(now())  # looking for a neighbour may take longer than the last word holds
+        own.sendto(payload, (far, 5060))
+        assert [each for each, _ in gate.whither()] == [where], payload
+        assert there.recv(65_535) == payload
+    there.sendto(b"REGISTER" + REST, pbx)
+    assert [each for each, _ in gate.whither()] == [TAP], "what it sends waits no more than before"
+
+
 def test_what_a_stranger_says_over_tcp_waits_and_his_bare_acknowledgements_do_not(gate: Gated) -> None:
     server = gate.cable.open(gate.cable.pbx, *PBX, kind=socket.SOCK_STREAM)
     server.listen()
@@ -243,6 +259,18 @@ def test_when_nobody_judges_nothing_waits_and_all_is_copied(gate: Gated) -> None
     sender.sendto(b"INVITE" + REST, PBX)
     assert server.recv(65_535) == b"INVITE" + REST
     assert [where for where, _ in gate.whither()] == [TAP]
+
+
+def test_it_closes_with_the_first_word_after_it_has_opened(gate: Gated) -> None:
+    """What has expired still takes up room in the set, until the kernel collects it a while later."""
+    for _ in range(4):
+        gate.alive.due = 0
+        gate.alive.say(now())
+        assert gate.alive.failed == 0
+        wait_for(lambda: "elements" not in run("nft", "list", "set", "inet", "sipguard", "alive"), 5.0)
+    gate.alive.due = 0
+    gate.alive.say(now())
+    assert gate.alive.failed == 0
 
 
 def test_it_opens_a_second_after_the_last_word(gate: Gated) -> None:

@@ -189,3 +189,34 @@ def test_the_default_policy_gives_no_price_to_national_calls_and_to_a_door() -> 
     limits = story.engine._tolls.limits
     assert limits.counters()["calls_running"] == 4
     assert all(book.committed == 0 for each in limits._running.values() for book in each.books)
+
+
+def test_what_is_for_help_under_any_plan_leaves_and_is_neither_counted_nor_ended() -> None:
+    """The gate lets it go by any plan; the trunk's own does not know it, and whose phone it is nobody can tell."""
+    house = House("[calls]\noutbound = false\n[[dialplan]]\nname = 'paris'\ncountry = 'FR'\n")
+    assert house.leaving("15") is ACCEPT
+    house.answered()
+    assert house.engine.counters()["calls_for_help"] == 1
+    assert house.engine.counters()["limits_trunk"] == 0
+    assert not any(isinstance(each, HangUp) for each in house.actions)
+
+
+def test_a_call_to_a_refused_destination_that_left_while_the_gate_was_open_is_ended() -> None:
+    house = House("[refuse]\ndestinations = ['+252']\n")
+    invite = text("INVITE", 5).replace(b"sip:2000@" + PBX.encode(), f"sip:0025261123456@{TRUNK}".encode())
+    house.outbound(TRUNK, 5060, invite)
+    assert house.engine.counters()["calls_overdue"] == 1
+    assert any(isinstance(each, HangUp) for each in house.actions)
+
+
+def test_calls_that_ring_at_a_second_trunk_after_the_first_failed_fill_the_seconds_channels() -> None:
+    second = "198.51.100.98"
+    house = House(f"[[trunk]]\nname = 'beta'\naddresses = ['{second}']\nchannels = 3\n")  # less a margin: 2
+    said = []
+    for number in range(3):
+        assert house.dials(f"+4930123450{number}") is ACCEPT
+        house.answered(503)
+        said.append(house.leaving(f"+4930123450{number}", far=second))
+    assert said == [ACCEPT, ACCEPT, REFUSE]
+    running = house.engine._tolls.limits._running.values()
+    assert [each.call.trunk for each in running] == ["beta", "beta", "alpha"]

@@ -226,7 +226,7 @@ def test_a_failed_batch_changes_nothing(tmp_path: Path, opened: Open) -> None:
         store.apply([ban(), Offence(HOST, 1, HOUR)], OFFSET)
     assert store.state(OFFSET, 0).decisions == []
     store.apply([ban()], OFFSET)
-    assert len(store.state(OFFSET, 0).decisions) == 1
+    assert len(list(store.state(OFFSET, 0).decisions)) == 1
 
 
 def test_settings_and_names_are_kept(tmp_path: Path, opened: Open) -> None:
@@ -263,3 +263,15 @@ def test_any_decision_can_be_kept(subject: Subject, at: int, until: int, because
     with closing(sqlite3.connect(":memory:")) as memory:
         back = rows.decision_of_row(memory.execute(f"SELECT {','.join('?' * len(row))}", row).fetchone(), OFFSET)
     assert (back.subject, back.because, back.verdict) == (noun.subject, noun.because, noun.verdict)
+
+
+def test_trust_from_before_proofs_were_kept_comes_back_as_not_shown(tmp_path: Path, opened: Open) -> None:
+    with closing(sqlite3.connect(tmp_path / "a.db")) as old:
+        old.executescript("".join(schema.MIGRATIONS[:3]) + "PRAGMA user_version = 3;")
+        old.execute("INSERT INTO trust VALUES (?,?,?,?,?)", (*HOST, b"1001", b"pbx", OFFSET + HOUR))
+        old.commit()
+    store = opened(tmp_path / "a.db")
+    assert store.state(OFFSET, 0).trust == [Trust(HOST, Account("1001", "pbx"), HOUR, 0, "")]
+    now = Trust(HOST, Account("1001", "pbx"), HOUR, HOUR, "sip:\xe9\0;x@192.0.2.1")
+    store.apply([now], OFFSET)
+    assert store.state(OFFSET, 0).trust == [now]

@@ -56,7 +56,7 @@ async def test_what_is_acknowledged_is_on_disk(tmp_path: Path, opened: Open) -> 
     store.line('{"n":1}')
     await until_true(lambda: desk.written and desk.written[-1] == 1200)
     other = opened(tmp_path / "a.db")
-    assert len(other.state(OFFSET, SECOND).decisions) == 1200
+    assert len(list(other.state(OFFSET, SECOND).decisions)) == 1200
     assert questions.events(other, 5) == [{"n": 1}]
     task.cancel()
     await store.close()
@@ -66,7 +66,7 @@ async def test_closing_writes_what_waits(tmp_path: Path, opened: Open) -> None:
     store = Desk().open(tmp_path / "a.db")
     store.delta(1, ban(1), OFFSET)
     await store.close()
-    assert len(opened(tmp_path / "a.db").state(OFFSET, SECOND).decisions) == 1
+    assert len(list(opened(tmp_path / "a.db").state(OFFSET, SECOND).decisions)) == 1
 
 
 async def test_a_store_that_cannot_be_opened_is_tried_again_and_told_once(tmp_path: Path) -> None:

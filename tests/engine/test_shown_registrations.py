@@ -1,0 +1,220 @@
+"""Who has one password makes no carrier pass for a phone; and every phone rings, whatever its registration shows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+
+from sipguard.address import parse_network
+from sipguard.model import Names, Record, Role, SetName, State, Trust
+from sipguard.policy.load import load
+from sipguard.sip.uri import user_of
+from tests.engine.story import Story
+from tests.engine.test_tolls import ACCEPT, HOUSE, ONE, REFUSE, TRUNK, TWO, House
+
+ATTACKER = "203.0.113.66"
+CARRIER = "198.51.100.150"  # of a trunk that nobody has listed
+PROXY, PHONE = "198.51.100.30", "198.51.100.31"
+SOMALIA = "+25261123456"
+CLOSED = "[calls]\ninternational = false\noutbound = false\n"
+
+
+def registers(
+    house: Story, source: str, contact: str, *, user: str = "1002", nonce: str = "", expires: int = 3600
+) -> None:
+    """Let somebody with the right password register a contact; with a nonce of his own where none is given."""
+    nonce = nonce or house.challenge(source, user=user)
+    sent = house.ask(source, nonce, user=user, contact=False, extra=f"Contact: <{contact}>\r\nExpires: {expires}")
+    house.answer(sent, 200, extra=f"Contact: <{contact}>;expires={expires}")
+
+
+def forges(house: Story, source: str, contact: str = "", *, user: str = "1002", nonce: str = "") -> None:
+    """Let an attacker register in another's name, with a nonce that the PBX gave him, as it binds none to addresses."""
+    mine = nonce or house.challenge(ATTACKER, user=user)
+    registers(house, source, contact or f"sip:{user}@{source}:5060", user=user, nonce=mine)
+
+
+def counted(house: Story) -> int:
+    return house.engine.counters()["calls_out"]
+
+
+def trusts(house: Story) -> list[Trust]:
+    return [each.what for each in house.actions if isinstance(each, Record) and isinstance(each.what, Trust)]
+
+
+class Again(House):
+    """A house after a restart."""
+
+    def __init__(self, text: str, trust: Sequence[Trust]) -> None:
+        Story.__init__(self, load(text), State(trust=trust))
+        self.calls = 0
+
+
+# --- The attack -------------------------------------------------------------------------------------------------------
+
+
+def test_a_registration_forged_in_a_carriers_name_lets_no_call_to_it_pass_unlooked_at_or_uncounted() -> None:
+    house = House("[calls]\ndeny = ['SO']\n")
+    forges(house, CARRIER)
+    assert house.held(SetName.TRUSTED) == [ONE, TWO, CARRIER]
+    assert house.held(SetName.CHARGED) == [CARRIER]
+    assert house.dials("+4930123456") is ACCEPT
+    assert house.leaving(SOMALIA, far=CARRIER) is REFUSE
+    assert house.leaving("+4930123457", far=CARRIER) is ACCEPT
+    assert counted(house) == 2
+
+
+def test_a_nonce_that_went_to_the_carrier_as_well_proves_nothing() -> None:
+    house = House()
+    nonce = house.challenge(CARRIER, "everybodys", user="1002")
+    house.challenge(ATTACKER, nonce, user="1002")
+    forges(house, CARRIER, nonce=nonce)
+    assert house.held(SetName.CHARGED) == [CARRIER]
+
+
+def test_where_the_pbx_gives_one_nonce_to_all_one_that_was_seen_to_go_to_one_proves_nothing_either() -> None:
+    """He may have got it where nobody listens."""
+    house = House()
+    for each in (PHONE, PROXY):
+        house.challenge(each, "everybodys")
+    forges(house, CARRIER, nonce=house.challenge(CARRIER, user="1002"))
+    assert CARRIER in house.held(SetName.CHARGED)
+    house.wait(25 * 3600)
+    forges(house, CARRIER, nonce=house.challenge(CARRIER, user="1002"))
+    assert CARRIER not in house.held(SetName.CHARGED), "it has been bound for a day"
+
+
+def test_a_contact_at_a_carriers_address_makes_no_phone_of_the_carrier() -> None:
+    house = House("[calls]\ndeny = ['SO']\n")
+    registers(house, ATTACKER, f"sip:{SOMALIA}@{CARRIER}")
+    assert house.leaving(SOMALIA, far=CARRIER) is REFUSE
+    registers(house, ATTACKER, f"sip:+4930123456@{CARRIER}")
+    assert house.leaving("+4930123456", far=CARRIER) is ACCEPT
+    assert counted(house) == 1
+
+
+@pytest.mark.parametrize("uri", ["1002;rn=+25261123456", "1002;phone-context=+2526112", "1002%3brn=+25261123456"])
+def test_no_parameter_hides_a_number_behind_the_name_of_an_account(uri: str) -> None:
+    house = House()
+    forges(house, CARRIER, f"sip:{uri}@{CARRIER}")
+    house.leaving(uri, far=CARRIER)
+    assert counted(house) == 1
+
+
+def test_numbers_to_a_forged_phone_are_read_as_a_carrier_reads_them() -> None:
+    house = House("outside = ['0']\n[calls]\ndeny = ['SO']\n")
+    forges(house, CARRIER)
+    assert house.leaving("0025261123456", far=CARRIER) is REFUSE
+
+
+def test_a_device_that_is_listed_as_a_trunk_is_one_as_long_as_it_is_listed() -> None:
+    house = House("[calls]\ndeny = ['SO']\n")
+    house.register(TRUNK, user="1002")
+    assert house.held(SetName.CHARGED) == [TRUNK]
+    assert house.leaving(SOMALIA) is REFUSE
+    house.tell(Names(Role.TRUNK, "beta", house.engine._exempt.networks(Role.TRUNK)))
+    assert house.held(SetName.CHARGED) == [TRUNK]
+    house.tell(load(HOUSE.replace(TRUNK, TWO)))
+    house.tell(Names(Role.TRUNK, "beta", ()))
+    assert house.held(SetName.CHARGED) == [TWO]
+
+
+def test_whoever_writes_a_thousand_senders_pushes_out_no_phone() -> None:
+    house = House("[track]\nregistrations = 1000\n" + CLOSED)
+    mine = house.challenge(ATTACKER, user="1002")
+    for number in range(1500):
+        forges(house, f"10.0.{number // 250}.{number % 250}", nonce=mine)
+    assert len(house.held(SetName.CHARGED)) == 32
+    assert house.engine.counters()["registrations_surplus"] == 1500 - 32
+    assert house.leaving("1001", far=ONE) is ACCEPT
+    assert house.leaving("1002", far=TWO) is ACCEPT
+    assert counted(house) == 0
+
+
+def test_a_forged_refresh_makes_a_phones_address_no_longer_known_for_one_than_the_phone_has_shown_it() -> None:
+    house = House("[calls]\ndeny = ['SO']\n")
+    house.wait(1800)
+    forges(house, TWO)
+    assert house.held(SetName.CHARGED) == [TWO]
+    assert house.leaving("whoever", far=TWO) is ACCEPT
+    assert counted(house) == 0, "the phone has shown its address for half an hour yet"
+    house.wait(1900)
+    assert house.leaving(SOMALIA, far=TWO) is REFUSE
+    house.register(TWO, user="1002")
+    assert house.held(SetName.CHARGED) == []
+
+
+# --- Every phone rings ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("contact", ["sip:1002@{}:5060", "sip:k3j4h5@{};ob", "sip:{}:5060", "sip:1002-0x55d@{}"])
+def test_a_phone_that_cannot_show_its_address_rings_though_all_is_closed_and_counts_for_nothing(contact: str) -> None:
+    house = House(CLOSED + "[refuse]\ndestinations = ['100']\n")
+    forges(house, PHONE, contact.format(PHONE))
+    user = user_of(contact.format(PHONE).encode()).decode()
+    assert house.leaving(user, far=PHONE) is ACCEPT
+    assert counted(house) == 0
+    assert house.leaving(SOMALIA, far=PHONE) is REFUSE
+
+
+@pytest.mark.parametrize("contact", ["sip:1002@{}:5060", "sip:k3j4h5@{};ob"])
+def test_a_phone_whose_contact_is_elsewhere_rings_there(contact: str) -> None:
+    house = House(CLOSED)
+    registers(house, PROXY, contact.format(PHONE))
+    user = user_of(contact.format(PHONE).encode()).decode()
+    assert house.leaving(user, far=PHONE) is ACCEPT
+    assert counted(house) == 0
+    assert house.leaving(SOMALIA, far=PHONE) is REFUSE
+    registers(house, PROXY, f"sip:1002@{PROXY}")
+    assert house.leaving(user, far=PHONE) is REFUSE, "its contact has gone from there"
+
+
+def test_extensions_ring_by_their_number_whatever_the_account_is_called() -> None:
+    house = House("extensions = ['2XX']\n" + CLOSED)
+    forges(house, PHONE, f"sip:201@{PHONE}")
+    assert house.leaving("201", far=PHONE) is ACCEPT
+    assert house.leaving("202", far=PHONE) is REFUSE
+    assert counted(house) == 0
+
+
+def test_after_a_restart_all_is_as_before() -> None:
+    before = House(CLOSED)
+    forges(before, CARRIER)
+    registers(before, PROXY, f"sip:k3j4h5@{PHONE}", user="1001")
+    kept = {(each.network, each.account): each for each in trusts(before)}
+    house = Again(HOUSE + CLOSED, list(kept.values()))
+    assert set(house.held(SetName.TRUSTED)) == {ONE, TWO, CARRIER, PROXY}
+    assert house.held(SetName.CHARGED) == [CARRIER]
+    assert house.leaving("k3j4h5", far=PHONE) is ACCEPT
+    assert house.leaving(SOMALIA, far=CARRIER) is REFUSE
+    assert house.leaving("1001", far=ONE) is ACCEPT
+    assert counted(house) == 0
+
+
+def test_a_registration_from_before_the_guard_knew_of_proofs_rings_by_its_name() -> None:
+    old = replace(trusts(House())[1], network=parse_network(PHONE), shown=0, contact="")
+    house = Again(HOUSE + CLOSED, [old])
+    assert house.leaving("1002", far=PHONE) is ACCEPT
+    assert house.leaving(SOMALIA, far=PHONE) is REFUSE
+    assert counted(house) == 0
+
+
+def test_a_phone_that_leaves_takes_the_charge_with_it() -> None:
+    house = House()
+    forges(house, PHONE)
+    assert house.held(SetName.CHARGED) == [PHONE]
+    registers(house, PHONE, f"sip:1002@{PHONE}:5060", nonce=house.challenge(ATTACKER, user="1002"), expires=0)
+    assert house.held(SetName.CHARGED) == []
+    forges(house, PHONE)
+    house.wait(3700)
+    assert house.held(SetName.CHARGED) == []
+
+
+def test_a_guard_that_only_observes_looks_at_the_same_calls_as_one_that_holds_them() -> None:
+    house = House()
+    forges(house, CARRIER)
+    ledger = house.engine.in_force()
+    free = [str(each) for each in ledger.held(SetName.TRUSTED) if ledger.free(each.address)]
+    assert free == [ONE, TWO]
