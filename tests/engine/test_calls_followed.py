@@ -16,7 +16,7 @@ def test_a_call_that_leaves_is_followed_and_given_up_in_time() -> None:
     story.outbound(CARRIER, 5060, text("INVITE", 1))
     (call,) = tracker.calls.live()
     assert (call.trunk, call.direction) == ("alpha", "outbound")
-    due = story.engine.next_deadline()
+    due = tracker.next_deadline()
     assert due is not None
     story.now += 60_000_000_000
     story.inbound("203.0.113.9", 5060, b"\r\n\r\n")
