@@ -237,6 +237,8 @@ class Keeper:
         await parts.feeds.want(parts.policy.feeds)
         await parts.price(parts.policy)
         await self._send_state(parts, state=state)
+        with suppress(AdapterError):  # after the state: this alone waits for another program that holds the file
+            await parts.keep_clock()
         works = (parts.writer.run(), parts.watch.run(), parts.household.run(), parts.feeds.run(), parts.decks.run())
         self._spawn(self._tidy(parts))
         for work in works:
@@ -274,7 +276,9 @@ class Keeper:
         self.send({"t": "state-end", **told})
 
     def _pages(self, parts: Parts, store: Store) -> Iterator[list[Delta]]:
-        offset, now = self._offset + parts.writer.shift, time.time_ns() - self._offset
+        offset, now = parts.writer.offset, time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+        if offset is None:
+            offset, now = self._offset, time.time_ns() - self._offset
         return store.pages(offset, now, ITEMS, calls_remembered(parts.policy))
 
     async def _unread(self, parts: Parts) -> bool:

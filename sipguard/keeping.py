@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Awaitable, Callable, Collection
 from contextlib import suppress
-from datetime import date
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
@@ -29,7 +29,7 @@ from sipguard.names.lookup import Lookup
 from sipguard.names.watch import Watch
 from sipguard.policy.schema import Policy
 from sipguard.policy.wants import host_names
-from sipguard.store.clock import Clock
+from sipguard.store.clock import Clock, kept
 from sipguard.store.shelf import Shelf
 from sipguard.store.writer import Writer
 
@@ -88,7 +88,7 @@ class Parts:
         self.watch = Watch(Lookup().look, keeper.names_changed, keeper.alert, shell.names.refresh / SECOND)
         self.household = Household(keeper.pass_on, Lookup().look)
         self.feeds = FeedWatch(feeds.Shelf(path.with_name("feeds")), keeper.feed_changed, keeper.alert)
-        self.decks = Decks(keeper.send, keeper.alert)
+        self.decks = Decks(keeper.send, keeper.alert, self.writer.now)
         self.desk = Desk(keeper.requests.ask, self.shelf, keeper.about, keeper.reload)
         self.desk.policy_mode, self.desk.accept = str(policy.mode), self.feeds.accept
         self.server = Server(Path(shell.control.socket), shell.control.group, self.desk.handle)
@@ -133,16 +133,21 @@ class Parts:
         boot = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
         if self._clock is None:
             seen = await self.writer.ask(lambda store: store.meta(_CLOCK))
-            self._clock = Clock(int(seen) if seen is not None and seen.isdecimal() else None, boot)
+            self._clock = Clock(*kept(seen), boot)
         clock = self._clock
         if told := clock.look(time.time_ns(), boot):
             self._keeper.alert("clock-doubted" if clock.doubted else "clock-believed", "clock", told)
-        self.writer.shift = clock.shift
-        await self.writer.ask(lambda store: store.set_meta(_CLOCK, str(clock.seen)))
+        self.writer.offset = clock.offset
+
+    async def keep_clock(self) -> None:
+        """Keep what is believed of the clock. Raises AdapterError."""
+        if (clock := self._clock) is not None:
+            await self.writer.ask(lambda store: store.set_meta(_CLOCK, clock.text()))
 
     async def tidy(self) -> None:
         """Forget what is over on disk. Raises AdapterError."""
         await self.look_at_clock()
+        await self.keep_clock()
         await self.writer.ask(lambda store: store.expire(self.writer.now()))
 
     async def price(self, policy: Policy) -> None:
@@ -180,8 +185,11 @@ class Decks:
     new day has come, with which prices come into force. One with errors is told of, and the one before it stays.
     """
 
-    def __init__(self, send: Callable[[Message], None], alert: Callable[[str, str, str], None]) -> None:
+    def __init__(
+        self, send: Callable[[Message], None], alert: Callable[[str, str, str], None], now: Callable[[], int]
+    ) -> None:
         self._send = send
+        self._now = now
         self._alert = alert
         self._watch = DeckWatch()
         self._path = self._currency = ""
@@ -196,7 +204,8 @@ class Decks:
 
     async def look(self) -> None:
         """Read the file if it is another than before, and pass it on; what is wrong with it is told."""
-        found = await asyncio.to_thread(self._watch.look, self._path, self._currency, date.today())  # noqa: DTZ011
+        day = datetime.fromtimestamp(self._now() // SECOND).astimezone().date()
+        found = await asyncio.to_thread(self._watch.look, self._path, self._currency, day)
         if found is None:
             return
         if isinstance(found, Loaded):

@@ -8,7 +8,7 @@
 Promises: what is learned of one account within `DELAY` is written once; of a detector at most `AT_ONCE` lessons are
 written in `PACE`, and what is over that waits and is written as it is then. A clock that is far off makes nothing
 forgotten, and nothing known for longer than it was: see `_dated`. What cannot be read is passed over, counted and told;
-what is another release's is passed over.
+what is another release's, or of a detector that is switched off, is passed over and stays as it is.
 """
 
 from __future__ import annotations
@@ -26,14 +26,25 @@ AWAY: Span = 30 * DAY
 """No guard is taken to have been away for longer: then it is the clock that is wrong."""
 DELAY: Span = 2 * SECOND
 """So long after it is learned something is written: a device says all of itself in less."""
-OLD: Span = 400 * DAY
-"""A lesson that is older was written by a clock that was not set yet, or of somebody long gone."""
+OLD: Span = 3650 * DAY
+"""A lesson that is older was written by a clock that was not set yet."""
 
 
 class Learning:
     """Stands between the detectors and the records. `notes` is given to each detector that learns."""
 
-    __slots__ = ("_kept", "_learners", "_next", "_paces", "began", "notes", "passed_over", "unread", "written")
+    __slots__ = (
+        "_kept",
+        "_learners",
+        "_next",
+        "_paces",
+        "_unheard",
+        "began",
+        "notes",
+        "passed_over",
+        "unread",
+        "written",
+    )
 
     def __init__(self) -> None:
         self.notes = Notes()
@@ -41,6 +52,7 @@ class Learning:
         self._learners: dict[str, Learner] = {}
         self._paces: dict[str, Instant] = {}
         self._kept: Sequence[Lesson] | None = ()
+        self._unheard: set[str] = set()  # of whom there are lessons that nobody took: they are not to be replaced
         self.began = False
         self._next: Instant | None = None
 
@@ -54,14 +66,22 @@ class Learning:
         self._kept = lessons
 
     def adopt(self, at: Instant, detectors: Sequence[object]) -> None:
-        """Go on with other detectors, which learn what the earlier ones of the same names knew."""
+        """Go on with other detectors, which learn what the earlier ones of the same names knew.
+
+        One that is switched off is kept with what it knows, for when it is switched on again.
+        """
         learners = {each.learns: each for each in map(learner_of, detectors) if each is not None}
         for name, learner in learners.items():
             earlier = self._learners.get(name)
-            for account, topic in list(earlier.known()) if earlier is not None else ():
-                if earlier is not None and (text := earlier.taught(at, account, topic)):
-                    learner.learn(at, account, topic, text)
-        self._learners = learners
+            if earlier is None or earlier is learner:
+                continue
+            for account, topic in list(earlier.known()):
+                try:
+                    if text := earlier.taught(at, account, topic):
+                        learner.learn(at, account, topic, text)
+                except (ValueError, IndexError):  # too long to be read again: then it would not be written either
+                    self.unread += 1
+        self._learners = {**self._learners, **learners}
 
     def begin(self, now: Instant) -> Sequence[Action]:
         """Let the detectors learn again what was written: once, before they hear of anything."""
@@ -71,6 +91,7 @@ class Learning:
             learner = self._learners.get(lesson.detector)
             if learner is None:
                 self.passed_over += 1
+                self._unheard.add(lesson.detector)
                 continue
             try:
                 learner.learn(at, lesson.account, lesson.topic, lesson.text)
@@ -100,7 +121,7 @@ class Learning:
         self._next = None
         for name, waiting in notes.waiting.items():
             learner = self._learners.get(name)
-            if learner is None or self._kept is None:
+            if learner is None or self._kept is None or name in self._unheard:
                 waiting.clear()
                 continue
             while waiting:

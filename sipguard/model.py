@@ -270,8 +270,8 @@ class SetName(StrEnum):
     """The sets in the kernel."""
 
     ALLOWED = "allowed"
+    CHARGED = "charged"  # trusted, but a call that is sent there may cost money; before those, wherever all are written
     TRUSTED = "trusted"
-    CHARGED = "charged"  # trusted, or like that, but a call that is sent there may cost money
     WATCHED = "watched"
     BLOCKED = "blocked"
     THROTTLED = "throttled"

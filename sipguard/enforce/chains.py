@@ -112,10 +112,14 @@ def _flood(layout: Layout, version: int, trusted: str) -> Iterator[str]:
 
 
 def _lengthless(layout: Layout) -> Iterator[str]:
-    """Drop what IPv6 would deliver and nobody would read (`skeleton.py`); what has a length has a wrong checksum."""
+    """Drop what IPv6 would deliver and nobody would read (`skeleton.py`); what has a length has a wrong checksum.
+
+    That is let be where u32 was tried and works. Elsewhere both are dropped: no socket takes a wrong checksum anyway.
+    """
     invalid = "-A SIPGUARD-HEARD -p udp -m conntrack --ctstate INVALID"
     acting = f" {in_set('acting', 6)}" if layout.static else ""
-    yield f"{invalid} {LONG_ENOUGH} -j RETURN"
+    if layout.gated:
+        yield f"{invalid} {LONG_ENOUGH} -j RETURN"
     yield f"{invalid}{acting} {counted('dropped')} -j DROP"
 
 

@@ -64,13 +64,14 @@ class Rehanger:
         if self._renews(now, wanted):
             return None
         if not self._torn and self._enforce and now >= self._look:
-            self._look = now + LOOK
+            self._look = now + RETRY
             self._compare(wanted)
+            self._look = now + LOOK
         return None
 
     def _renews(self, now: Instant, wanted: InForce) -> bool:
         """Do a slice of filling the banned networks anew, where due; tell whether it was. Raises AdapterError."""
-        if not self._renewal.running and not self._enforce:
+        if not self._renewal.running and not (self._enforce and self.knowing):
             return False
         return self._renewal.step(now, self._kernel, lambda: self._kernel.renew(wanted))
 

@@ -1,14 +1,15 @@
 """Which time of day goes with what is on disk: a clock that is years off must not end every ban there is. Reads none.
 
-    clock = Clock(seen, boot)        # seen: the believed time of day that was kept last; None: there is none
-    told = clock.look(wall, boot)    # again and again
-    clock.shift                      # to be added to the wall clock's time for whatever is on disk
+    clock = Clock(*kept(text), boot)    # text: what `text` gave when it was kept last; None: there is none
+    told = clock.look(wall, boot)       # again and again
+    clock.offset                        # to be added to CLOCK_BOOTTIME for the time of day on disk
 
 A dead RTC battery, a restored machine, a date typed wrong: the clock says 2038 or 1970, until somebody sets it, and all
 ends on disk have passed, or none will for decades. So what was believed last is kept, and a clock that is before that,
 or further ahead than a host is switched off, is not believed: time goes on from what was. Nothing is forgotten then,
 and what is written meanwhile fits what is there. When the clock is put right it is believed again. One that says the
-same for a day is right, however odd: nobody has set it meanwhile. `boot` is CLOCK_BOOTTIME.
+same for a day is right, however odd: nobody has set it meanwhile. `boot` is CLOCK_BOOTTIME, the same in all processes:
+what is on disk goes by that and `offset`, and not by a wall clock that may be set between two looks.
 """
 
 from __future__ import annotations
@@ -30,15 +31,16 @@ EARLIEST = 1_735_689_600 * SECOND
 
 
 class Clock:
-    """Believes the clock, or not; `shift` is 0 while it does, `seen` the time of day that is believed."""
+    """Believes the clock, or not; `seen` is the time of day that is believed, as of the last look."""
 
-    __slots__ = ("_boot", "_doubted", "_off", "seen", "shift")
+    __slots__ = ("_boot", "_doubted", "_off", "seen")
 
-    def __init__(self, seen: int | None, boot: Instant) -> None:
+    def __init__(self, seen: int | None, kept: Instant | None, boot: Instant) -> None:
+        """Begin with what was kept: a time of day, and the `boot` that it went with, if that is known."""
         self.seen = seen
-        self.shift: Span = 0
-        self._boot = boot
-        self._off = True  # nothing was looked at yet: the host may have been switched off
+        since = kept if kept is not None and kept <= boot else None  # it only grows while a host runs
+        self._boot = boot if since is None else since
+        self._off = since is None  # else it was this guard alone that was away
         self._doubted: tuple[Instant, Span] | None = None  # since when, and how far the clock is from `boot`
 
     @property
@@ -46,18 +48,27 @@ class Clock:
         """Tell whether the clock is not believed."""
         return self._doubted is not None
 
+    @property
+    def offset(self) -> Span:
+        """The believed time of day minus CLOCK_BOOTTIME; 0 before the first look."""
+        return 0 if self.seen is None else self.seen - self._boot
+
+    def text(self) -> str:
+        """Give what is to be kept."""
+        return f"{self.seen} {self._boot}"
+
     def look(self, wall: int, boot: Instant) -> str:
         """Look at the clock (`wall`: ns since 1970); gives what the operator is to be told, mostly nothing."""
         before = self.doubted
         expected = wall if self.seen is None or self.seen < EARLIEST else self.seen + boot - self._boot
-        most = OFF if self._off or before else AHEAD
+        most = OFF if self._off else AHEAD
         if -BEHIND <= wall - expected <= most:
             self._doubted = None
         else:
             self._doubt(wall - boot, boot)
         believed = expected if self._doubted is not None else wall
-        self._off = False
-        self.seen, self.shift, self._boot = believed, believed - wall, boot
+        self._off = self._off and self.doubted  # when it is set right, the host may still have been off
+        self.seen, self._boot = believed, boot
         if self.doubted == before:
             return ""
         if before:
@@ -73,6 +84,13 @@ class Clock:
         if abs(offset - of) > HOUR:
             since, of = boot, offset
         self._doubted = None if boot - since >= STEADY else (since, of)
+
+
+def kept(text: str | None) -> tuple[int | None, Instant | None]:
+    """Read what was kept, by this release or one before; (None, None) where that is nothing."""
+    words = (text or "").split(" ")
+    numbers = [int(word) if word.isascii() and word.isdecimal() else None for word in words[:2]]
+    return numbers[0], (numbers[1] if len(numbers) > 1 else None)
 
 
 def _day(wall: int) -> str:

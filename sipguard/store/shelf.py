@@ -59,7 +59,8 @@ class Shelf:
     async def today(self) -> list[Json]:
         """Give what each account has called for since midnight, by the host's own time zone."""
         await self._writer.flush()
-        midnight = datetime.now().astimezone().replace(hour=0, minute=0, second=0, microsecond=0)
+        now = datetime.fromtimestamp(self._writer.now() // SECOND).astimezone()
+        midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
         return await self._writer.ask(lambda store: bills.since(store, int(midnight.timestamp()) * SECOND))
 
     async def bill(self, name: str, span: Span, most: int) -> Json:

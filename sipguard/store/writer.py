@@ -42,8 +42,8 @@ PATIENCE = 30.0
 class Writer:
     """Owns the `Store`. `delta` and `line` queue, `run` writes, `ask` reads behind what was written.
 
-    `shift` is added to the time of day before it goes to disk (`clock.py`). `written` is called with the number of the
-    last delta on disk, `alert` with a kind and a text. Counters:
+    `offset` makes CLOCK_BOOTTIME the time of day on disk (`clock.py`); None: not known yet, each goes by its own.
+    `written` is called with the number of the last delta on disk, `alert` with a kind and a text. Counters:
     `lost_deltas`, `lost_lines` (pushed out of the queue), `failures` (tries that failed).
     """
 
@@ -59,7 +59,7 @@ class Writer:
         self.lost_deltas = 0
         self.lost_lines = 0
         self.failures = 0
-        self.shift: Span = 0
+        self.offset: Span | None = None
         self.broken = ""
         self._damage = ""
         self._closed = False
@@ -79,13 +79,18 @@ class Writer:
 
     def now(self) -> int:
         """Give the time of day that goes with what is on disk, in ns since 1970."""
-        return time.time_ns() + self.shift
+        if self.offset is None:
+            return time.time_ns()
+        return time.clock_gettime_ns(time.CLOCK_BOOTTIME) + self.offset
 
     def delta(self, number: int, noun: Delta, offset: Span) -> None:
-        """Queue a delta, with its number for the acknowledgement and the wall-clock offset it came with."""
+        """Queue a delta, with its number for the acknowledgement and the wall-clock offset it came with.
+
+        It goes to disk with our own, where that is known: a clock that is set moves the other's at another moment.
+        """
         if len(self._deltas) == self._deltas.maxlen:
             self.lost_deltas += 1
-        self._deltas.append((number, noun, offset))
+        self._deltas.append((number, noun, offset if self.offset is None else self.offset))
         if len(self._deltas) >= BATCH:
             self._full.set()
 
@@ -184,7 +189,7 @@ class Writer:
         if not deltas and not lines:
             return
         try:
-            store.write([(noun, offset + self.shift) for _, noun, offset in deltas], lines, self.now())
+            store.write([(noun, offset) for _, noun, offset in deltas], lines, self.now())
         except AdapterError:
             self._shut()  # opened anew at the next try: that also finds and sets aside a file damaged meanwhile
             raise

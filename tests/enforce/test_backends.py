@@ -11,8 +11,11 @@ from sipguard.address import Network, parse_network
 from sipguard.enforce.backend import probe
 from sipguard.enforce.base import Layout
 from sipguard.enforce.ipsets import Ipsets
+from sipguard.enforce.monitor import Monitor
 from sipguard.enforce.nft import Nft
+from sipguard.enforce.rehanger import Rehanger
 from sipguard.enforce.switch import Stance, Switch
+from sipguard.errors import AdapterError
 from sipguard.model import SECOND, Held, Instant, SetName
 from tests.enforce.spaces import cable, inside, now, run, space, wait_for
 from tests.lab.processor import had, moment
@@ -148,3 +151,26 @@ def test_a_flush_exposes_for_less_than_a_second_and_other_chains_stay() -> None:
                         continue
                 assert had(flushed, last) < 1.0
             switch.close()
+
+
+def test_what_could_not_be_compared_is_compared_a_second_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Until all was seen to be there, the gate stands open: known devices would wait in the crowd of strangers."""
+    with space() as name, inside(name):
+        kernel, monitor, book, at = Ipsets(IPTABLES, now), Monitor(), Book(), now() + SECOND
+        kernel.install()
+        mending = Rehanger(kernel, monitor, now(), enforce=True, removing=True)
+        mending.begin()
+        with monkeypatch.context() as broken:
+            broken.setattr(kernel, "held", raising)
+            with pytest.raises(AdapterError):
+                mending.step(at, book)
+        assert not mending.knowing
+        mending.step(at + SECOND, book)
+        assert mending.knowing
+        assert {str(held.network) for held in kernel.held()} == ALL
+        kernel.close()
+        monitor.close()
+
+
+def raising() -> frozenset[Held]:
+    raise AdapterError("ipset", "the kernel is out of memory")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from sipguard.address import parse_network
-from sipguard.enforce import queueing
+from sipguard.enforce import chains, queueing
 from sipguard.enforce.base import Layout
 from sipguard.enforce.skeleton import removal, render
 from sipguard.enforce.tools import run_nft
@@ -68,6 +68,14 @@ def test_without_a_gate_no_packet_is_marked_and_none_is_queued() -> None:
     text = render(Layout()) + render(Layout(gate="nft", observe=True))
     assert "meta mark set" not in text
     assert "queue flags" not in text
+
+
+def test_without_a_gate_nothing_is_asked_of_iptables_that_only_the_gate_needs() -> None:
+    """A kernel that has no u32, no MARK or no NFQUEUE bans as before."""
+    for layout in (Layout(backend="iptables"), Layout(backend="iptables", static=True)):
+        for version in (4, 6):
+            text = chains.render(layout, version)
+            assert not [word for word in ("u32", "NFQUEUE", "-j MARK") if word in text]
 
 
 HOOKS = ("prerouting", "output", "forward")

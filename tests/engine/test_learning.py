@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from sipguard.address import parse_network
-from sipguard.detect import catalogue, flood, takeover
+from sipguard.detect import catalogue, flood, identity, takeover
 from sipguard.learning import AT_ONCE, DELAY, PACE
 from sipguard.lesson import LONGEST, SITE
 from sipguard.model import DAY, SECOND, Account, Action, Alert, Lesson, State, Trust
@@ -97,6 +97,47 @@ def test_a_change_of_the_policy_teaches_nobody_anew(lives: Lives) -> None:
     story.tell(replace(lives.policy, detect=replace(lives.policy.detect, takeover=takeover.Config(networks=7))))
     story.register(ABROAD, agent=DESK)
     assert new(story.actions) == ["country, system"]
+
+
+def with_takeover(policy: Policy, *, enabled: bool) -> Policy:
+    return replace(policy, detect=replace(policy.detect, takeover=takeover.Config(enabled=enabled)))
+
+
+def test_a_detector_that_is_switched_off_and_on_again_knows_what_it_knew(lives: Lives) -> None:
+    story = lives.story
+    settle(story)
+    story.tell(with_takeover(lives.policy, enabled=False))
+    story.wait(60)
+    story.tell(with_takeover(lives.policy, enabled=True))
+    story.register(ABROAD, agent=DESK)
+    assert new(story.actions) == ["country, system"]
+
+
+def test_a_detector_that_is_switched_on_after_the_start_replaces_nothing_that_it_was_not_given(lives: Lives) -> None:
+    settle(lives.story)
+    sound, lives.policy = lives.policy, with_takeover(lives.policy, enabled=False)
+    story = lives.restart()
+    story.tell(with_takeover(sound, enabled=True))
+    story.register(ABROAD, agent=DESK, expires=60)
+    lives.policy = sound
+    story = lives.restart(away=2 * HOURS)
+    story.register(ABROAD, agent=DESK)
+    assert new(story.actions) == ["country, system"]
+
+
+def test_more_than_can_be_written_down_is_no_hindrance_to_a_new_policy(lives: Lives) -> None:
+    names = identity.Config(names=100)
+    story = Story(replace(lives.policy, detect=replace(lives.policy.detect, identity=names)))
+    known = story.engine._learning._learners["identity"]
+    assert isinstance(known, identity.Detector)
+    story.register(HOME)
+    account = next(account for account, _ in known.known())
+    for number in range(100):
+        known._accounts.get(account).names[b"%0128d" % number] = None  # type: ignore[union-attr]
+    assert len(known.taught(story.now, account, "")) > LONGEST
+    story.tell(lives.policy)
+    story.tell(with_takeover(lives.policy, enabled=False))
+    assert story.engine.counters()["lessons_unread"] == 1
 
 
 def test_registrations_that_stand_are_no_older_than_the_start_on_a_host_that_has_been_up_for_weeks(

@@ -31,7 +31,7 @@ from sipguard.model import (
 )
 from sipguard.policy.load import load
 from sipguard.policy.schema import Policy
-from sipguard.store.clock import Clock
+from sipguard.store.clock import Clock, kept
 
 NOW = 1_795_000_000 * SECOND  # the end of 2026
 YEAR = 365 * DAY
@@ -45,24 +45,25 @@ def ticks(clock: Clock, wall: int, boot: int, span: int, step: int = MINUTE) -> 
 
 @pytest.mark.parametrize("off", [-HOUR, 0, HOUR, 90 * DAY, YEAR])
 def test_a_host_that_was_off_for_months_believes_its_clock_and_says_nothing(off: int) -> None:
-    clock = Clock(NOW, 5)
+    clock = Clock(NOW, None, 5)
     assert ticks(clock, NOW + off, 5, HOUR) == []
-    assert clock.shift == 0
+    assert clock.seen == NOW + off + HOUR - MINUTE
 
 
 @pytest.mark.parametrize("off", [12 * YEAR, -2 * DAY, -30 * YEAR, 500 * DAY])
 def test_a_clock_that_is_years_off_is_told_once_and_time_goes_on_from_what_was(off: int) -> None:
-    clock = Clock(NOW, 5)
+    clock = Clock(NOW, None, 5)
     (told,) = ticks(clock, NOW + off, 5, HOUR)
     assert "timedatectl" in told
-    assert NOW + off + HOUR - MINUTE + clock.shift == NOW + HOUR - MINUTE == clock.seen
+    assert clock.seen == NOW + HOUR - MINUTE
+    assert clock.offset == NOW - 5
     (told,) = ticks(clock, NOW + 2 * HOUR, 5 + HOUR, HOUR)
     assert "believed" in told
-    assert clock.shift == 0
+    assert clock.seen == NOW + 3 * HOUR - MINUTE
 
 
 def test_a_clock_that_says_the_same_for_a_day_is_believed_and_one_that_is_moved_begins_anew() -> None:
-    clock = Clock(NOW, 0)
+    clock = Clock(NOW, None, 0)
     assert len(ticks(clock, NOW + 12 * YEAR, 0, DAY - HOUR)) == 1
     assert ticks(clock, NOW + 20 * YEAR, DAY, DAY - HOUR) == []
     assert clock.doubted
@@ -71,14 +72,36 @@ def test_a_clock_that_says_the_same_for_a_day_is_believed_and_one_that_is_moved_
 
 
 def test_a_date_that_is_typed_wrong_while_the_guard_runs_is_noticed() -> None:
-    clock = Clock(NOW, 0)
+    clock = Clock(NOW, None, 0)
     clock.look(NOW, 0)
-    assert clock.look(NOW + 30 * DAY, MINUTE)
-    assert clock.shift == MINUTE - 30 * DAY
+    for passed in range(MINUTE, HOUR, MINUTE):
+        assert bool(clock.look(NOW + 300 * DAY + passed, passed)) is (passed == MINUTE), "told once, and never believed"
+        assert clock.seen == NOW + passed
+    assert clock.look(NOW + HOUR, HOUR)
+    assert not clock.doubted
+
+
+def test_a_date_that_is_typed_wrong_is_not_taken_for_a_host_that_was_off_as_the_keeper_is_restarted() -> None:
+    clock = Clock(NOW, None, MINUTE)
+    clock.look(NOW, MINUTE)
+    again = Clock(*kept(clock.text()), HOUR)
+    assert again.look(NOW + 300 * DAY, HOUR)
+    assert again.seen == NOW + HOUR - MINUTE
+    rebooted = Clock(*kept(clock.text()), SECOND)
+    assert not rebooted.look(NOW + 300 * DAY, SECOND)
+
+
+@pytest.mark.parametrize("text", [None, "", "x", "12x 5", " ", "-5"])
+def test_what_is_kept_and_makes_no_sense_is_nothing(text: str | None) -> None:
+    assert kept(text)[0] is None
+
+
+def test_what_was_kept_by_an_earlier_release_is_read() -> None:
+    assert kept("17") == (17, None)
 
 
 def test_a_host_that_has_no_clock_of_its_own_is_believed_as_soon_as_it_has_one() -> None:
-    clock = Clock(None, 0)
+    clock = Clock(None, None, 0)
     assert not clock.look(100 * DAY, 0)
     assert not clock.look(NOW, MINUTE)
     assert clock.seen == NOW
@@ -88,15 +111,14 @@ def test_a_host_that_has_no_clock_of_its_own_is_believed_as_soon_as_it_has_one()
 def test_what_is_believed_never_goes_back_by_more_than_a_day_nor_runs_ahead_of_a_clock(
     looks: list[tuple[int, int]],
 ) -> None:
-    clock, boot = Clock(NOW, 0), 0
+    clock, boot = Clock(NOW, None, 0), 0
     for wall, passed in looks:
         before = clock.seen or 0
         boot += passed
         clock.look(max(0, wall), boot)
         assert clock.seen is not None
-        assert max(0, wall) + clock.shift == clock.seen
-        steady = clock.shift == 0
-        assert steady or clock.seen == before + passed
+        assert clock.seen == max(0, wall) or clock.seen == before + passed
+        assert clock.offset == clock.seen - boot
 
 
 class Alone:
@@ -164,19 +186,25 @@ def test_bans_trust_and_offences_on_disk_outlive_a_clock_that_is_years_off(
         home, parts = parts_of(tmp_path)
         await parts.tidy()
         await parts.tidy()
-        offset = time.time_ns() - boot + parts.writer.shift
+        offset = parts.writer.offset
+        assert offset is not None
         found = await parts.writer.ask(lambda store: store.state(offset, boot))
         ends = [each.until for each in (*found.decisions, *found.offences, *found.trust)]
         assert len(ends) == 3
         assert all(abs(each - boot - HOUR) < MINUTE for each in ends)
         late = Decision(boot, DecisionVerdict.BLOCK, Network(b"\x01\2\3\4", 32), boot + HOUR, ("x",), "ban.first")
         parts.writer.delta(9, late, time.time_ns() - boot)
-        await parts.writer.flush()
 
+        # The clock is set, the packet process knows at once, and the keeper when it looks the next time.
         monkeypatch.setattr(time, "time_ns", true)
+        then = Trust(HOST, Account("1002", "pbx"), boot + HOUR, boot + HOUR)
+        parts.writer.delta(10, then, true() - boot)
+        await parts.writer.flush()
         await parts.tidy()
         found = await parts.writer.ask(lambda store: store.state(true() - boot, boot))
-        assert len(list(found.decisions)) == 2
+        ends = [each.until for each in (*found.decisions, *found.trust)]
+        assert len(ends) == 4
+        assert all(abs(each - boot - HOUR) < MINUTE for each in ends)
         assert home.told == ["clock-doubted", "clock-believed"]
         await parts.close()
 
