@@ -295,6 +295,6 @@ def _name_of(uri: bytes) -> str:
 def _is_made_of(user: bytes, account: Account, called: Called) -> bool:
     """Tell whether a contact is the account's name with something behind it that makes it no number: 1001-0x55d2."""
     name = account.username.encode()
-    if called.kind is not NumberClass.UNREADABLE or not name or not user.startswith(name):
+    if called.kind is not NumberClass.UNREADABLE or called.is_hidden() or not name or not user.startswith(name):
         return False
     return user[len(name) : len(name) + 1] in (b"-", b"_", b"~") and any(sign.isalpha() for sign in called.dialled)

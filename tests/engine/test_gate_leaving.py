@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
+
 from sipguard.decide.dialled import Config as Refuse
 from sipguard.model import Hook, VerdictKind
 from sipguard.policy.schema import Policy
 from tests.engine.gated import text, verdict
 from tests.engine.story import PBX, Story, udp
+from tests.engine.test_tolls import House
 
 ACCEPT, DROP, REFUSE = VerdictKind.ACCEPT, VerdictKind.DROP, VerdictKind.REFUSE
 TRUNK = "198.51.100.99"
@@ -37,3 +40,20 @@ def test_the_pbxs_ack_to_our_refusal_goes_nowhere() -> None:
     assert verdict(story, udp(PBX, 5060, TRUNK, 5060, acknowledgement), Hook.OUTPUT).kind is DROP
     story.wait(70)
     assert verdict(story, udp(PBX, 5060, TRUNK, 5060, acknowledgement), Hook.OUTPUT).kind is ACCEPT
+
+
+@pytest.mark.parametrize("said", ["[refuse]\ndestinations = ['+252']\n", "[calls]\ndeny = ['SO']\n"])
+@pytest.mark.parametrize("asked_for", [True, False])
+def test_a_number_that_fails_opens_no_way_for_another_that_ends_alike(said: str, *, asked_for: bool) -> None:
+    house = House(said)
+    assert (house.dials if asked_for else house.leaving)("+442071123456") is ACCEPT
+    house.answered(404)
+    assert house.leaving("+25261123456", call=house.calls) is REFUSE
+
+
+def test_a_number_that_fails_is_tried_again_as_the_same_call_however_it_is_written() -> None:
+    house = House("[refuse]\ndestinations = ['+252']\n")
+    assert house.leaving("+442071123456") is ACCEPT
+    house.answered(404)
+    assert house.leaving("00442071123456", call=1) is ACCEPT
+    assert house.engine.counters()["calls_out"] == 1

@@ -16,6 +16,7 @@ from tests.engine.test_tolls import ACCEPT, HOUSE, ONE, REFUSE, TRUNK, TWO, Hous
 
 ATTACKER = "203.0.113.66"
 CARRIER = "198.51.100.150"  # of a trunk that nobody has listed
+UNLISTED = "198.51.100.151"  # nobody is registered there
 PROXY, PHONE = "198.51.100.30", "198.51.100.31"
 SOMALIA = "+25261123456"
 CLOSED = "[calls]\ninternational = false\noutbound = false\n"
@@ -101,6 +102,41 @@ def test_no_parameter_hides_a_number_behind_the_name_of_an_account(uri: str) -> 
     forges(house, CARRIER, f"sip:{uri}@{CARRIER}")
     house.leaving(uri, far=CARRIER)
     assert counted(house) == 1
+
+
+@pytest.mark.parametrize(
+    ("said", "uri"),
+    [
+        ("[refuse]\ndestinations = ['+252']\n", "0025261123456;y={long}"),
+        ("[calls]\ndeny = ['SO']\n", "0025261123456;y={long}"),
+        ("[calls]\ndeny = ['SO']\n", "alice;y={long};rn=+25261123456"),
+        ("[calls]\ndeny = ['SO']\n", "1002-x;y={long};rn=+25261123456"),
+        ("[calls]\ninternational = false\n", "alice;y={long};rn=+25261123456"),
+        ("[calls]\ninternational = false\n", "{long}0025261123456"),
+        ("[calls]\ninternational = false\n", "-{dashes}0025261123456"),
+        ("[calls]\ninternational = false\n", "alice;{many};rn=+25261123456"),
+        ("[calls]\ninternational = false\n", "112;{many};rn=+25261123456"),
+        (CLOSED, "0025261123456;y={long}"),
+    ],
+)
+def test_no_uri_is_so_long_that_its_number_passes_for_the_name_of_a_phone(said: str, uri: str) -> None:
+    uri = uri.format(long="A" * 2100, dashes="-" * 2100, many=";".join(["a"] * 20))
+    house = House(said)
+    assert house.leaving(uri, far=UNLISTED) is REFUSE
+    forges(house, CARRIER, f"sip:{uri.partition(';')[0]}@{CARRIER}")
+    assert house.leaving(uri, far=CARRIER) is REFUSE
+
+
+def test_a_call_for_help_is_one_however_long_its_parameters_are() -> None:
+    house = House(CLOSED)
+    assert house.leaving(f"112;y={'A' * 2100}") is ACCEPT
+
+
+@pytest.mark.parametrize("uri", ["mailto:0025261123456@x", "sip:0025261123456@"])
+def test_neither_a_strange_scheme_nor_a_missing_host_makes_a_number_a_mere_name(uri: str) -> None:
+    house = House("[calls]\ninternational = false\n")
+    assert house.leaving(uri, far=UNLISTED, whole=True) is REFUSE
+    assert house.leaving(f"sip:{UNLISTED}", far=UNLISTED, whole=True) is ACCEPT, "a door"
 
 
 def test_numbers_to_a_forged_phone_are_read_as_a_carrier_reads_them() -> None:

@@ -38,14 +38,15 @@ class House(Story):
         self.calls = 0
 
     def leaving(
-        self, number: str, *, user: str = "1001", to_tag: str = "", call: int = 0, far: str = TRUNK
+        self, number: str, *, user: str = "1001", to_tag: str = "", call: int = 0, far: str = TRUNK, whole: bool = False
     ) -> VerdictKind:
         """Let the PBX send an INVITE to the trunk through the gate."""
         self.calls += 1
         name = call or self.calls
+        uri = number if whole else f"sip:{number}@{far}"
         said = "\r\n".join(
             [
-                f"INVITE sip:{number}@{far} SIP/2.0",
+                f"INVITE {uri} SIP/2.0",
                 f"Via: SIP/2.0/UDP {PBX}:5060;branch=z9hG4bKout{self.calls}",
                 f"From: <sip:{user}@{PBX}>;tag=o{name}",
                 f"To: <sip:{number}@{far}>" + (f";tag={to_tag}" if to_tag else ""),
