@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from sipguard.address import parse_network
-from sipguard.model import Names, Record, Role, SetName, State, Trust
+from sipguard.lesson import SITE, Notes
+from sipguard.model import Account, Names, Record, Role, SetName, State, Trust
 from sipguard.policy.load import load
 from sipguard.sip.uri import user_of
+from sipguard.store.database import Store
+from sipguard.track.nonce import Nonces
+from tests.engine.keeping import Lives, lessons
 from tests.engine.story import Story
 from tests.engine.test_tolls import ACCEPT, HOUSE, ONE, REFUSE, TRUNK, TWO, House
 
+ALICE = Account("1001", "pbx")
 ATTACKER = "203.0.113.66"
 CARRIER = "198.51.100.150"  # of a trunk that nobody has listed
 UNLISTED = "198.51.100.151"  # nobody is registered there
@@ -53,6 +59,11 @@ class Again(House):
         self.calls = 0
 
 
+@pytest.fixture
+def lives(tmp_path: Path, opened: Callable[..., Store]) -> Lives:
+    return Lives(opened(tmp_path / "a.db"))
+
+
 # --- The attack -------------------------------------------------------------------------------------------------------
 
 
@@ -85,6 +96,52 @@ def test_where_the_pbx_gives_one_nonce_to_all_one_that_was_seen_to_go_to_one_pro
     house.wait(25 * 3600)
     forges(house, CARRIER, nonce=house.challenge(CARRIER, user="1002"))
     assert CARRIER not in house.held(SetName.CHARGED), "it has been bound for a day"
+
+
+def test_a_nonce_that_is_relayed_to_a_second_phone_takes_the_proof_from_no_other() -> None:
+    """What a PBX sends on of another server's has nothing to do with the nonces by which its phones register."""
+    house = House(CLOSED)
+    for source, user in ((ONE, "1001"), (TWO, "1002")):
+        house.challenge(source, "relayed", method="INVITE", user=user)
+    registers(house, PHONE, f"sip:30123456@{PHONE}")
+    assert house.held(SetName.CHARGED) == []
+    assert house.leaving("30123456", far=PHONE) is ACCEPT
+
+
+def test_that_the_pbx_gives_one_nonce_to_all_is_known_over_a_restart(lives: Lives) -> None:
+    lives.policy = load(HOUSE)
+    for each in (PHONE, PROXY):
+        lives.story.challenge(each, "everybodys")
+    lives.story.wait(2 * 3600)
+    for each in (PHONE, PROXY):
+        lives.story.challenge(each, "everybodys of now")
+    story = lives.restart(away=22 * 3600)
+    forges(story, CARRIER, nonce=story.challenge(CARRIER, user="1002"))
+    assert CARRIER in story.held(SetName.CHARGED)
+    story = lives.restart(away=3 * 3600)
+    forges(story, CARRIER, nonce=story.challenge(CARRIER, user="1002"))
+    assert CARRIER not in story.held(SetName.CHARGED), "it has been bound for a day"
+
+
+def test_what_every_second_teaches_of_nonces_is_written_once_an_hour() -> None:
+    house = House()
+    for second in range(3 * 3600 // 20):
+        for each in (PHONE, PROXY):
+            house.challenge(each, f"nonce of {second}")
+        house.wait(20)
+    kept = lessons(house.actions, "nonces")
+    assert 3 <= len(kept) <= 4
+    assert {(each.account, each.topic) for each in kept} == {(SITE, "")}
+
+
+@pytest.mark.parametrize(
+    ("account", "topic", "text"), [(SITE, "x", "1"), (ALICE, "", "1"), (SITE, "", "-1"), (SITE, "", "x")]
+)
+def test_no_lesson_of_nonces_is_learned_that_none_has_written(account: Account, topic: str, text: str) -> None:
+    nonces = Nonces(1000, Notes())
+    with pytest.raises(ValueError, match=r".*"):
+        nonces.learn(1000, account, topic, text)
+    assert nonces.bound(1000)
 
 
 def test_a_contact_at_a_carriers_address_makes_no_phone_of_the_carrier() -> None:
