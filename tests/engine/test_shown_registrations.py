@@ -311,3 +311,29 @@ def test_a_guard_that_only_observes_looks_at_the_same_calls_as_one_that_holds_th
     ledger = house.engine.in_force()
     free = [str(each) for each in ledger.held(SetName.TRUSTED) if ledger.free(each.address)]
     assert free == [ONE, TWO]
+
+
+def test_a_phone_that_leaves_takes_from_nobody_who_stays_there_the_charge() -> None:
+    """It was withheld from trust itself, so that its leaving changes no trust."""
+    house = House()
+    forges(house, PHONE, user="1002")
+    for _ in range(3):
+        house.guess(PHONE, user="1001")
+    assert PHONE in house.held(SetName.TRUSTED)
+    assert house.held(SetName.CHARGED) == [PHONE]
+    house.register(PHONE, user="1001", expires=7200)
+    assert house.held(SetName.CHARGED) == [], "somebody has shown the place"
+    registers(house, PHONE, f"sip:1001@{PHONE}", user="1001", expires=0)
+    assert PHONE in house.held(SetName.TRUSTED)
+    assert house.held(SetName.CHARGED) == [PHONE]
+
+
+def test_trust_that_had_no_room_is_charged_as_long_as_the_kernel_holds_it() -> None:
+    house = House("[track]\nregistrations = 1000\n")
+    forges(house, CARRIER)
+    for number in range(1100):
+        house.register(f"10.1.{number // 250}.{number % 250}", user=f"u{number}")
+    assert house.engine.counters()["trusted_evicted"] > 0
+    assert CARRIER in house.held(SetName.TRUSTED)
+    house.tell(Names(Role.TRUNK, "gamma", (parse_network(CARRIER),)))
+    assert CARRIER in house.held(SetName.CHARGED)
