@@ -86,7 +86,7 @@ class Trusting:
         return self.shown(place) < until or self.costs(place)
 
     def _held_until(self, place: Network) -> Instant:
-        """Give until when the kernel takes a place for trusted, also where we have forgotten why; 0 when it does not."""
+        """Give until when the kernel trusts a place, also where it is forgotten why; 0 when it does not."""
         return self._force.ledger.until(SetName.TRUSTED, place) or 0
 
     def _charge(self, at: Instant, place: Network, until: Instant, actions: list[Action]) -> None:

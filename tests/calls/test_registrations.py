@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sipguard.address import parse_address
+from sipguard.event import Registered
 from sipguard.model import SECOND, Account
 from sipguard.track.registration import Registrations
 
@@ -134,7 +135,9 @@ def test_what_is_not_shown_goes_before_what_is_when_there_is_no_room() -> None:
 def forged(book: Registrations, at: int, account: Account, place: int, *, proven: bool = False) -> bool:
     """Register from one of many addresses; tells whether that was one too many."""
     source = bytes([203, 0, place // 250, place % 250])
-    return book.registered(at * SECOND, source, account, b"sip:1001@192.0.2.1", 3600, proven=proven).surplus
+    event = book.registered(at * SECOND, source, account, b"sip:1001@192.0.2.1", 3600, proven=proven)
+    assert isinstance(event, Registered)
+    return event.surplus
 
 
 def test_an_account_has_few_places_that_it_has_not_shown_however_many_bear_its_name_elsewhere() -> None:

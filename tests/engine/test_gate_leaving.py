@@ -51,6 +51,15 @@ def test_a_number_that_fails_opens_no_way_for_another_that_ends_alike(said: str,
     assert house.leaving("+25261123456", call=house.calls) is REFUSE
 
 
+def test_where_nothing_is_held_another_number_that_ends_alike_is_another_call_and_is_ended() -> None:
+    house = House("[calls]\ndeny = ['SO']\n")
+    house.outbound(TRUNK, 5060, house.invite(f"sip:+442071123456@{TRUNK}"))
+    house.answered(404)
+    house.outbound(TRUNK, 5060, house.invite(f"sip:+25261123456@{TRUNK}", call=1))
+    counters = house.engine.counters()
+    assert (counters["calls_out"], counters["calls_overdue"]) == (2, 1)
+
+
 def test_a_number_that_fails_is_tried_again_as_the_same_call_however_it_is_written() -> None:
     house = House("[refuse]\ndestinations = ['+252']\n")
     assert house.leaving("+442071123456") is ACCEPT
