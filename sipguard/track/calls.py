@@ -339,7 +339,7 @@ class Calls:
         again = self._book.remembered(name_of(heard.target, short(request.call_id), short(request.from_tag)))
         if again is None or (again.call.answered and at - again.call.answered > PATIENCE):
             return None  # a copy does not come that late: a phone behind a proxy uses its Call-ID again
-        return again
+        return None if differ(self._hands.sent(request.uri, heard.target), again.call.called) else again
 
     def _is_repeated(self, leg: Leg, request: SipRequest) -> bool:
         """Tell whether an INVITE asks again, for the same, what was refused under the same Call-ID."""

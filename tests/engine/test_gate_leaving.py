@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
+from sipguard.call import CallState
 from sipguard.decide.dialled import Config as Refuse
-from sipguard.model import Hook, VerdictKind
+from sipguard.model import Hook, Record, State, VerdictKind
 from sipguard.policy.schema import Policy
 from tests.engine.gated import text, verdict
 from tests.engine.story import PBX, Story, udp
-from tests.engine.test_tolls import House
+from tests.engine.test_tolls import House, policy
 
 ACCEPT, DROP, REFUSE = VerdictKind.ACCEPT, VerdictKind.DROP, VerdictKind.REFUSE
 TRUNK = "198.51.100.99"
@@ -49,6 +52,23 @@ def test_a_number_that_fails_opens_no_way_for_another_that_ends_alike(said: str,
     assert (house.dials if asked_for else house.leaving)("+442071123456") is ACCEPT
     house.answered(404)
     assert house.leaving("+25261123456", call=house.calls) is REFUSE
+
+
+def test_a_call_from_before_a_restart_lets_none_pass_that_goes_to_another_number() -> None:
+    before = House()
+    assert before.leaving("+442071123456") is ACCEPT
+    calls = [each.what for each in before.actions if isinstance(each, Record) and isinstance(each.what, CallState)]
+    house = Again("[calls]\ndeny = ['SO']\n", calls[-1:])
+    assert house.leaving("+25261123456", call=1) is REFUSE
+    assert house.leaving("+442071123456", call=1) is ACCEPT
+
+
+class Again(House):
+    """A house after a restart, in which calls were left."""
+
+    def __init__(self, more: str, calls: Sequence[CallState]) -> None:
+        Story.__init__(self, policy(more), State(calls=calls))
+        self.calls = 1
 
 
 def test_where_nothing_is_held_another_number_that_ends_alike_is_another_call_and_is_ended() -> None:
