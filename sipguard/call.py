@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from sipguard.address import Address
 from sipguard.terms import MINUTE, SECOND, Account, Instant, Span, Transport
@@ -45,6 +45,18 @@ class NumberClass(StrEnum):
     UNREADABLE = "unreadable"  # `Called.why` says why
 
 
+class Hidden:
+    """Why a string that names nobody may yet be read as somebody by the other side: not all of it is known."""
+
+    LONG: Final = "longer than any number"
+    NO_HOST: Final = "no host behind the @"
+    SCHEME: Final = "a scheme that is not for telephones"
+    TWO_HOSTS: Final = "two @ signs"
+
+
+_HIDDEN = frozenset({Hidden.LONG, Hidden.NO_HOST, Hidden.SCHEME, Hidden.TWO_HOSTS})
+
+
 class Called:
     """What a dialled string means under a dial plan.
 
@@ -64,12 +76,17 @@ class Called:
     def is_name(self) -> bool:
         """Tell whether it is a mere name: a door's, an intercom's, a phone's, and no number.
 
-        A name with as many digits as a number has may be one that only the other side can read.
+        A name with as many digits as a number has may be one that only the other side can read, and so may what was
+        not read to its end. Nobody at all is called by an intercom's address alone.
         """
-        if self.kind is not NumberClass.UNREADABLE or len(self.dialled) >= _LONGEST_NAME:
+        if self.kind is not NumberClass.UNREADABLE or len(self.dialled) >= _LONGEST_NAME or self.is_hidden():
             return False
         named = not self.dialled or any(sign.isalpha() for sign in self.dialled)
         return named and sum(sign.isdigit() for sign in self.dialled) < _FEWEST_DIGITS
+
+    def is_hidden(self) -> bool:
+        """Tell whether not all that was asked for is known, so that the other side may read a number in it."""
+        return self.why in _HIDDEN
 
     def is_abroad(self, home: frozenset[str]) -> bool:
         """Tell whether it is read as a number of another country, or of none (satellites, global networks).

@@ -94,7 +94,9 @@ class Engine:
         self._intake = Intake(policy.ports, self._shut)
         self._force = Force(force_of(policy), _HELD_MOST)
         told = self._meanings = Meanings(policy, self._exempt, self._force.ledger.trusts)
-        asked = told.trunk, self._wake, told.read, told.price, told.sent
+        self._learning = Learning()
+        self._notes = self._learning.notes
+        asked = told.trunk, self._wake, told.read, told.price, told.sent, self._notes
         self._tracker = Tracker(policy.track, self._sides, self._standing, *asked)
         self._endings = Endings(self._tracker.calls.shares, managed=policy.shell.managed)
         self._tolls = Tolls(policy, told, self._tracker.calls, self._force, look, self._happened, self._end)
@@ -102,8 +104,6 @@ class Engine:
         self._trusts = Trusts(policy.track.registrations, self._force.wards.doubts)
         owned, known, window = self._sides.owns, self._trusts.accounts, policy.detect.credentials.window
         self._judge = Judge(self._force, consequences(policy.detect), self._exempt, owned, known)
-        self._learning = Learning()
-        self._notes = self._learning.notes
         self._trusting = Trusting(self._trusts, self._force, self._judge, self._wake, window, self._notes)
         self._trusting.costs = lambda place: Role.TRUNK in self._exempt.roles(place)
         self._trusting.shown = self._tracker.shown_until
@@ -349,7 +349,7 @@ class Engine:
     def _set_detectors(self) -> None:
         house = house_of(self._policy, self._look, lambda: self._clock_offset)
         self._detectors = detectors(self._policy.detect, self._look, house, self._notes)
-        self._learning.adopt(self._now, (self._trusting.homes, *self._detectors))
+        self._learning.adopt(self._now, (self._tracker.nonces, self._trusting.homes, *self._detectors))
         self._listeners = Listeners((self._journal, self._verdicts, *self._detectors))
 
     def _recall(self, at: Instant) -> None:

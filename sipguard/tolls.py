@@ -170,7 +170,7 @@ class Tolls:
         if not self._calls.leaves(heard, request):
             return None
         call = self._calls.preview(at, heard, request)
-        found = self._against(at, call)
+        found = self._against(at, call) or self._closed(call, request.uri)
         self._passed = (at if found is None or not held else -1, call.key)
         return None if found is None else Refusal(found.rule, f"{found.why} It was the call of {_whose(call)}.")
 
@@ -193,6 +193,12 @@ class Tolls:
         if (refusal := self._destinations.judge(call, at + self.offset)) is not None:
             return refusal
         return self.limits.refusal(at, call)
+
+    def _closed(self, call: Call, uri: bytes) -> Refusal | None:
+        """Look at the very number that leaves: one that passes for another way of a call may go elsewhere."""
+        if call.called.kind is _EMERGENCY or not self._meanings.dialled.is_closed(uri):
+            return None
+        return Refusal(CLOSED, f"{call.called.dialled} is sent to a number that begins like one in {CLOSED}.")
 
     def _is_quarantined(self, account: Account, source: Address | None) -> bool:
         wards = self._force.wards

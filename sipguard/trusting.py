@@ -57,6 +57,8 @@ class Trusting:
         if isinstance(event, AuthFailed) and blames(event):
             self._watch(event, place, actions)
         if (change := self._trusts.hear(event)) is None:
+            if not isinstance(event, AuthFailed) and (until := self._held_until(place)) > at:
+                self._charge(at, place, until, actions)  # who is not trusted may show a place as well, and then leave
             return
         actions.append(Record(at, change))
         if change.until:
@@ -76,12 +78,16 @@ class Trusting:
         before, self._trunks = self._trunks, tuple(trunks)
         near = NetSet({*before} ^ {*trunks})
         for place in [each for each in self._force.ledger.held(SetName.TRUSTED) if near.overlaps(each)] if near else ():
-            self._charge(at, place, self._trusts.until(place), told)
+            self._charge(at, place, self._held_until(place), told)
         return told
 
     def _charged(self, place: Network, until: Instant) -> bool:
         """Tell whether calls to a place that is trusted until then may cost money before that."""
         return self.shown(place) < until or self.costs(place)
+
+    def _held_until(self, place: Network) -> Instant:
+        """Give until when the kernel trusts a place, also where it is forgotten why; 0 when it does not."""
+        return self._force.ledger.until(SetName.TRUSTED, place) or 0
 
     def _charge(self, at: Instant, place: Network, until: Instant, actions: list[Action]) -> None:
         if not until or not self._charged(place, until):

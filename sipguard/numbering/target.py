@@ -9,10 +9,12 @@ from __future__ import annotations
 import re
 from typing import Final
 
-LONGEST: Final = 2048
-"""Bytes of a URI that are looked at; one that is longer names nobody."""
+from sipguard.call import Hidden
 
-_MOST_PARAMETERS = 16
+LONGEST: Final = 2048
+"""Bytes of a user before its parameters; of a longer one, or one with more parameters, nobody can say whom it calls."""
+
+_MOST_PARAMETERS = 16  # of a user; all that are registered do not make so many
 _PERCENT: Final = 0x25
 _ESCAPED = re.compile(rb"%([0-9A-Fa-f]{2})")
 _SCHEME = re.compile(rb"[A-Za-z][A-Za-z0-9+.\-]{0,31}:")
@@ -29,16 +31,17 @@ class Reason:
     SHORT: Final = "a short code of the country"
     COUNTRY_UNKNOWN: Final = "the plan names no country"
     EMPTY: Final = "nobody is named"
-    LONG: Final = "longer than any number"
+    LONG: Final = Hidden.LONG
     NAME: Final = "a name, not a number"
     NO_FORM: Final = "fits no form of the plan"
+    NO_HOST: Final = Hidden.NO_HOST
     NO_LETTERS: Final = "its letters make no number"
     PLUS: Final = "a plus that does not stand first"
-    SCHEME: Final = "a scheme that is not for telephones"
+    SCHEME: Final = Hidden.SCHEME
     SHORT_OF: Final = "too short for an international number"
     SIGNS: Final = "* or # within a number"
     STRANGE: Final = "signs that no number has"
-    TWO_HOSTS: Final = "two @ signs"
+    TWO_HOSTS: Final = Hidden.TWO_HOSTS
     ZERO: Final = "no country code begins with 0"
 
 
@@ -64,16 +67,17 @@ def target_of(uri: bytes) -> Target:
     uri = uri.strip()
     if uri[:1] == b"<" and uri[-1:] == b">":
         uri = uri[1:-1].strip()
-    if len(uri) > LONGEST:
-        return Target(b"", Reason.LONG)
     scheme = _SCHEME.match(uri)
     if scheme is None:
         return _of_user(uri.partition(b"@")[0], uri.count(b"@"))
     kind, rest = scheme[0].lower(), uri[scheme.end() :]
     if kind in {b"sip:", b"sips:"}:
         user, at, host = rest.partition(b"@")
-        if not at or not host:
+        if not at:
             return Target(b"", Reason.EMPTY)
+        if not host:  # who reads on all the same finds whom it calls
+            number = _number(user.partition(b";")[0].partition(b":")[0])
+            return Target(number, Reason.NO_HOST if user else Reason.EMPTY)
         return _of_user(user.partition(b":")[0], 1 + host.partition(b"?")[0].count(b"@"))
     if kind == b"tel:":
         return _of_user(rest, 0)
@@ -93,14 +97,16 @@ def _of_urn(rest: bytes) -> Target:
 
 def _of_user(user: bytes, hosts: int) -> Target:
     raw, semicolon, tail = user.partition(b";")
-    number = unescaped(raw).translate(None, _SEPARATORS)
+    number = _number(raw)
     if hosts > 1:
         return Target(number, Reason.TWO_HOSTS)
+    if len(raw) > LONGEST or tail.count(b";") >= _MOST_PARAMETERS:  # what is hidden there may lead elsewhere
+        return Target(number, Reason.LONG)
     if not number:
         return Target(b"", Reason.EMPTY)
     found = Target(number)
     if semicolon:
-        for item in tail.split(b";", _MOST_PARAMETERS)[:_MOST_PARAMETERS]:
+        for item in tail.split(b";"):
             name, _, value = item.partition(b"=")
             name = unescaped(name).strip().lower()
             if name == b"phone-context" and not found.context:
@@ -108,6 +114,10 @@ def _of_user(user: bytes, hosts: int) -> Target:
             elif name == b"rn" and not found.routing:
                 found.routing = unescaped(value).translate(None, _SEPARATORS) or b"?"
     return found
+
+
+def _number(user: bytes) -> bytes:
+    return unescaped(user[:LONGEST]).translate(None, _SEPARATORS)
 
 
 def unescaped(text: bytes) -> bytes:

@@ -20,7 +20,7 @@ from sipguard.track.callbook import Book, key_of, source_of
 from sipguard.track.course import GIVEN_UP, UNKNOWN_QUIET, Course
 from sipguard.track.doubts import Doubts
 from sipguard.track.hands import Hands
-from sipguard.track.hints import digits_of, same_number
+from sipguard.track.hints import differ, digits_of, same_number
 from sipguard.track.kept import read, written
 from sipguard.track.leg import Leg, LegState, Running, leg_of, name_of, short
 from sipguard.track.legs import PATIENCE, Legs
@@ -339,13 +339,14 @@ class Calls:
         again = self._book.remembered(name_of(heard.target, short(request.call_id), short(request.from_tag)))
         if again is None or (again.call.answered and at - again.call.answered > PATIENCE):
             return None  # a copy does not come that late: a phone behind a proxy uses its Call-ID again
-        return again
+        return None if differ(self._hands.sent(request.uri, heard.target), again.call.called) else again
 
     def _is_repeated(self, leg: Leg, request: SipRequest) -> bool:
         """Tell whether an INVITE asks again, for the same, what was refused under the same Call-ID."""
         if leg.state is not _FAILED or (leg.running is not None and leg.running.call.ended):
             return False
-        return same_number(leg.digits, digits_of(self._hands.sent(request.uri, leg.far)))
+        called = self._hands.sent(request.uri, leg.far)
+        return same_number(leg.digits, digits_of(called)) and not differ(called, leg.called)
 
     def _paired(self, at: Instant, heard: Heard, request: SipRequest, leg: Leg, match: Match) -> Sequence[Event]:
         running, told = match.running, list[Event]()

@@ -136,6 +136,11 @@ def same_number(one: str, other: str) -> bool:
     return len(shorter) >= _SHORTEST and len(longer) - len(shorter) <= _PREFIX and longer.endswith(shorter)
 
 
+def differ(one: Called, other: Called) -> bool:
+    """Tell whether two are surely not one number, however alike they end: both are read, and to different ones."""
+    return bool(one.e164 and other.e164) and one.e164 != other.e164
+
+
 def closest(digits: str, others: Sequence[str]) -> list[int]:
     """Give which of several numbers are the same as one: those equal to it, else those that only seem to be."""
     equal = [at for at, each in enumerate(others) if each == digits and digits]

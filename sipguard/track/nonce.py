@@ -6,9 +6,12 @@ RFC 7616 section 3.3. Only challenges that the PBX itself sent are put in here.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
+from typing import ClassVar
 
 from sipguard.address import Address
-from sipguard.model import DAY, SECOND, Excuse, Instant, Span
+from sipguard.lesson import SITE, About, Notes
+from sipguard.model import DAY, HOUR, SECOND, Account, Excuse, Instant, Span
 from sipguard.table import Table
 
 FRESH: Span = 60 * SECOND
@@ -36,23 +39,38 @@ def bounded(nonce: bytes) -> bytes:
 
 
 class Nonces:
-    """The nonces of the last while; when full the oldest goes, and a credential with it then counts as *unknown*."""
+    """The nonces of the last while; when full the oldest goes, and a credential with it then counts as *unknown*.
 
-    __slots__ = ("_shared", "_table")
+    That the PBX gives one nonce to all is learned: a guard that has just started must not take it for a proof.
+    """
 
-    def __init__(self, most: int) -> None:
+    __slots__ = ("_noted", "_notes", "_shared", "_table")
+
+    learns: ClassVar[str] = "nonces"
+
+    def __init__(self, most: int, notes: Notes) -> None:
         self._table: Table[bytes, Nonce] = Table(most, most // 8)
+        self._notes = notes
         self._shared: Instant | None = None
+        self._noted: Instant | None = None
 
-    def sent(self, at: Instant, nonce: bytes, address: Address) -> None:
-        """Note that the PBX challenged `address` with this nonce. Sent to a second address, it proves nothing."""
+    def sent(self, at: Instant, nonce: bytes, address: Address, *, registers: bool = True) -> None:
+        """Note that the PBX challenged `address` with this nonce. Sent to a second address, it proves nothing.
+
+        `registers`: it answers a REGISTER. A PBX sends on what other servers ask its phones for: that two phones are
+        given the same there, which one account suffices to bring about, says nothing of its own nonces.
+        """
         key = bounded(nonce)
         known = self._table.get(key)
         if known is None:
             self._table.put(key, Nonce(at, address), address)
         elif known.address != address:
             known.address = None
-            self._shared = at
+            if registers:
+                self._shared = at
+                if self._noted is None or at - self._noted >= HOUR:
+                    self._noted = at
+                    self._notes.note(self.learns, SITE)
 
     def bound(self, at: Instant) -> bool:
         """Tell whether a nonce is had by nobody but whom it was seen to be sent to, as far as one can know.
@@ -85,6 +103,24 @@ class Nonces:
         if at - known.at > FRESH:
             return Excuse.AGED
         return Excuse.NONE
+
+    # --- What is kept -------------------------------------------------------------------------------------------------
+
+    def known(self) -> Iterator[About]:
+        """Give the house, where it is known of it that its nonces are shared."""
+        if self._shared is not None:
+            yield SITE, ""
+
+    def taught(self, at: Instant, account: Account, topic: str) -> str:
+        """Write how long ago a nonce was last seen to go to two addresses."""
+        return "" if self._shared is None or account != SITE or topic else str(at - self._shared)
+
+    def learn(self, at: Instant, account: Account, topic: str, text: str) -> None:
+        """Take up what `taught` wrote. Raises ValueError."""
+        ago = int(text)
+        if ago < 0 or account != SITE or topic:
+            raise ValueError("nothing of nonces")
+        self._shared = max(at - ago, self._shared) if self._shared is not None else at - ago
 
     def counters(self) -> dict[str, int]:
         """Give the fill and the evictions."""

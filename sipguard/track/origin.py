@@ -17,7 +17,7 @@ from sipguard.call import Called, CallOrigin
 from sipguard.model import MINUTE, SECOND, Account, Instant, Span
 from sipguard.sip.message import SipRequest
 from sipguard.table import Table
-from sipguard.track.hints import Hints, digits_of, printable, read_hints, same_number
+from sipguard.track.hints import Hints, differ, digits_of, printable, read_hints, same_number
 from sipguard.track.leg import Leg, LegState, Running, short
 from sipguard.track.legs import Legs
 
@@ -101,6 +101,8 @@ class Origins:
         """Find the origin of a leg that leaves with this INVITE, which belongs to no leg known."""
         hints = read_hints(request)
         found = self._found(at, request, called, hints)
+        if found.running is not None and differ(called, found.running.call.called):
+            found.running = None  # another call from there
         if not found.caller:
             named = hints.referred or hints.diverting
             found.caller = printable(named if named and named != b"?" else next(iter(hints.identities), b""))

@@ -22,7 +22,7 @@ from sipguard.sip.uri import parse_uri, user_of
 from sipguard.table import Table, neighbourhood_of
 
 _USER = 64
-_NAMED = 64  # registrations that are known under one name, the latest
+_NAMED = 64  # registrations that are known under one name, the latest; and of one account, of those not shown
 _UNSHOWN = 32
 """Places at most from which one account stands registered without having shown any of them."""
 _AT_HOME = 64  # registrations whose contacts are at one place, elsewhere than their senders; the latest
@@ -44,13 +44,15 @@ class _Entry:
 class Registrations:
     """The registrations in force; when full the oldest goes, without an event: its trust ends in the kernel by time."""
 
-    __slots__ = ("_due", "_homes", "_names", "_now", "_places", "_table", "surplus")
+    __slots__ = ("_due", "_homes", "_names", "_now", "_places", "_table", "_unshown", "surplus")
 
     def __init__(self, most: int) -> None:
         self._places: Table[Network, dict[Account, Instant]] = Table(most, most // 2, neighbourhood_of)
         self._homes: Table[Network, dict[tuple[Account, Network], None]] = Table(most, most // 2, neighbourhood_of)
         self._table: Table[tuple[Account, Network], _Entry] = Table(most, most // 2)
         self._names: Table[str, dict[tuple[Account, Network], Instant]] = Table(most, most // 2)
+        # Of each account those places that whoever holds them has not shown for as long as it stands there.
+        self._unshown: Table[Account, dict[Network, None]] = Table(most, most // 2)
         self._due: list[tuple[Instant, Account, Network]] = []
         self._now: Instant = 0
         self.surplus = 0
@@ -90,7 +92,7 @@ class Registrations:
         until = at + min(expires, LONGEST) * SECOND
         known = self._table.get((account, place))
         shown = until if proven and bound else 0 if known is None else min(known.shown, until)
-        surplus = known is None and not shown and self._unshown(account) >= _UNSHOWN
+        surplus = known is None and not shown and self._count_unshown(account) >= _UNSHOWN
         if surplus:
             self.surplus += 1
         else:
@@ -147,10 +149,13 @@ class Registrations:
             if entry is not None and entry.home == place:
                 yield key[0], entry
 
-    def _unshown(self, account: Account) -> int:
+    def _count_unshown(self, account: Account) -> int:
         """Count the places that an account is registered from, and that nobody has shown."""
-        entries = [self._table.get(key) for key in self._names.get(account.username) or () if key[0] == account]
-        return sum(entry is not None and entry.shown <= self._now for entry in entries)
+        return sum(self._is_unshown(account, place) for place in self._unshown.get(account) or ())
+
+    def _is_unshown(self, account: Account, place: Network) -> bool:
+        entry = self._table.get((account, place))
+        return entry is not None and entry.shown <= self._now
 
     def called(self, source: Address, uri: bytes) -> Account | None:
         """Give the account that the PBX calls by a URI at an address; None where there is none, or several.
@@ -187,6 +192,10 @@ class Registrations:
             self._places.put(place, accounts, source)
         accounts[account] = shown
         self._name(key, until, source)
+        if shown < until:
+            self._note_unshown(account, place, source)
+        else:
+            self._forget_unshown(account, place)
         if entry.home is not None:
             self._settle(key, entry.home)
         if shown:
@@ -220,6 +229,25 @@ class Registrations:
             del known[next(iter(known))]
         known[key] = until
 
+    def _note_unshown(self, account: Account, place: Network, source: Address) -> None:
+        """Note a place, in the stead of one that is gone or yet shown where there are many, else of the eldest."""
+        places = self._unshown.get(account)
+        if places is None:
+            self._unshown.put(account, {place: None}, source)
+            return
+        places.pop(place, None)
+        if len(places) >= _NAMED:
+            others = (each for each in places if not self._is_unshown(account, each))
+            del places[next(others, next(iter(places)))]
+        places[place] = None
+
+    def _forget_unshown(self, account: Account, place: Network) -> None:
+        places = self._unshown.get(account)
+        if places is not None and place in places:
+            del places[place]
+            if not places:
+                self._unshown.pop(account)
+
     def _settle(self, key: tuple[Account, Network], home: Network) -> None:
         keys = self._homes.get(home)
         if keys is None:
@@ -239,6 +267,7 @@ class Registrations:
                 self._homes.pop(entry.home)
 
     def _leave(self, account: Account, place: Network) -> None:
+        self._forget_unshown(account, place)
         accounts = self._places.get(place)
         if accounts is not None and accounts.pop(account, None) is not None and not accounts:
             self._places.pop(place)
@@ -272,6 +301,8 @@ class Registrations:
             "registrations": len(self._table),
             "registrations_evicted": self._table.evicted,
             "registrations_surplus": self.surplus,
+            "registrations_unshown": len(self._unshown),
+            "registrations_unshown_evicted": self._unshown.evicted,
         }
 
 
@@ -295,6 +326,6 @@ def _name_of(uri: bytes) -> str:
 def _is_made_of(user: bytes, account: Account, called: Called) -> bool:
     """Tell whether a contact is the account's name with something behind it that makes it no number: 1001-0x55d2."""
     name = account.username.encode()
-    if called.kind is not NumberClass.UNREADABLE or not name or not user.startswith(name):
+    if called.kind is not NumberClass.UNREADABLE or called.is_hidden() or not name or not user.startswith(name):
         return False
     return user[len(name) : len(name) + 1] in (b"-", b"_", b"~") and any(sign.isalpha() for sign in called.dialled)

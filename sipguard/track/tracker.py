@@ -12,6 +12,7 @@ from sipguard.address import Address, Network
 from sipguard.call import Called
 from sipguard.event import AuthFailed, AuthSucceeded, Event, Standing
 from sipguard.intake import Heard, Passage
+from sipguard.lesson import Notes
 from sipguard.model import HOUR, Account, Excuse, Flow, Instant, Span, Trust
 from sipguard.sip.digest import Challenge, Credentials
 from sipguard.sip.fault import KEEPALIVE
@@ -51,7 +52,6 @@ class Tracker:
         "_asking",
         "_began",
         "_means",
-        "_nonces",
         "_passages",
         "_proofs",
         "_read",
@@ -59,6 +59,7 @@ class Tracker:
         "_sides",
         "_transactions",
         "calls",
+        "nonces",
     )
 
     def __init__(
@@ -71,12 +72,13 @@ class Tracker:
         read: Read = plain_called,
         price: Price | None = None,
         sent: Sent | None = None,
+        notes: Notes | None = None,
     ) -> None:
         self._sides = sides
         self._began: Instant | None = None
         self._asking = Asking(config.asked, standing)
         self._passages = Passages(sides, standing)
-        self._nonces = Nonces(config.nonces)
+        self.nonces = Nonces(config.nonces, notes or Notes())
         self._transactions = Transactions(config.transactions)
         self._proofs = Proofs(config.proven, config.dialogs)
         self._registrations = Registrations(config.registrations)
@@ -154,7 +156,7 @@ class Tracker:
         those that were answered both ways.
         """
         chosen, _ = self._choose(at, request.credentials)
-        return account_of(chosen), heard.flow is not None or self._nonces.proves(chosen.nonce, heard.source)
+        return account_of(chosen), heard.flow is not None or self.nonces.proves(chosen.nonce, heard.source)
 
     def in_dialog(self, heard: Heard, request: SipRequest) -> bool:
         """Tell whether a request belongs to a call that its sender is known to have with the PBX."""
@@ -235,7 +237,7 @@ class Tracker:
 
     def _credentialed(self, at: Instant, heard: Heard, request: SipRequest) -> bool:
         chosen, excuse = self._choose(at, request.credentials)
-        proven = self._nonces.proves(chosen.nonce, heard.source)
+        proven = self.nonces.proves(chosen.nonce, heard.source)
         if proven:
             self._proofs.prove(at, heard.source)
         elif heard.flow is not None:
@@ -252,11 +254,11 @@ class Tracker:
 
     def _choose(self, at: Instant, credentials: Sequence[Credentials]) -> tuple[Credentials, Excuse]:
         """Find the credential that the PBX judges: it can only take a nonce of its own, so a decoy hides nothing."""
-        chosen, excuse = credentials[0], self._nonces.excuse(at, credentials[0].nonce)
+        chosen, excuse = credentials[0], self.nonces.excuse(at, credentials[0].nonce)
         for each in credentials[1:]:
             if excuse is Excuse.NONE:
                 break
-            other = self._nonces.excuse(at, each.nonce)
+            other = self.nonces.excuse(at, each.nonce)
             if other is Excuse.NONE or excuse is Excuse.UNKNOWN:
                 chosen, excuse = each, other
         if excuse is Excuse.UNKNOWN and len(credentials) >= MAX_CREDENTIALS:
@@ -277,7 +279,7 @@ class Tracker:
         if self._transactions.awaited(at, heard.target):
             events = self._answered(at, heard, response, challenges)
         for challenge in challenges:
-            self._nonces.sent(at, challenge.nonce, heard.target)
+            self.nonces.sent(at, challenge.nonce, heard.target, registers=response.cseq_method == "REGISTER")
         return events
 
     def _answered(
@@ -329,13 +331,13 @@ class Tracker:
         method = response.cseq_method
         if attempt.ambiguous:  # which of several names was let in is not known: nobody earns anything
             return _NOTHING
-        self._nonces.accepted(attempt.nonce)
+        self.nonces.accepted(attempt.nonce)
         proven = attempt.proven or (heard.flow is not None and heard.flow.proven)
         success = AuthSucceeded(at, heard.target, attempt.port, heard.transport, attempt.account, method, proven=proven)
         if method != "REGISTER" or not attempt.contact:
             return (success,)
         expires = _granted(response, attempt)
-        bound = heard.flow is not None or self._nonces.bound(at)
+        bound = heard.flow is not None or self.nonces.bound(at)
         registration = self._registrations.registered(
             at, heard.target, attempt.account, attempt.contact, expires, attempt.agent, proven=proven, bound=bound
         )
@@ -344,7 +346,7 @@ class Tracker:
     def counters(self) -> dict[str, int]:
         """Give the fill and the evictions of every table."""
         return {
-            **self._nonces.counters(),
+            **self.nonces.counters(),
             **self._transactions.counters(),
             **self._proofs.counters(),
             **self._registrations.counters(),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sipguard.address import parse_address
+from sipguard.event import Registered
 from sipguard.model import SECOND, Account
 from sipguard.track.registration import Registrations
 
@@ -126,3 +127,55 @@ def test_what_is_not_shown_goes_before_what_is_when_there_is_no_room() -> None:
     assert book.stands(PHONE, ALICE)
     assert len(book._table) <= 100
     assert book.counters()["registrations_evicted"] >= 900
+
+
+# --- Places that nobody has shown -------------------------------------------------------------------------------------
+
+
+def forged(book: Registrations, at: int, account: Account, place: int, *, proven: bool = False) -> bool:
+    """Register from one of many addresses; tells whether that was one too many."""
+    source = bytes([203, 0, place // 250, place % 250])
+    event = book.registered(at * SECOND, source, account, b"sip:1001@192.0.2.1", 3600, proven=proven)
+    assert isinstance(event, Registered)
+    return event.surplus
+
+
+def test_an_account_has_few_places_that_it_has_not_shown_however_many_bear_its_name_elsewhere() -> None:
+    book = Registrations(100_000)
+    places = 0
+    for round_ in range(100):
+        for tenant in range(64):
+            registered(book, round_, Account("1001", f"tenant{tenant}"), 3600, last=tenant)
+        places += not forged(book, round_, ALICE, round_)
+    assert places == 32
+
+
+def test_a_place_that_is_given_up_or_shown_or_runs_out_makes_room_for_another() -> None:
+    book = Registrations(1000)
+    assert [forged(book, 1, ALICE, place) for place in range(33)] == [False] * 32 + [True]
+    book.registered(2 * SECOND, bytes([203, 0, 0, 5]), ALICE, b"", 0, proven=False)
+    assert not forged(book, 2, ALICE, 40)
+    assert forged(book, 2, ALICE, 41)
+    assert not forged(book, 3, ALICE, 6, proven=True)
+    assert not forged(book, 3, ALICE, 42)
+    assert forged(book, 3, ALICE, 43)
+    book.advance(4000 * SECOND)
+    assert [forged(book, 4000, ALICE, place) for place in range(33)] == [False] * 32 + [True]
+
+
+def test_whoever_shows_many_places_makes_none_of_those_forgotten_that_he_has_not_shown() -> None:
+    book = Registrations(10_000)
+    assert [forged(book, 1, ALICE, place) for place in range(33)] == [False] * 32 + [True]
+    for place in range(100, 300):
+        forged(book, 2, ALICE, place, proven=True)
+        forged(book, 3, ALICE, place)  # now it outlasts what was shown
+    assert forged(book, 4, ALICE, 50)
+
+
+def test_of_how_many_accounts_such_places_are_known_is_bounded() -> None:
+    book = Registrations(1000)
+    for number in range(3000):
+        forged(book, 1, Account(str(number), "pbx"), number)
+    counters = book.counters()
+    assert counters["registrations_unshown"] <= 1000
+    assert counters["registrations_unshown_evicted"] >= 2000

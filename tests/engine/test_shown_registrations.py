@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from sipguard.address import parse_network
-from sipguard.model import Names, Record, Role, SetName, State, Trust
+from sipguard.lesson import SITE, Notes
+from sipguard.model import Account, Names, Record, Role, SetName, State, Trust
 from sipguard.policy.load import load
 from sipguard.sip.uri import user_of
+from sipguard.store.database import Store
+from sipguard.track.nonce import Nonces
+from tests.engine.keeping import Lives, lessons
 from tests.engine.story import Story
 from tests.engine.test_tolls import ACCEPT, HOUSE, ONE, REFUSE, TRUNK, TWO, House
 
+ALICE = Account("1001", "pbx")
 ATTACKER = "203.0.113.66"
 CARRIER = "198.51.100.150"  # of a trunk that nobody has listed
+UNLISTED = "198.51.100.151"  # nobody is registered there
 PROXY, PHONE = "198.51.100.30", "198.51.100.31"
 SOMALIA = "+25261123456"
 CLOSED = "[calls]\ninternational = false\noutbound = false\n"
@@ -52,6 +59,11 @@ class Again(House):
         self.calls = 0
 
 
+@pytest.fixture
+def lives(tmp_path: Path, opened: Callable[..., Store]) -> Lives:
+    return Lives(opened(tmp_path / "a.db"))
+
+
 # --- The attack -------------------------------------------------------------------------------------------------------
 
 
@@ -86,6 +98,52 @@ def test_where_the_pbx_gives_one_nonce_to_all_one_that_was_seen_to_go_to_one_pro
     assert CARRIER not in house.held(SetName.CHARGED), "it has been bound for a day"
 
 
+def test_a_nonce_that_is_relayed_to_a_second_phone_takes_the_proof_from_no_other() -> None:
+    """What a PBX sends on of another server's has nothing to do with the nonces by which its phones register."""
+    house = House(CLOSED)
+    for source, user in ((ONE, "1001"), (TWO, "1002")):
+        house.challenge(source, "relayed", method="INVITE", user=user)
+    registers(house, PHONE, f"sip:30123456@{PHONE}")
+    assert house.held(SetName.CHARGED) == []
+    assert house.leaving("30123456", far=PHONE) is ACCEPT
+
+
+def test_that_the_pbx_gives_one_nonce_to_all_is_known_over_a_restart(lives: Lives) -> None:
+    lives.policy = load(HOUSE)
+    for each in (PHONE, PROXY):
+        lives.story.challenge(each, "everybodys")
+    lives.story.wait(2 * 3600)
+    for each in (PHONE, PROXY):
+        lives.story.challenge(each, "everybodys of now")
+    story = lives.restart(away=22 * 3600)
+    forges(story, CARRIER, nonce=story.challenge(CARRIER, user="1002"))
+    assert CARRIER in story.held(SetName.CHARGED)
+    story = lives.restart(away=3 * 3600)
+    forges(story, CARRIER, nonce=story.challenge(CARRIER, user="1002"))
+    assert CARRIER not in story.held(SetName.CHARGED), "it has been bound for a day"
+
+
+def test_what_every_second_teaches_of_nonces_is_written_once_an_hour() -> None:
+    house = House()
+    for second in range(3 * 3600 // 20):
+        for each in (PHONE, PROXY):
+            house.challenge(each, f"nonce of {second}")
+        house.wait(20)
+    kept = lessons(house.actions, "nonces")
+    assert 3 <= len(kept) <= 4
+    assert {(each.account, each.topic) for each in kept} == {(SITE, "")}
+
+
+@pytest.mark.parametrize(
+    ("account", "topic", "text"), [(SITE, "x", "1"), (ALICE, "", "1"), (SITE, "", "-1"), (SITE, "", "x")]
+)
+def test_no_lesson_of_nonces_is_learned_that_none_has_written(account: Account, topic: str, text: str) -> None:
+    nonces = Nonces(1000, Notes())
+    with pytest.raises(ValueError, match=r".*"):
+        nonces.learn(1000, account, topic, text)
+    assert nonces.bound(1000)
+
+
 def test_a_contact_at_a_carriers_address_makes_no_phone_of_the_carrier() -> None:
     house = House("[calls]\ndeny = ['SO']\n")
     registers(house, ATTACKER, f"sip:{SOMALIA}@{CARRIER}")
@@ -101,6 +159,41 @@ def test_no_parameter_hides_a_number_behind_the_name_of_an_account(uri: str) -> 
     forges(house, CARRIER, f"sip:{uri}@{CARRIER}")
     house.leaving(uri, far=CARRIER)
     assert counted(house) == 1
+
+
+@pytest.mark.parametrize(
+    ("said", "uri"),
+    [
+        ("[refuse]\ndestinations = ['+252']\n", "0025261123456;y={long}"),
+        ("[calls]\ndeny = ['SO']\n", "0025261123456;y={long}"),
+        ("[calls]\ndeny = ['SO']\n", "alice;y={long};rn=+25261123456"),
+        ("[calls]\ndeny = ['SO']\n", "1002-x;y={long};rn=+25261123456"),
+        ("[calls]\ninternational = false\n", "alice;y={long};rn=+25261123456"),
+        ("[calls]\ninternational = false\n", "{long}0025261123456"),
+        ("[calls]\ninternational = false\n", "-{dashes}0025261123456"),
+        ("[calls]\ninternational = false\n", "alice;{many};rn=+25261123456"),
+        ("[calls]\ninternational = false\n", "112;{many};rn=+25261123456"),
+        (CLOSED, "0025261123456;y={long}"),
+    ],
+)
+def test_no_uri_is_so_long_that_its_number_passes_for_the_name_of_a_phone(said: str, uri: str) -> None:
+    uri = uri.format(long="A" * 2100, dashes="-" * 2100, many=";".join(["a"] * 20))
+    house = House(said)
+    assert house.leaving(uri, far=UNLISTED) is REFUSE
+    forges(house, CARRIER, f"sip:{uri.partition(';')[0]}@{CARRIER}")
+    assert house.leaving(uri, far=CARRIER) is REFUSE
+
+
+def test_a_call_for_help_is_one_however_long_its_parameters_are() -> None:
+    house = House(CLOSED)
+    assert house.leaving(f"112;y={'A' * 2100}") is ACCEPT
+
+
+@pytest.mark.parametrize("uri", ["mailto:0025261123456@x", "sip:0025261123456@"])
+def test_neither_a_strange_scheme_nor_a_missing_host_makes_a_number_a_mere_name(uri: str) -> None:
+    house = House("[calls]\ninternational = false\n")
+    assert house.leaving(uri, far=UNLISTED, whole=True) is REFUSE
+    assert house.leaving(f"sip:{UNLISTED}", far=UNLISTED, whole=True) is ACCEPT, "a door"
 
 
 def test_numbers_to_a_forged_phone_are_read_as_a_carrier_reads_them() -> None:
@@ -218,3 +311,29 @@ def test_a_guard_that_only_observes_looks_at_the_same_calls_as_one_that_holds_th
     ledger = house.engine.in_force()
     free = [str(each) for each in ledger.held(SetName.TRUSTED) if ledger.free(each.address)]
     assert free == [ONE, TWO]
+
+
+def test_a_phone_that_leaves_takes_from_nobody_who_stays_there_the_charge() -> None:
+    """It was withheld from trust itself, so that its leaving changes no trust."""
+    house = House()
+    forges(house, PHONE, user="1002")
+    for _ in range(3):
+        house.guess(PHONE, user="1001")
+    assert PHONE in house.held(SetName.TRUSTED)
+    assert house.held(SetName.CHARGED) == [PHONE]
+    house.register(PHONE, user="1001", expires=7200)
+    assert house.held(SetName.CHARGED) == [], "somebody has shown the place"
+    registers(house, PHONE, f"sip:1001@{PHONE}", user="1001", expires=0)
+    assert PHONE in house.held(SetName.TRUSTED)
+    assert house.held(SetName.CHARGED) == [PHONE]
+
+
+def test_trust_that_had_no_room_is_charged_as_long_as_the_kernel_holds_it() -> None:
+    house = House("[track]\nregistrations = 1000\n")
+    forges(house, CARRIER)
+    for number in range(1100):
+        house.register(f"10.1.{number // 250}.{number % 250}", user=f"u{number}")
+    assert house.engine.counters()["trusted_evicted"] > 0
+    assert CARRIER in house.held(SetName.TRUSTED)
+    house.tell(Names(Role.TRUNK, "gamma", (parse_network(CARRIER),)))
+    assert CARRIER in house.held(SetName.CHARGED)

@@ -38,24 +38,29 @@ class House(Story):
         self.calls = 0
 
     def leaving(
-        self, number: str, *, user: str = "1001", to_tag: str = "", call: int = 0, far: str = TRUNK
+        self, number: str, *, user: str = "1001", to_tag: str = "", call: int = 0, far: str = TRUNK, whole: bool = False
     ) -> VerdictKind:
-        """Let the PBX send an INVITE to the trunk through the gate."""
+        """Let the PBX send an INVITE to the trunk through the gate; `whole`: the number is a URI."""
+        said = self.invite(number if whole else f"sip:{number}@{far}", user=user, to_tag=to_tag, call=call)
+        return verdict(self, udp(PBX, 5060, far, 5060, said), Hook.OUTPUT).kind
+
+    def invite(self, uri: str, *, user: str = "1001", to_tag: str = "", call: int = 0) -> bytes:
+        """Write the PBX's next INVITE, under the Call-ID of an earlier one where `call` is its number."""
         self.calls += 1
         name = call or self.calls
         said = "\r\n".join(
             [
-                f"INVITE sip:{number}@{far} SIP/2.0",
+                f"INVITE {uri} SIP/2.0",
                 f"Via: SIP/2.0/UDP {PBX}:5060;branch=z9hG4bKout{self.calls}",
                 f"From: <sip:{user}@{PBX}>;tag=o{name}",
-                f"To: <sip:{number}@{far}>" + (f";tag={to_tag}" if to_tag else ""),
+                f"To: <{uri}>" + (f";tag={to_tag}" if to_tag else ""),
                 f"Call-ID: out-{name}",
                 f"CSeq: {self.calls} INVITE",
                 f"Contact: <sip:{user}@{PBX}>",
                 "Content-Length: 0\r\n\r\n",
             ]
         )
-        return verdict(self, udp(PBX, 5060, far, 5060, said.encode()), Hook.OUTPUT).kind
+        return said.encode()
 
     def dials(self, number: str, dialled: str = "", *, user: str = "1001") -> VerdictKind:
         """Let a phone ask for a number, the PBX take it up, and send it on."""
