@@ -276,9 +276,7 @@ class Keeper:
         self.send({"t": "state-end", **told})
 
     def _pages(self, parts: Parts, store: Store) -> Iterator[list[Delta]]:
-        offset, now = parts.writer.offset, time.clock_gettime_ns(time.CLOCK_BOOTTIME)
-        if offset is None:
-            offset, now = self._offset, time.time_ns() - self._offset
+        offset, now = parts.writer.believed(self._offset), time.clock_gettime_ns(time.CLOCK_BOOTTIME)
         return store.pages(offset, now, ITEMS, calls_remembered(parts.policy))
 
     async def _unread(self, parts: Parts) -> bool:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from sipguard.errors import AdapterError
-from sipguard.model import Delta, Span
+from sipguard.model import SECOND, Delta, Span
 from sipguard.store.database import Store
 from sipguard.store.schema import ADAPTER
 
@@ -83,14 +83,21 @@ class Writer:
             return time.time_ns()
         return time.clock_gettime_ns(time.CLOCK_BOOTTIME) + self.offset
 
+    def believed(self, offset: Span) -> Span:
+        """Give the offset that goes with what is on disk: the packet process's, which stays the same over our restarts.
+
+        A clock that is set, or not believed, makes it another than ours by more than a second; then it is ours.
+        """
+        return offset if self.offset is None or abs(self.offset - offset) <= SECOND else self.offset
+
     def delta(self, number: int, noun: Delta, offset: Span) -> None:
         """Queue a delta, with its number for the acknowledgement and the wall-clock offset it came with.
 
-        It goes to disk with our own, where that is known: a clock that is set moves the other's at another moment.
+        Where that is another than ours, it goes to disk with ours.
         """
         if len(self._deltas) == self._deltas.maxlen:
             self.lost_deltas += 1
-        self._deltas.append((number, noun, offset if self.offset is None else self.offset))
+        self._deltas.append((number, noun, self.believed(offset)))
         if len(self._deltas) >= BATCH:
             self._full.set()
 
