@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from sipguard.errors import AdapterError
-from sipguard.model import SECOND, Delta, Span
+from sipguard.model import SECOND, Delta, Lesson, Span
 from sipguard.store.database import Store
 from sipguard.store.schema import ADAPTER
 
@@ -65,6 +65,7 @@ class Writer:
         self._closed = False
         self._written = written
         self._alert = alert
+        self._most = deltas
         self._deltas: deque[tuple[int, Delta, Span]] = deque(maxlen=deltas)
         self._lines: deque[str] = deque(maxlen=lines)
         self._store: Store | None = None
@@ -93,10 +94,13 @@ class Writer:
     def delta(self, number: int, noun: Delta, offset: Span) -> None:
         """Queue a delta, with its number for the acknowledgement and the wall-clock offset it came with.
 
-        Where that is another than ours, it goes to disk with ours.
+        Where that is another than ours, it goes to disk with ours. Lessons have half of the room: what was learned is
+        learned again, and must not push out a ban while the disk is full.
         """
-        if len(self._deltas) == self._deltas.maxlen:
+        if len(self._deltas) >= (self._most // 2 if isinstance(noun, Lesson) else self._most):
             self.lost_deltas += 1
+            if isinstance(noun, Lesson):
+                return
         self._deltas.append((number, noun, self.believed(offset)))
         if len(self._deltas) >= BATCH:
             self._full.set()

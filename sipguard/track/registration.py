@@ -13,6 +13,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterator, Sequence
 from itertools import chain
+from typing import TypeVar
 
 from sipguard.address import Address, Network, packed, subject_of
 from sipguard.call import Called, NumberClass
@@ -21,11 +22,16 @@ from sipguard.model import SECOND, Account, Instant, Trust
 from sipguard.sip.uri import parse_uri, user_of
 from sipguard.table import Table, neighbourhood_of
 
+_K = TypeVar("_K")
+_M = TypeVar("_M")
+_V = TypeVar("_V")
+
 _USER = 64
 _NAMED = 64  # registrations that are known under one name, the latest; and of one account, of those not shown
 _UNSHOWN = 32
 """Places at most from which one account stands registered without having shown any of them."""
 _AT_HOME = 64  # registrations whose contacts are at one place, elsewhere than their senders; the latest
+_WAITING = 4  # ends that wait for each registration that there may be; two of each are in force at most
 LONGEST = 7 * 24 * 3600
 """Seconds; no PBX lets a registration stand longer, and no message may make us remember longer."""
 
@@ -191,13 +197,13 @@ class Registrations:
             accounts = {}
             self._places.put(place, accounts, source)
         accounts[account] = shown
-        self._name(key, until, source)
+        _enter(self._names, account.username, key, until, _NAMED, source)
         if shown < until:
             self._note_unshown(account, place, source)
         else:
             self._forget_unshown(account, place)
         if entry.home is not None:
-            self._settle(key, entry.home)
+            _enter(self._homes, entry.home, key, None, _AT_HOME, entry.home.address)
         if shown:
             self._table.keep(key)
             self._places.keep(place)
@@ -205,7 +211,7 @@ class Registrations:
         heapq.heappush(self._due, (until, account, place))
         if 0 < shown < until:
             heapq.heappush(self._due, (shown, account, place))  # somebody is to look at the clock then
-        if len(self._due) > 2 * self._table.most:
+        if len(self._due) > _WAITING * self._table.most:
             self._tidy()
 
     def _tidy(self) -> None:
@@ -217,17 +223,6 @@ class Registrations:
         self._due = [(entry.until, *key) for key, entry in live]
         self._due += [(entry.shown, *key) for key, entry in live if 0 < entry.shown < entry.until]
         heapq.heapify(self._due)
-
-    def _name(self, key: tuple[Account, Network], until: Instant, source: Address) -> None:
-        username = key[0].username
-        known = self._names.get(username)
-        if known is None:
-            self._names.put(username, {key: until}, source)
-            return
-        known.pop(key, None)
-        if len(known) >= _NAMED:
-            del known[next(iter(known))]
-        known[key] = until
 
     def _note_unshown(self, account: Account, place: Network, source: Address) -> None:
         """Note a place, in the stead of one that is gone or yet shown where there are many, else of the eldest."""
@@ -247,15 +242,6 @@ class Registrations:
             del places[place]
             if not places:
                 self._unshown.pop(account)
-
-    def _settle(self, key: tuple[Account, Network], home: Network) -> None:
-        keys = self._homes.get(home)
-        if keys is None:
-            self._homes.put(home, {key: None}, home.address)
-            return
-        if len(keys) >= _AT_HOME:
-            del keys[next(iter(keys))]
-        keys[key] = None
 
     def _abandon(self, key: tuple[Account, Network]) -> None:
         """Forget where the contact of a registration was."""
@@ -304,6 +290,18 @@ class Registrations:
             "registrations_unshown": len(self._unshown),
             "registrations_unshown_evicted": self._unshown.evicted,
         }
+
+
+def _enter(table: Table[_K, dict[_M, _V]], key: _K, member: _M, value: _V, most: int, source: Address) -> None:
+    """Note a member of what is known under a key, as the latest; of more than `most` the eldest goes."""
+    known = table.get(key)
+    if known is None:
+        table.put(key, {member: value}, source)
+        return
+    known.pop(member, None)
+    if len(known) >= most:
+        del known[next(iter(known))]
+    known[member] = value
 
 
 def _home_of(contact: bytes, source: Address) -> Network | None:

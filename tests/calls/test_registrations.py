@@ -108,6 +108,25 @@ def test_contacts_at_one_place_are_remembered_up_to_a_number() -> None:
     assert max(map(len, book._homes.values())) == 64
 
 
+def test_a_contact_that_is_told_again_pushes_out_none_at_its_place() -> None:
+    book = Registrations(1000)
+    for number in (*range(64), *range(64)):
+        with_contact(book, Account(str(number), "pbx"), PHONE, "sip:x@203.0.113.30")
+    assert [len(keys) for keys in book._homes.values()] == [64]
+
+
+def test_ends_that_wait_are_bounded_and_not_sorted_out_at_each_registration() -> None:
+    """Of each there are two, where a phone has shown its place and then registers by a nonce that shows nothing."""
+    book, tidied = Registrations(10), 0
+    for at in range(200):
+        before = len(book._due)
+        account, bound = Account(str(at % 10), "pbx"), at < 10
+        book.registered(at * SECOND, PHONE, account, b"sip:x@pbx", 3600, proven=True, bound=bound)
+        tidied += len(book._due) < before
+        assert len(book._due) <= 42
+    assert 0 < tidied < 20
+
+
 def test_a_place_whose_registrations_had_to_go_is_a_device_no_longer_when_they_would_have_ended() -> None:
     book = Registrations(10)
     with_contact(book, ALICE, PHONE, "sip:1001@198.51.100.20")

@@ -13,7 +13,7 @@ import pytest
 
 from sipguard.address import Network
 from sipguard.errors import AdapterError
-from sipguard.model import HOUR, SECOND, Decision, DecisionVerdict
+from sipguard.model import HOUR, SECOND, Account, Decision, DecisionVerdict, Lesson
 from sipguard.store import questions, writer
 from sipguard.store.database import Store
 from sipguard.store.writer import Writer
@@ -67,6 +67,22 @@ async def test_closing_writes_what_waits(tmp_path: Path, opened: Open) -> None:
     store.delta(1, ban(1), OFFSET)
     await store.close()
     assert len(list(opened(tmp_path / "a.db").state(OFFSET, SECOND).decisions)) == 1
+
+
+async def test_what_was_learned_pushes_out_no_ban_while_nothing_can_be_written(tmp_path: Path) -> None:
+    (tmp_path / "dir").touch()
+    store = Desk().open(tmp_path / "dir" / "a.db", deltas=100)
+    store.delta(1, ban(1), OFFSET)
+    for number in range(2, 1_000):
+        store.delta(number, Lesson(SECOND, "takeover", Account(str(number), "pbx"), "", "x"), OFFSET)
+    assert (store.waiting, store.lost_deltas) == (50, 949)
+    for number in range(1_000, 1_050):
+        store.delta(number, ban(number), OFFSET)
+    (tmp_path / "dir").unlink()
+    assert await store.flush()
+    found = await store.ask(lambda each: each.state(OFFSET, SECOND))
+    assert len(list(found.decisions)) == 51
+    await store.close()
 
 
 async def test_a_store_that_cannot_be_opened_is_tried_again_and_told_once(tmp_path: Path) -> None:
