@@ -114,17 +114,6 @@ def test_calls_go_after_a_month_and_the_oldest_of_too_many(tmp_path: Path, opene
     assert [each.key for each in store.state(OFFSET, NOW).calls] == ["7", "6", "5", "4", "3"]
 
 
-def test_a_database_from_before_there_were_calls_keeps_what_it_has(tmp_path: Path, opened: Open) -> None:
-    path = tmp_path / "a.db"
-    with closing(sqlite3.connect(path)) as old:
-        old.executescript(f"{schema.MIGRATIONS[0]}; PRAGMA user_version = 1;")
-        old.execute("INSERT INTO meta VALUES ('mode', 'enforce')")
-        old.commit()
-    store = opened(path)
-    store.apply([call()], OFFSET)
-    assert (store.meta("mode"), len(store.state(OFFSET, NOW).calls)) == ("enforce", 1)
-
-
 def test_how_to_reach_a_call_is_kept_until_it_has_ended_in_whatever_order_copies_come(
     tmp_path: Path, opened: Open
 ) -> None:

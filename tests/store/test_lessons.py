@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import itertools
-import sqlite3
-from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from sipguard.lesson import SITE
 from sipguard.model import DAY, HOUR, SECOND, Account, Lesson
-from sipguard.store import lessonrows, schema
+from sipguard.store import lessonrows
 from sipguard.store.database import Store
 from tests.store.test_calls import NOW, OFFSET, WILD, Open
 
@@ -94,14 +92,3 @@ def test_of_detectors_there_are_only_so_many(tmp_path: Path, opened: Open, monke
     store.apply([lesson(detector=name) for name in "abc"], OFFSET)
     store.expire(OFFSET + NOW)
     assert [each.detector for each in given(store)] == ["b", "c"]
-
-
-def test_a_database_from_before_there_were_lessons_keeps_what_it_has(tmp_path: Path, opened: Open) -> None:
-    path = tmp_path / "a.db"
-    with closing(sqlite3.connect(path)) as old:
-        old.executescript(f"{';'.join(schema.MIGRATIONS[:3])}; PRAGMA user_version = 3;")
-        old.execute("INSERT INTO meta VALUES ('mode', 'enforce')")
-        old.commit()
-    store = opened(path)
-    store.apply([lesson()], OFFSET)
-    assert (store.meta("mode"), len(given(store))) == ("enforce", 1)
