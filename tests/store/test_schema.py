@@ -28,7 +28,7 @@ def test_a_database_of_an_earlier_release_keeps_what_it_has_and_takes_what_is_ne
         old.executescript(f"{';'.join(schema.MIGRATIONS[:version])}; PRAGMA user_version = {version};")
         old.execute("INSERT INTO meta VALUES ('mode', 'enforce')")
         old.execute("INSERT INTO trust (address, prefix, username, realm, until) VALUES (?,?,?,?,?)", (*whose, UNTIL))
-        ban = (*HOST, b"", b"", "block", OFFSET + NOW, UNTIL, "credentials", "ban.first", "", 1)
+        ban = (*HOST, b"", b"", "block", OFFSET + NOW, UNTIL, '["credentials"]', "ban.first", "", 1)
         old.execute("INSERT INTO bans VALUES (?,?,?,?,?,?,?,?,?,?,?)", ban)
         old.commit()
     store = opened(path)
