@@ -20,7 +20,7 @@ from sipguard.decide.feeds import Feeds
 from sipguard.decide.force import Force
 from sipguard.decide.judge import Judge
 from sipguard.decide.ledger import Ledger
-from sipguard.detect.catalogue import Detector, consequences, detectors
+from sipguard.detect.catalogue import Detector, Detectors, consequences
 from sipguard.detect.listeners import Listeners
 from sipguard.endings import Endings
 from sipguard.event import Asked, AuthFailed, CallEnded, CallEvent, Event, Recalled, Registered, Standing, Unregistered
@@ -57,7 +57,7 @@ from sipguard.model import (
     Verdict,
 )
 from sipguard.policy.schema import Mode, Policy, Strangers
-from sipguard.policy.wants import force_of, heard_by, house_of, names_of
+from sipguard.policy.wants import force_of, house_of, names_of
 from sipguard.senses import Senses
 from sipguard.tolls import Tolls
 from sipguard.track.journal import Journal
@@ -111,7 +111,7 @@ class Engine:
         self._journal = Journal()
         parts = self._intake, self._tracker, self._sides, self._judge, self._force, self._trusts, self._exempt
         self._verdicts = Verdicts(policy, *parts, self._tolls, self._hear)
-        self._detectors: Sequence[Detector] = ()
+        self._detectors = Detectors(look, self._notes)
         self._listeners = Listeners()
         self._set_detectors()
         self._doors: Mapping[type, Callable[[Instant, Any], Sequence[Action]]] = {
@@ -157,7 +157,7 @@ class Engine:
         actions: list[Action] = []
         if not self._learning.began:  # detectors know what they knew before they hear of anything
             actions += self._learning.begin(self._now)
-            self._recall(self._now)
+            self._recall(self._now, self._detectors.all)
         for event in self._tracker.advance(now):
             self._happened(event, actions)
         self._force.advance(now)
@@ -199,7 +199,7 @@ class Engine:
 
     def why(self, subject: Network | str | Sheet, at: Instant = 0) -> dict[str, Any]:
         """Say what is known of a subject, or of calls, accounts and limits, at `at`: `explain.py`, `callsheet.py`."""
-        parts = self._judge, self._exempt, self._force, self._feeds, self._tracker, self._journal, self._detectors
+        parts = self._judge, self._exempt, self._force, self._feeds, self._tracker, self._journal, self._detectors.all
         rest = -self._clock_offset, self._tracker.calls.live(), self._tolls.limits, self._meanings.currency
         return why(subject, max(at, self._now), Parts(*parts, *rest))
 
@@ -209,7 +209,7 @@ class Engine:
         parts = self._intake, self._tracker, self._trusts, self._judge, self._force, self._feeds, self._journal
         for part in (*parts, self._verdicts, self._senses, self._tolls, self._endings, self._learning, self._trusting):
             counts.update(part.counters())
-        for detector in self._detectors:
+        for detector in self._detectors.all:
             counts.update(detector.counters())
         return counts
 
@@ -341,20 +341,18 @@ class Engine:
         self._verdicts.adopt(policy)
         self._tolls.adopt(at, policy)
         self._endings.adopt(managed=policy.shell.managed, acting=policy.mode is Mode.ENFORCE)
-        if heard_by(policy) != heard_by(earlier):  # counters begin anew only where what they count has changed
-            self._set_detectors()
-            self._recall(at)
+        self._set_detectors()
+        self._recall(at, self._detectors.new)
         return self._named(at, names_of(policy, earlier))
 
     def _set_detectors(self) -> None:
-        house = house_of(self._policy, self._look, lambda: self._clock_offset)
-        self._detectors = detectors(self._policy.detect, self._look, house, self._notes)
-        self._learning.adopt(self._now, (self._tracker.nonces, self._trusting.homes, *self._detectors))
-        self._listeners = Listeners((self._journal, self._verdicts, *self._detectors))
+        self._detectors.adopt(self._policy.detect, house_of(self._policy, self._look, lambda: self._clock_offset))
+        self._learning.adopt(self._now, (self._tracker.nonces, self._trusting.homes, *self._detectors.all))
+        self._listeners = Listeners((self._journal, self._verdicts, *self._detectors.all))
 
-    def _recall(self, at: Instant) -> None:
-        """Tell the detectors which registrations stand from before they were made; it is nothing to find fault with."""
-        if handlers := self._listeners.of_kind(Recalled):
+    def _recall(self, at: Instant, detectors: Sequence[Detector]) -> None:
+        """Tell detectors which registrations stand from before they were made; it is nothing to find fault with."""
+        if handlers := Listeners(detectors).of_kind(Recalled):
             for event in self._trusting.recalled(at):
                 for handle in handlers:
                     handle(event)

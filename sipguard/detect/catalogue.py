@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from sipguard.detect import (
     accountnets,
@@ -80,6 +80,17 @@ class Config:
     wangiri: wangiri.Config = field(default_factory=wangiri.Config)
 
 
+class Table(Protocol):
+    """A detector's table: whatever else it holds, it can be switched off."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    @property
+    def enabled(self) -> bool:
+        """Tell whether there is to be one."""
+        ...
+
+
 class Detector(Protocol):
     """What every detector is: handlers by event type, dispatched from one table, and counters."""
 
@@ -90,46 +101,74 @@ class Detector(Protocol):
         ...
 
 
-def detectors(
-    config: Config, look: Lookups = NOWHERE, house: House = SOMEWHERE, notes: Notes | None = None
-) -> Sequence[Detector]:
-    """Make the detectors that the policy enables, in the order in which they speak.
+class Detectors:
+    """Those that the policy enables, in the order in which they speak.
 
-    `look` says where addresses are, `house` what is at home, and what time it is there; `notes` takes what they learn.
+    Where the policy changes, those stay as they are, with all that they have counted, for whom nothing has changed: an
+    attacker does not begin anew because somebody has edited another table. Another `then` makes a detector anew as
+    well: what it has told of already shall come to the new consequence at once, not when it would tell of it again.
     """
-    offered: Sequence[tuple[bool, Callable[[], Detector]]] = (
-        (config.credentials.enabled, lambda: credentials.Detector(config.credentials)),
-        (config.samekey.enabled, lambda: samekey.Detector(config.samekey)),
-        (config.canary.enabled, lambda: canary.Detector(config.canary, notes)),
-        (config.flood.enabled, lambda: flood.Detector(config.flood)),
-        (config.ghostcall.enabled, lambda: ghostcall.Detector(config.ghostcall)),
-        (config.spam.enabled, lambda: spam.Detector(config.spam)),
-        (config.sweep.enabled, lambda: sweep.Detector(config.sweep)),
-        (config.tdos.enabled, lambda: tdos.Detector(config.tdos)),
-        (config.tlsprobe.enabled, lambda: tlsprobe.Detector(config.tlsprobe)),
-        (config.accounts.enabled, lambda: accounts.Detector(config.accounts)),
-        (config.enumeration.enabled, lambda: enumeration.Detector(config.enumeration)),
-        (config.identity.enabled, lambda: identity.Detector(config.identity, notes)),
-        (config.networks.enabled, lambda: networks.Detector(config.networks, look.asn)),
-        (config.passwordfound.enabled, lambda: passwordfound.Detector(config.passwordfound)),
-        (config.accountnets.enabled, lambda: accountnets.Detector(config.accountnets)),
-        (config.geography.enabled, lambda: geography.Detector(config.geography, look)),
-        (config.takeover.enabled, lambda: takeover.Detector(config.takeover, look, notes)),
-        (config.dialplan.enabled, lambda: dialplan.Detector(config.dialplan)),
-        (config.fingerprint.enabled, lambda: fingerprint.Detector(config.fingerprint)),
-        (config.malformed.enabled, lambda: malformed.Detector(config.malformed)),
-        (config.prefixburst.enabled, lambda: prefixburst.Detector(config.prefixburst, house)),
-        (config.costlycalls.enabled, lambda: costlycalls.Detector(config.costlycalls, house)),
-        (config.longcalls.enabled, lambda: longcalls.Detector(config.longcalls, house)),
-        (config.testcall.enabled, lambda: testcall.Detector(config.testcall, house, notes)),
-        (config.diversion.enabled, lambda: diversion.Detector(config.diversion, house)),
-        (config.orphancalls.enabled, lambda: orphancalls.Detector(config.orphancalls, house)),
-        (config.firstabroad.enabled, lambda: firstabroad.Detector(config.firstabroad, house, notes)),
-        (config.newdestination.enabled, lambda: newdestination.Detector(config.newdestination, house, notes)),
-        (config.tollfreepump.enabled, lambda: tollfreepump.Detector(config.tollfreepump)),
-        (config.wangiri.enabled, lambda: wangiri.Detector(config.wangiri, house, notes)),
-    )
-    return [make() for enabled, make in offered if enabled]
+
+    __slots__ = ("_look", "_made", "_notes", "all", "new")
+
+    def __init__(self, look: Lookups = NOWHERE, notes: Notes | None = None) -> None:
+        """Begin with none; `look` says where addresses are, `notes` takes what is learned."""
+        self._look = look
+        self._notes = notes
+        self._made: dict[type, tuple[Table, House, Detector]] = {}
+        self.all: Sequence[Detector] = ()
+        self.new: Sequence[Detector] = ()
+        """Those that the last `adopt` made."""
+
+    def adopt(self, config: Config, house: House = SOMEWHERE) -> None:
+        """Have those that the policy enables; `house` says what is at home, and what time it is there."""
+        earlier, self._made = self._made, {}
+        new = []
+        for table, home, make in self._offered(config, house):
+            if not table.enabled:
+                continue
+            made = earlier.get(type(table))
+            if made is None or made[0] != table or not home.like(made[1]):
+                made = table, home, make()
+                new.append(made[2])
+            self._made[type(table)] = made
+        self.all = [detector for _, _, detector in self._made.values()]
+        self.new = new
+
+    def _offered(self, config: Config, house: House) -> Sequence[tuple[Table, House, Callable[[], Detector]]]:
+        look, notes = self._look, self._notes
+        return (
+            (config.credentials, SOMEWHERE, lambda: credentials.Detector(config.credentials)),
+            (config.samekey, SOMEWHERE, lambda: samekey.Detector(config.samekey)),
+            (config.canary, SOMEWHERE, lambda: canary.Detector(config.canary, notes)),
+            (config.flood, SOMEWHERE, lambda: flood.Detector(config.flood)),
+            (config.ghostcall, SOMEWHERE, lambda: ghostcall.Detector(config.ghostcall)),
+            (config.spam, SOMEWHERE, lambda: spam.Detector(config.spam)),
+            (config.sweep, SOMEWHERE, lambda: sweep.Detector(config.sweep)),
+            (config.tdos, SOMEWHERE, lambda: tdos.Detector(config.tdos)),
+            (config.tlsprobe, SOMEWHERE, lambda: tlsprobe.Detector(config.tlsprobe)),
+            (config.accounts, SOMEWHERE, lambda: accounts.Detector(config.accounts)),
+            (config.enumeration, SOMEWHERE, lambda: enumeration.Detector(config.enumeration)),
+            (config.identity, SOMEWHERE, lambda: identity.Detector(config.identity, notes)),
+            (config.networks, SOMEWHERE, lambda: networks.Detector(config.networks, look.asn)),
+            (config.passwordfound, SOMEWHERE, lambda: passwordfound.Detector(config.passwordfound)),
+            (config.accountnets, SOMEWHERE, lambda: accountnets.Detector(config.accountnets)),
+            (config.geography, SOMEWHERE, lambda: geography.Detector(config.geography, look)),
+            (config.takeover, SOMEWHERE, lambda: takeover.Detector(config.takeover, look, notes)),
+            (config.dialplan, SOMEWHERE, lambda: dialplan.Detector(config.dialplan)),
+            (config.fingerprint, SOMEWHERE, lambda: fingerprint.Detector(config.fingerprint)),
+            (config.malformed, SOMEWHERE, lambda: malformed.Detector(config.malformed)),
+            (config.prefixburst, house, lambda: prefixburst.Detector(config.prefixburst, house)),
+            (config.costlycalls, house, lambda: costlycalls.Detector(config.costlycalls, house)),
+            (config.longcalls, house, lambda: longcalls.Detector(config.longcalls, house)),
+            (config.testcall, house, lambda: testcall.Detector(config.testcall, house, notes)),
+            (config.diversion, house, lambda: diversion.Detector(config.diversion, house)),
+            (config.orphancalls, house, lambda: orphancalls.Detector(config.orphancalls, house)),
+            (config.firstabroad, house, lambda: firstabroad.Detector(config.firstabroad, house, notes)),
+            (config.newdestination, house, lambda: newdestination.Detector(config.newdestination, house, notes)),
+            (config.tollfreepump, SOMEWHERE, lambda: tollfreepump.Detector(config.tollfreepump)),
+            (config.wangiri, house, lambda: wangiri.Detector(config.wangiri, house, notes)),
+        )
 
 
 def consequences(config: Config) -> Mapping[str, Consequence]:

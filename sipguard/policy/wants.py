@@ -47,7 +47,7 @@ def house_of(policy: Policy, look: Lookups, offset: Callable[[], Span]) -> House
     def minute(at: Instant) -> int:
         return zone.moment(at + offset()).minute
 
-    return House(policy.home(), minute)
+    return House(policy.home(), minute, policy.calls.zone)
 
 
 def calls_remembered(policy: Policy) -> Span:
@@ -61,8 +61,3 @@ def calls_remembered(policy: Policy) -> Span:
 def force_of(policy: Policy) -> ForceConfig:
     """Give what a policy says of bans, wards and neighbours, as the force takes it."""
     return ForceConfig(policy.ban, policy.ward, policy.neighbours)
-
-
-def heard_by(policy: Policy) -> tuple[object, ...]:
-    """Give what detectors go by: where it changes, what they have counted is of no use."""
-    return policy.detect, policy.home(), policy.calls.zone

@@ -39,14 +39,21 @@ class House:
     """What is known of the place: the countries that are not abroad, and the clock on its wall.
 
     `minute` gives the minute of the day there (0 to 1439), or -1 where nobody knows. Where no home country is named,
-    nothing is known to be abroad.
+    nothing is known to be abroad. `zone` names the time zone, for `like`.
     """
 
-    __slots__ = ("home", "minute")
+    __slots__ = ("home", "minute", "zone")
 
-    def __init__(self, home: Sequence[str] = (), minute: Callable[[Instant], int] = lambda _: _UNKNOWN_TIME) -> None:
+    def __init__(
+        self, home: Sequence[str] = (), minute: Callable[[Instant], int] = lambda _: _UNKNOWN_TIME, zone: str = ""
+    ) -> None:
         self.home = frozenset(home)
         self.minute = minute
+        self.zone = zone
+
+    def like(self, other: House) -> bool:
+        """Tell whether what was counted in the other place is right in this one too."""
+        return (self.home, self.zone) == (other.home, other.zone)
 
     def abroad(self, called: Called) -> bool:
         """Tell whether a number is one of another country, or of none (satellites, global networks)."""

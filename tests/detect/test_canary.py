@@ -29,7 +29,7 @@ def watched() -> tuple[Story, list[bytes]]:
         for number in range(1001, 1009):
             story.register(f"198.51.100.{number - 980}", user=str(number))
         story.wait(1800)
-    (detector,) = story.engine._detectors
+    (detector,) = story.engine._detectors.all
     return story, list(detector._canaries)  # type: ignore[attr-defined]
 
 
@@ -184,5 +184,5 @@ def test_its_memory_is_bounded() -> None:
     story = named(sources=100)
     for number in range(1000):
         invite(story, f"192.{number >> 8}.{number & 255}.9", "4711")
-    (detector,) = story.engine._detectors
+    (detector,) = story.engine._detectors.all
     assert len(detector._calls) == 100  # type: ignore[attr-defined]

@@ -200,6 +200,6 @@ def test_heads_of_one_number_and_sources_of_one_number_are_bounded() -> None:
     for number in range(100):
         dialler.dial(f"{number}{TAIL}", source=f"10.{number}.0.1")
         dialler.dial(f"{number}{TAIL}", source="10.200.0.1")
-    detector: Any = next(each for each in dialler.story.engine._detectors if hasattr(each, "_everywhere"))
+    detector: Any = next(each for each in dialler.story.engine._detectors.all if hasattr(each, "_everywhere"))
     assert max(map(len, detector._everywhere.values())) <= 16
     assert max(map(len, detector._own.values())) <= 16

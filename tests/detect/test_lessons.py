@@ -267,7 +267,8 @@ def test_a_name_that_an_account_has_kept_to_is_its_own_after_a_restart() -> None
 
 def test_every_detector_that_learns_is_given_the_notes_that_are_written() -> None:
     notes = Notes()
-    made = catalogue.detectors(catalogue.Config(), notes=notes)
-    learners = [each for each in map(learner_of, made) if each is not None]
+    made = catalogue.Detectors(notes=notes)
+    made.adopt(catalogue.Config())
+    learners = [each for each in map(learner_of, made.all) if each is not None]
     assert sorted(each.learns for each in learners) == sorted({*FRAUD, "takeover", "canary", "identity"})
     assert all(each._notes is notes for each in learners)  # type: ignore[attr-defined]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sipguard.address import parse_address
-from sipguard.detect.catalogue import Detector, detectors
+from sipguard.detect.catalogue import Detector, Detectors
 from sipguard.detect.listeners import Listeners
 from sipguard.event import Answered, Asked, Event, Rang, Standing, Unread
 from sipguard.model import Transport
@@ -17,7 +17,9 @@ from tests.detect.asking import STRANGER, request
 from tests.engine.story import PBX
 
 SOURCE = parse_address(STRANGER)
-ALL = detectors(Policy().detect)
+MADE = Detectors()
+MADE.adopt(Policy().detect)
+ALL = MADE.all
 BAD = (("User-Agent: a phone", "User-Agent: friendly-scanner"), ("CSeq: 1", "CSeq: 1\r\nCSeq: 2"))
 
 

@@ -124,5 +124,5 @@ def test_its_memory_is_bounded_by_sources_and_by_doors() -> None:
     assert story.engine.counters()["sweep_sources_evicted"] == 900
     for number in range(1000):
         story.ask(STRANGER, method="REGISTER", user=str(number))
-    for detector in story.engine._detectors:
+    for detector in story.engine._detectors.all:
         assert max(len(knocks) for knocks in detector._sources.values()) == 24  # type: ignore[attr-defined]
