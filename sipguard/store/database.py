@@ -19,6 +19,7 @@ from sipguard.address import Network, parse_network
 from sipguard.call import CallLegs, CallState, LimitReset
 from sipguard.errors import AdapterError
 from sipguard.model import (
+    DAY,
     SECOND,
     Decision,
     DecisionVerdict,
@@ -39,6 +40,8 @@ Stamped: TypeAlias = tuple[Delta, Span]
 
 PAGE = 2000
 """Rows read at a time: between two pages, writes and other questions are served."""
+_LONGEST_TRUST: Span = 7 * DAY
+"""No registration stands longer: `track/registration.py`."""
 
 _IN_FORCE = frozenset(
     {DecisionVerdict.BLOCK, DecisionVerdict.THROTTLE, DecisionVerdict.QUARANTINE, DecisionVerdict.SHIELD}
@@ -224,7 +227,7 @@ class Store:
         """
         makers: tuple[tuple[str, str, str, Callable[[Any], Delta]], ...] = (
             ("offences", "address, prefix", "count, until", lambda row: _offence(row, offset)),
-            ("trust", _SUBJECT, "until, shown, contact", lambda row: rows.trust_of_row(row, offset)),
+            ("trust", _SUBJECT, "until, shown, contact", lambda row: _bounded(rows.trust_of_row(row, offset), now)),
             (
                 "bans",
                 f"{_SUBJECT}, verdict",
@@ -313,6 +316,12 @@ def _no_longer(noun: Decision, now: Instant) -> Decision:
     if noun.at <= now + SECOND or not noun.until:
         return noun
     return replace(noun, until=now + max(0, noun.until - noun.at))
+
+
+def _bounded(noun: Trust, now: Instant) -> Trust:
+    """Give trust that lasts no longer than any registration does: a clock that ran ahead may have written its end."""
+    last = now + _LONGEST_TRUST
+    return replace(noun, until=min(noun.until, last), shown=min(noun.shown, last)) if noun.until > last else noun
 
 
 def _offence(row: Any, offset: Span) -> Offence:

@@ -30,6 +30,7 @@ from sipguard.model import (
 )
 from sipguard.store import questions, rows, schema
 from sipguard.store.database import Store
+from sipguard.track.registration import LONGEST
 
 Open: TypeAlias = Callable[..., Store]
 
@@ -111,6 +112,18 @@ def test_a_ban_lasts_no_longer_than_decided_though_the_clock_was_set_back_since(
     store.apply([ban(at=SECOND, until=HOUR + SECOND)], OFFSET)
     (found,) = store.state(OFFSET - 1000 * HOUR, 5 * SECOND).decisions  # it began with a clock of years ago
     assert found.until == 5 * SECOND + HOUR
+
+
+def test_trust_lasts_no_longer_than_a_registration_though_a_clock_that_ran_ahead_wrote_it(
+    tmp_path: Path, opened: Open
+) -> None:
+    store = opened(tmp_path / "a.db")
+    trusts = [Trust(network, WILD, SECOND + HOUR, shown) for network, shown in ((HOST, 0), (SIX, SECOND + HOUR))]
+    store.apply(trusts, OFFSET + 10_000 * HOUR)
+    week = 5 * SECOND + LONGEST * SECOND
+    found = store.state(OFFSET, 5 * SECOND).trust
+    assert [(each.network, each.until, each.shown) for each in found] == [(SIX, week, week), (HOST, week, 0)]
+    assert store.state(OFFSET + 10_000 * HOUR, 5 * SECOND).trust == trusts[::-1]
 
 
 def test_release_of_an_account_ends_its_quarantine_and_its_shield_and_nobody_elses(
