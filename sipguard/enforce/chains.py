@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from sipguard.enforce import gatechains
 from sipguard.enforce.base import Layout
 from sipguard.enforce.gatechains import LONG_ENOUGH, waiting, way_out, way_through, ways_in
-from sipguard.enforce.ruleparts import PREFIX, above, altogether, counted, in_set, port_matches
+from sipguard.enforce.ruleparts import PREFIX, above, altogether, counted, flooding, in_set, port_matches
 from sipguard.netset import cover
 
 HOOKS = (
@@ -29,7 +29,10 @@ HOOKS = (
 TAILS = tuple(("mangle", hook, "SIPGUARD-QUEUE") for hook in ("PREROUTING", "OUTPUT", "FORWARD"))
 """The same for what stands last: others' rules come before, as none of the table is run through after a verdict."""
 CHAINS = {
-    "raw": ("SIPGUARD-BANS", "SIPGUARD-BANNED", "SIPGUARD-SLOWED", "SIPGUARD-FLOOD", "SIPGUARD-OWN"),
+    "raw": (
+        *("SIPGUARD-BANS", "SIPGUARD-BANNED", "SIPGUARD-SLOWED", "SIPGUARD-FLOOD", "SIPGUARD-FLOODER"),
+        "SIPGUARD-OWN",
+    ),
     "mangle": (
         *("SIPGUARD-IN", "SIPGUARD-OUT", "SIPGUARD-THROUGH"),
         *("SIPGUARD-HEARD", "SIPGUARD-SAID", "SIPGUARD-CLOSED", "SIPGUARD-TAP-IN", "SIPGUARD-TAP-OUT"),
@@ -107,8 +110,9 @@ def _flood(layout: Layout, version: int, trusted: str) -> Iterator[str]:
             yield f"{chain} -s {network} -j RETURN"
     stranger = above("stranger", layout.stranger_rate, 5 * layout.stranger_rate, version)
     yield f"{chain} {trusted} -j RETURN"
-    yield f"{chain} {stranger} {counted('flooded')} -j DROP"
+    yield f"{chain} {stranger} -g SIPGUARD-FLOODER"
     yield f"{chain} {altogether('strangers', layout.strangers_rate, 2, version)} {counted('crowded')} -j DROP"
+    yield from flooding("SIPGUARD-FLOODER", version)
 
 
 def _lengthless(layout: Layout) -> Iterator[str]:

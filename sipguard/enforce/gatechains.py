@@ -21,11 +21,12 @@ from collections.abc import Iterable, Iterator
 
 from sipguard.enforce.base import Layout
 from sipguard.enforce.gaterules import BITS, CALLS, STRANGERS, queues
-from sipguard.enforce.ruleparts import above, altogether, counted, in_set, port_matches
+from sipguard.enforce.ruleparts import above, altogether, counted, flooding, in_set, port_matches
 from sipguard.sip import tokens
 
 CHAINS = (
     *("SIPGUARD-GATE-ASK", "SIPGUARD-GATE-CALL", "SIPGUARD-GATE-METER", "SIPGUARD-GATE-KNOWN", "SIPGUARD-GATE-DATA"),
+    "SIPGUARD-GATE-FLOODER",
     *("SIPGUARD-GATE-UDP", "SIPGUARD-GATE-IN", "SIPGUARD-GATE-SENT", "SIPGUARD-GATE-PAID", "SIPGUARD-GATE-OUT"),
     *("SIPGUARD-PAST", "SIPGUARD-LATE", "SIPGUARD-QUEUE"),
 )
@@ -100,9 +101,10 @@ def _coming(layout: Layout, version: int) -> Iterator[str]:
     seen = "-g SIPGUARD-TAP-IN"
     # Hold of strangers what the guard can judge; who sends more than that loses it, and so does a crowd.
     meter = "-A SIPGUARD-GATE-METER"
-    yield f"{meter} {above('tap_src', layout.tap_each, layout.tap_each, version)} {counted('flooded')} -j DROP"
+    yield f"{meter} {above('tap_src', layout.tap_each, layout.tap_each, version)} -g SIPGUARD-GATE-FLOODER"
     yield f"{meter} {altogether('gate', layout.gate_rate, 1, version)} {counted('crowded')} -j DROP"
     yield f"{meter} -g SIPGUARD-GATE-ASK"
+    yield from flooding("SIPGUARD-GATE-FLOODER", version)
     # Only over UDP: the gate must see every segment of a connection. What leaves the PBX then is held all the same.
     known = "-A SIPGUARD-GATE-KNOWN"
     for start in range(0, len(tokens.HARMLESS), _VALUES_MOST):

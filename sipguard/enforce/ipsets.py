@@ -24,7 +24,7 @@ from sipguard.enforce.programs import Programs
 from sipguard.enforce.reconcile import HARMFUL, is_host, plan
 from sipguard.enforce.ruleparts import PREFIX
 from sipguard.enforce.sides import FEW, SLICE, InForce, remaining
-from sipguard.enforce.skeleton import BLOCKED_SIZE, HOSTS_SIZE, NETS_SIZE
+from sipguard.enforce.skeleton import BLOCKED_SIZE, FLOODERS_SIZE, HOSTS_SIZE, NETS_SIZE
 from sipguard.errors import AdapterError
 from sipguard.model import SECOND, Enforced, Held, Instant, SetName
 from sipguard.netfilter import ipset
@@ -33,6 +33,7 @@ from sipguard.netset import NetSet, is_network, plain
 _CHUNK = 500
 _ACTING = ("acting4", "acting6")  # hold every address while bans are in force, where rules cannot be changed
 ALIVE = ("alive4", "alive6")  # hold every address, a second at a time, while somebody judges (`alive.py`)
+_FLOODERS = ("flooders4", "flooders6")  # filled by rules
 _EVERYTHING = {4: Network(bytes(4), 0), 6: Network(bytes(16), 0)}
 
 
@@ -66,7 +67,7 @@ class Ipsets:
 
         Raises AdapterError, also where rules must be there already, and are not.
         """
-        for name in (*elements.HASHED, *elements.NETWORKS, *_ACTING, *ALIVE):
+        for name in (*elements.HASHED, *elements.NETWORKS, *_ACTING, *ALIVE, *_FLOODERS):
             self._make(name)
         self._rules.lay()
 
@@ -85,7 +86,7 @@ class Ipsets:
         """
         self._mirrors.clear()
         gone = self._rules.take_out()
-        for name in (*ALIVE, *_ACTING, *elements.HASHED, *elements.INTERVALS):
+        for name in (*ALIVE, *_ACTING, *_FLOODERS, *elements.HASHED, *elements.INTERVALS):
             if gone:
                 self._destroy(name)
             else:
@@ -229,16 +230,20 @@ class Ipsets:
     def counters(self) -> Counters:
         """Read what our rules have counted, and each ban's own count. Raises AdapterError."""
         sums: dict[str, tuple[int, int]] = {}
-        for version in (4, 6):
-            for name, packets, octets in self._rules.programs.counted(version):
-                before = sums.get(name, (0, 0))
-                sums[name] = before[0] + packets, before[1] + octets
+        for name, *more in (each for version in (4, 6) for each in self._rules.programs.counted(version)):
+            packets, octets = sums.get(name, (0, 0))
+            sums[name] = packets + more[0], octets + more[1]
         blocked = [
             Tally(str(Network(one.address, one.prefix)), one.packets, one.octets)
             for name in ("blocked4", "blocked6", "blocked_nets4", "blocked_nets6")
             for one in self._dump(name)
         ]
         return Counters(tuple(Tally(name, *both) for name, both in sums.items()), tuple(blocked))
+
+    def fastest(self) -> str:
+        """Name the sender that was dropped most often for coming too fast in the last minute. Raises AdapterError."""
+        most = max([one for name in _FLOODERS for one in self._dump(name)], key=lambda one: one.packets, default=None)
+        return "" if most is None else str(Network(most.address, most.prefix))
 
     # --- One set ------------------------------------------------------------------------------------------------------
 
@@ -251,15 +256,10 @@ class Ipsets:
     def _make(self, name: str) -> None:
         nets, version = name in {*elements.INTERVALS, *_ACTING, *ALIVE}, int(name[-1])
         most = NETS_SIZE if nets else BLOCKED_SIZE if name.startswith("blocked") else HOSTS_SIZE
+        most = FLOODERS_SIZE if name in _FLOODERS else most
         sequence = self._netlink.next_sequence()
-        request = ipset.create(
-            PREFIX + name,
-            version,
-            sequence,
-            nets=nets,
-            timeout=not name.startswith(("allowed", "acting")),
-            most=most,
-        )
+        timed = not name.startswith(("allowed", "acting"))
+        request = ipset.create(PREFIX + name, version, sequence, nets=nets, timeout=timed, most=most)
         code = self._netlink.change(request, sequence)
         if code not in {0, errno.EEXIST}:
             raise AdapterError("ipset", f"set {name} cannot be made: {_words(code)}")

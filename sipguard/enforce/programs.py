@@ -61,9 +61,7 @@ class Programs:
     def counted(self, version: int) -> Iterator[tuple[str, int, int]]:
         """Give name, packets and octets of our rules that count. Raises AdapterError."""
         for table in ("raw", "mangle"):
-            text = run_tool(f"{_name(version)}-save", "-c", "-t", table)
-            for packets, octets, name in _COUNTED.findall(text):
-                yield name, int(packets), int(octets)
+            yield from counted_in(run_tool(*saver(version, table)))
 
     def legacy(self) -> bool:
         """Tell whether iptables is the one before nf_tables. Raises AdapterError."""
@@ -92,6 +90,17 @@ class Programs:
     @staticmethod
     def _saved(version: int, table: str) -> str:
         return run_tool(f"{_name(version)}-save", "-t", table)
+
+
+def saver(version: int, table: str) -> Sequence[str]:
+    """Give the words of the program that says a table with what its rules have counted."""
+    return f"{_name(version)}-save", "-c", "-t", table
+
+
+def counted_in(said: str) -> Iterator[tuple[str, int, int]]:
+    """Give name, packets and octets of our rules that count, of what that program has said."""
+    for packets, octets, name in _COUNTED.findall(said):
+        yield name, int(packets), int(octets)
 
 
 def parts(text: str) -> Iterator[tuple[str, str]]:

@@ -44,6 +44,13 @@ def altogether(name: str, rate: int, times: int, version: int) -> str:
     )
 
 
+def flooding(chain: str, version: int) -> Iterator[str]:
+    """Drop, and remember who is too fast for a minute, to be named; a full set names no more."""
+    yield f"-A {chain} {in_set('flooders', version)} {counted('flooded')} -j DROP"
+    yield f"-A {chain} -j SET --add-set {PREFIX}flooders{version} src --timeout 60"
+    yield f"-A {chain} {counted('flooded')} -j DROP"
+
+
 def counted(name: str) -> str:
     """Name a rule, so that what it counts can be told."""
     return f'-m comment --comment "sipguard {name}"'

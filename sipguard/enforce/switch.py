@@ -15,6 +15,7 @@ from sipguard.address import Network
 from sipguard.enforce.audit import Auditor
 from sipguard.enforce.backend import Kernel, chosen, made
 from sipguard.enforce.base import Enforcer, Layout, Plan
+from sipguard.enforce.counting import Counting
 from sipguard.enforce.dryrun import DryRun
 from sipguard.enforce.gating import Gating
 from sipguard.enforce.ipsets import Ipsets
@@ -60,6 +61,7 @@ class Switch:
         self._alone = False
         self._kernel: Kernel = made(layout, now)
         self._asking = Netlink()
+        self._counting = Counting(now, FLOODS)
         self._monitor = Monitor(_QUEUEING)
         self._gating = Gating(now)
         self._auditor = Auditor(now)
@@ -71,6 +73,7 @@ class Switch:
         self._gating.close()
         self._kernel.close()
         self._asking.close()
+        self._counting.close()
         self._monitor.close()
         self._auditor.close()
 
@@ -141,8 +144,10 @@ class Switch:
     def counted(self) -> dict[str, int]:
         """Give how many packets each of our counters has seen; empty without our table. Raises AdapterError.
 
-        Empty with iptables, too: a program would have to be run, and packets to wait for it (`iptables -vL` tells).
+        With iptables, as they were a few seconds ago (`counting.py`).
         """
+        if isinstance(self._kernel, Ipsets):
+            return self._counting.counted()
         sequence = self._asking.next_sequence()
         answers, _code = self._asking.ask(sets.dump_counters(TABLE, sequence), sequence)
         read = (sets.counter(answer.body) for answer in answers)
@@ -151,9 +156,11 @@ class Switch:
     def floods(self) -> Sequence[Sensor]:
         """Tell what was dropped for coming too fast since last asked, and who was the fastest. Never raises.
 
-        Nothing with iptables, as with `counted`.
+        To be called each second: with iptables, this is what keeps counters up to date.
         """
         try:
+            if isinstance(self._kernel, Ipsets):
+                return self._floods_by_rules(self._kernel)
             counted = self.counted()
             self._gating.counted(counted.get("unheld", 0))
             now = sum(counted.get(name, 0) for name in FLOODS)
@@ -163,6 +170,12 @@ class Switch:
             return [Sensor(SensorKind.FLOOD, more, fastest)] if more else []
         except AdapterError:
             return []
+
+    def _floods_by_rules(self, kernel: Ipsets) -> Sequence[Sensor]:
+        if self.stance is not Stance.OFF:
+            self._counting.look(standing=kernel.legacy())
+        more = self._counting.fresh()
+        return [Sensor(SensorKind.FLOOD, more, kernel.fastest())] if more else []
 
     # --- Against what others do ---------------------------------------------------------------------------------------
 
@@ -264,6 +277,8 @@ class Switch:
             dry.protect(never)
             self._acting = dry
         self._gating.taken(layout)
+        if stance is Stance.OFF:
+            self._counting.close()
         self.stance = stance
         self._mender = None if stance is Stance.OFF else self._mending(removing=not adding_only)
         if self._mender is not None and len(listed) > AT_ONCE:
@@ -278,6 +293,7 @@ class Switch:
             self._alone = True
             open_others(layout.backend)
         if earlier is not type(self._kernel):
+            self._counting.close()
             old = Nft(layout, self._now) if earlier is Nft else Ipsets(layout, self._now)
             if earlier is not DryRun:
                 old.uninstall()

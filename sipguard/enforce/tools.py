@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
+import time
 
 from sipguard.errors import AdapterError
 
 _PATIENCE_SECONDS = 20.0
 _SYSTEM_PATH = "/usr/sbin:/sbin:/usr/bin:/bin"
 _LONGEST_COMPLAINT = 600  # characters: nft repeats the line it dislikes
+_MOST_SAID = 1 << 20  # octets of a program that runs beside us
 
 
 def run_nft(text: str) -> None:
@@ -28,9 +31,7 @@ def nft_takes(text: str) -> bool:
 
 def run_tool(name: str, *arguments: str, text: str = "") -> str:
     """Run a program of the system's with a text to read; gives what it says. Raises AdapterError with its complaint."""
-    command = shutil.which(name) or shutil.which(name, path=_SYSTEM_PATH)
-    if command is None:
-        raise AdapterError(name, f"the program {name} is not installed")
+    command = _found(name)
     try:
         done = subprocess.run(  # noqa: S603 - a fixed argument list, no shell; the text is ours
             [command, *arguments],
@@ -48,3 +49,55 @@ def run_tool(name: str, *arguments: str, text: str = "") -> str:
     if done.returncode != 0:
         raise AdapterError(name, " ".join(done.stderr.split())[:_LONGEST_COMPLAINT] or f"exit {done.returncode}")
     return done.stdout
+
+
+class Beside:
+    """A program of the system's that runs beside us: it is looked at, never waited for."""
+
+    def __init__(self, name: str, *arguments: str) -> None:
+        """Begin it. Raises AdapterError where it cannot be run."""
+        self._name = name
+        self._until = time.monotonic() + _PATIENCE_SECONDS
+        self._said = os.memfd_create(name)
+        try:
+            self._child = subprocess.Popen(  # noqa: S603 - a fixed argument list, no shell
+                [_found(name), *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=self._said,
+                stderr=subprocess.DEVNULL,
+            )
+        except (AdapterError, OSError) as error:
+            os.close(self._said)
+            raise AdapterError(name, f"cannot be run: {error}") from error
+
+    def ended(self) -> str | None:
+        """Give what it said, up to a MiB, once it has ended, and only once; None before.
+
+        Raises AdapterError where it has failed, or was ended as it took too long: then it is over as well.
+        """
+        code = self._child.poll()
+        if code is None and time.monotonic() < self._until:
+            return None
+        said = os.pread(self._said, _MOST_SAID, 0) if code == 0 else b""
+        self.close()
+        if code != 0:
+            what = f"no answer within {_PATIENCE_SECONDS:.0f} s" if code is None else f"exit {code}"
+            raise AdapterError(self._name, what)
+        return said.decode("utf-8", "replace")
+
+    def close(self) -> None:
+        """End it, if it runs."""
+        if self._said < 0:
+            return
+        os.close(self._said)
+        self._said = -1
+        if self._child.poll() is None:
+            self._child.kill()
+            self._child.wait()
+
+
+def _found(name: str) -> str:
+    command = shutil.which(name) or shutil.which(name, path=_SYSTEM_PATH)
+    if command is None:
+        raise AdapterError(name, f"the program {name} is not installed")
+    return command

@@ -133,7 +133,7 @@ def blocked(host: Host) -> dict[str, dict[str, Any]]:
     """Read what the kernel bans, each with `expires` (seconds) and `packets` dropped; empty without a table."""
     found: dict[str, dict[str, Any]] = {}
     names = ("blocked4", "blocked6", "blocked_nets4", "blocked_nets6")
-    for text, expires, packets in _in_ipsets(host, names):
+    for text, expires, packets in in_ipsets(host, names):
         found[text] = {"expires": expires, "packets": packets}
     for name in names:
         for element in elements(host, name):
@@ -156,7 +156,7 @@ def subject(value: Any) -> str:
 
 def shut(host: Host) -> bool:
     """Tell whether anybody is said to judge what waits at the gate, whichever back end there is."""
-    return elements(host, "alive") != [] or any(_in_ipsets(host, ("alive4", "alive6")))
+    return elements(host, "alive") != [] or any(in_ipsets(host, ("alive4", "alive6")))
 
 
 def unheld(guard: Guard) -> int:
@@ -166,7 +166,7 @@ def unheld(guard: Guard) -> int:
     return int(guard.packet["kernel"].get("unheld", 0)) + sum(map(int, found))
 
 
-def _in_ipsets(host: Host, names: Collection[str]) -> Iterator[tuple[str, int, int]]:
+def in_ipsets(host: Host, names: Collection[str]) -> Iterator[tuple[str, int, int]]:
     """Read address or network, seconds left and packets of each element of some of our sets of ipset."""
     for line in host.run("ipset", "save", check=False).stdout.splitlines():
         found = re.fullmatch(r"add sipguard_(\w+) (\S+) timeout (\d+) packets (\d+) bytes \d+", line)

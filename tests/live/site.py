@@ -13,7 +13,7 @@ from tests.lab.client import Challenge, Client, Reply
 from tests.lab.errors import LabError
 from tests.lab.kamailio import ACCOUNTS, REALM, WEAK_ACCOUNT, WEAK_PASSWORD, Settings
 from tests.lab.wait import until
-from tests.live.guard import Guard, elements, subject
+from tests.live.guard import Guard, elements, in_ipsets, subject
 
 PHONES: Mapping[str, str] = {str(number): f"Kp3-{number}-calm" for number in range(2001, 2101)}
 SETTINGS = Settings(qop=True, accounts={**ACCOUNTS, WEAK_ACCOUNT: WEAK_PASSWORD, **PHONES})
@@ -83,9 +83,10 @@ def against(stage: Lab) -> dict[str, list[str]]:
 
 
 def held(stage: Lab, name: str) -> list[str]:
-    """Read the addresses in one of the kernel's sets."""
-    listed = (element["elem"] for element in elements(stage.world.pbx, name))
-    return [subject(element["val"]) for element in listed]
+    """Read the addresses in one of the kernel's sets, whichever back end there is."""
+    host = stage.world.pbx
+    listed = (element["elem"] for element in elements(host, name))
+    return [*(subject(element["val"]) for element in listed), *(where for where, _, _ in in_ipsets(host, (name,)))]
 
 
 def settled(guard: Guard) -> None:
