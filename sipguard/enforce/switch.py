@@ -292,6 +292,7 @@ class Switch:
         if not self._alone:  # the guard before us may have had another one; best effort, as its bans run out anyway
             self._alone = True
             open_others(layout.backend)
+            self.floods()  # what was dropped before us was told before us
         if earlier is not type(self._kernel):
             self._counting.close()
             old = Nft(layout, self._now) if earlier is Nft else Ipsets(layout, self._now)

@@ -90,11 +90,12 @@ def told(switch: Switch, count: int) -> list[Sensor]:
 
 
 def read_once(switch: Switch) -> None:
-    """Let all be read that rules of iptables have counted."""
+    """Let all be read that rules have counted; nothing is told of it."""
     deadline = now() + (ROUND + 5 * SECOND if isinstance(switch._kernel, Ipsets) else 0)
+    assert switch.floods() == []
     while now() < deadline:
-        assert switch.floods() == []
         time.sleep(0.05)
+        assert switch.floods() == []
 
 
 @both
@@ -191,3 +192,17 @@ def test_a_table_made_anew_counts_from_nothing_and_tells_no_flood_twice(
     assert not switch.counted()
     switch.take(Stance.ENFORCE, layout, [], [])
     read_once(switch)
+
+
+@both
+def test_a_guard_that_comes_back_tells_no_flood_that_was_before_it(
+    joined: Cable, switch: Switch, layout: Layout
+) -> None:
+    got = through(joined, joined.open(joined.pbx, *PBX), ["192.0.2.2"], 500)
+    assert told(switch, 500 - got["192.0.2.2"])
+    later = Switch(layout, now)
+    later.take(Stance.ENFORCE, layout, [], [])
+    try:
+        read_once(later)
+    finally:
+        later.close()
