@@ -110,7 +110,7 @@ class SensorKind(StrEnum):
 
     TAP_LOST = "tap-lost"  # packets the kernel could not hand us (ENOBUFS, full buffers)
     TAP_MALFORMED = "tap-malformed"  # netlink messages that could not be read
-    GATE_LOST = "gate-lost"  # how often the gate's buffer was full: packets passed unjudged
+    GATE_LOST = "gate-lost"  # packets passed unjudged: the gate's buffer was full, or a rule (`about`) took the mark
     GATE_MALFORMED = "gate-malformed"
     GAP = "gap"  # time during which nobody looked
     FILE_TRUNCATED = "file-truncated"

@@ -26,8 +26,7 @@ class Senses:
         if told is not None and at - told < MINUTE:
             return _NOTHING
         self._alerted[sensor.kind] = at
-        said = "dropped that came too fast" if sensor.kind is SensorKind.FLOOD else f"lost or unread ({sensor.kind})"
-        return (Alert(at, str(sensor.kind), sensor.about, f"{sensor.count} {said}"),)
+        return (Alert(at, str(sensor.kind), *_said(sensor)),)
 
     def refused(self, at: Instant, enforced: Enforced) -> Sequence[Action]:
         """Take what the kernel did not take."""
@@ -42,3 +41,13 @@ class Senses:
     def counters(self) -> dict[str, int]:
         """Give how much of each was counted."""
         return {str(name): count for name, count in self._counts.items()}
+
+
+def _said(sensor: Sensor) -> tuple[str, str]:
+    """Give whom it is about, and what to say of it."""
+    if sensor.kind is SensorKind.FLOOD:
+        return sensor.about, f"{sensor.count} dropped that came too fast"
+    if sensor.kind is SensorKind.GATE_LOST and sensor.about:
+        text = "packets passed the gate unjudged and unread: a rule of mangle overwrites the guard's bits of their mark"
+        return "", f"{sensor.count} {text} (0xa0000000); give it a mask without them: -A {sensor.about}"
+    return sensor.about, f"{sensor.count} lost or unread ({sensor.kind})"

@@ -9,7 +9,8 @@ all addresses, last a second. A set of networks, as every packet has a source th
 the SIP ports in it, and one of marks a mark on every packet before it is asked.
 
 Whatever still has the bit later on was not held, and is copied to the tap then: in INPUT, FORWARD and POSTROUTING, as a
-queue that lets pass ends the table, too. By then the destination may be translated.
+queue that lets pass ends the table, too. By then the destination may be translated. Others' rules between the two that
+overwrite the whole mark take the bit away: that is told (`counting.py`).
 
 u32 looks at fixed places: in IPv4 behind the header, however long; in IPv6 only where no extension header stands in
 between. With one, a datagram is taken for none that is harmless or short, and a segment for one with content: it waits.
@@ -52,7 +53,8 @@ def waiting(layout: Layout, version: int) -> Iterator[str]:
     yield from _coming(layout, version)
     yield from _leaving(layout, version)
     for bit, number in queues(layout):
-        yield f"-A SIPGUARD-QUEUE -m mark --mark {bit:#x}/{BITS:#x} -j NFQUEUE --queue-num {number} --queue-bypass"
+        queue = f"-j NFQUEUE --queue-num {number} --queue-bypass"
+        yield f"-A SIPGUARD-QUEUE -m mark --mark {bit:#x}/{BITS:#x} {counted('queued')} {queue}"
     yield f"-A SIPGUARD-LATE {_marked()} -g SIPGUARD-PAST"
     yield f"-A SIPGUARD-PAST {counted('unheld')} -j MARK --set-xmark 0x0/{BITS:#x}"
     # A full queue says that the guard is late already: more copies would make it later still.

@@ -16,6 +16,11 @@ Hooks: TypeAlias = Sequence[tuple[str, str, str]]
 """Table, chain of the kernel's, and ours that it leads to."""
 
 _LOCK_SECONDS = "5"  # for the lock of iptables-legacy
+_MARKING = re.compile(
+    r"^\[([0-9]+):[0-9]+\] -A (?!SIPGUARD|INPUT|POSTROUTING)(.* -j (?:MARK --set-xmark 0x[0-9a-f]+/0x([0-9a-f]+)|"
+    r"CONNMARK --restore-mark(?: --nfmask 0x([0-9a-f]+))?).*)$",
+    re.MULTILINE,
+)
 _COUNTED = re.compile(r'^\[([0-9]+):([0-9]+)\] -A SIPGUARD.*--comment "sipguard ([a-z_]+)"', re.MULTILINE)
 
 
@@ -101,6 +106,14 @@ def counted_in(said: str) -> Iterator[tuple[str, int, int]]:
     """Give name, packets and octets of our rules that count, of what that program has said."""
     for packets, octets, name in _COUNTED.findall(said):
         yield name, int(packets), int(octets)
+
+
+def overwriting_in(said: str, bits: int) -> str:
+    """Give the first rule of others' that takes bits of the mark from packets it has met; empty where none does."""
+    for packets, rule, *masks in _MARKING.findall(said):
+        if int(packets) and int("".join(masks) or "ffffffff", 16) & bits:
+            return str(rule)
+    return ""
 
 
 def parts(text: str) -> Iterator[tuple[str, str]]:

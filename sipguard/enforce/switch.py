@@ -174,8 +174,9 @@ class Switch:
     def _floods_by_rules(self, kernel: Ipsets) -> Sequence[Sensor]:
         if self.stance is not Stance.OFF:
             self._counting.look(standing=kernel.legacy())
-        more = self._counting.fresh()
-        return [Sensor(SensorKind.FLOOD, more, kernel.fastest())] if more else []
+        more, (lost, rule) = self._counting.fresh(), self._counting.unjudged()
+        told = [Sensor(SensorKind.FLOOD, more, kernel.fastest())] if more else []
+        return [*told, Sensor(SensorKind.GATE_LOST, lost, rule)] if lost else told
 
     # --- Against what others do ---------------------------------------------------------------------------------------
 

@@ -14,7 +14,6 @@ from sipguard.address import parse_network
 from sipguard.capture.tap import Tap
 from sipguard.enforce import skeleton
 from sipguard.enforce.base import Layout
-from sipguard.enforce.counting import ROUND
 from sipguard.enforce.ipsets import Ipsets
 from sipguard.enforce.switch import Stance, Switch
 from sipguard.model import SECOND, Held, Sensor, SensorKind, SetName
@@ -23,6 +22,8 @@ from tests.enforce.spaces import Cable, cable, inside, now, run
 pytestmark = pytest.mark.root
 
 PBX = ("192.0.2.1", 5060)
+ROUND = 3 * SECOND
+"""In so long all that rules of iptables have counted is read here, twice."""
 LAYOUT = Layout(backend="nftables", stranger_rate=10, strangers_rate=50, known_rate=100)
 BOTH = (LAYOUT, replace(LAYOUT, backend="iptables"))
 both = pytest.mark.parametrize("layout", BOTH, ids=lambda layout: layout.backend, indirect=True)
@@ -41,7 +42,8 @@ def layout(request: pytest.FixtureRequest) -> Layout:
 
 
 @pytest.fixture
-def switch(joined: Cable, layout: Layout) -> Iterator[Switch]:
+def switch(joined: Cable, layout: Layout, monkeypatch: pytest.MonkeyPatch) -> Iterator[Switch]:
+    monkeypatch.setattr("sipguard.enforce.counting._PACE", ROUND // 10)
     made = Switch(layout, now)
     made.take(Stance.ENFORCE, layout, [], [])
     yield made
@@ -82,7 +84,7 @@ def copied(tap: Tap, source: str) -> int:
 def told(switch: Switch, count: int) -> list[Sensor]:
     """Ask until so much is told: with iptables all rules are read anew within a few seconds, one table at a time."""
     found: list[Sensor] = []
-    deadline = now() + 2 * ROUND + 10 * SECOND
+    deadline = now() + 10 * ROUND
     while sum(each.count for each in found) < count and now() < deadline:
         found += switch.floods()
         time.sleep(0.05)
@@ -91,7 +93,7 @@ def told(switch: Switch, count: int) -> list[Sensor]:
 
 def read_once(switch: Switch) -> None:
     """Let all be read that rules have counted; nothing is told of it."""
-    deadline = now() + (ROUND + 5 * SECOND if isinstance(switch._kernel, Ipsets) else 0)
+    deadline = now() + (ROUND if isinstance(switch._kernel, Ipsets) else 0)
     assert switch.floods() == []
     while now() < deadline:
         time.sleep(0.05)

@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -26,7 +27,7 @@ from tests.lab.world import World
 
 PROJECT = Path(__file__).resolve().parents[2]
 SUITES = {(3, 11): "bookworm", (3, 13): "trixie"}
-PACKAGES = "systemd,systemd-sysv,dbus,python3,nftables,iproute2,procps"
+PACKAGES = "systemd,systemd-sysv,dbus,python3,nftables,iptables,iproute2,procps"
 MIRROR = os.environ.get("SIPGUARD_TEST_MIRROR", "http://deb.debian.org/debian")
 PYTHON = f"python{sys.version_info.major}.{sys.version_info.minor}"
 
@@ -125,7 +126,7 @@ def _root() -> Path:
     if suite is None:
         pytest.skip(f"needs a Debian with {PYTHON}")
     base = Path(os.environ.get("SIPGUARD_TEST_ROOT", "/var/cache/sipguard-test"))
-    root = base / suite
+    root = base / f"{suite}-{zlib.crc32(PACKAGES.encode()):08x}"
     try:
         base.mkdir(parents=True, exist_ok=True)
         with (base / "making").open("w") as lock:
@@ -138,7 +139,7 @@ def _root() -> Path:
 
 
 def _bootstrap(suite: str, root: Path) -> None:
-    fresh = root.with_name(f"{suite}.new")
+    fresh = root.with_name(f"{root.name}.new")
     shutil.rmtree(fresh, ignore_errors=True)
     command = ["debootstrap", "--variant=minbase", f"--include={PACKAGES}", suite, str(fresh), MIRROR]
     try:

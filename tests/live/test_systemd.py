@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import signal
 from collections.abc import Iterator
 
 import pytest
 
+from sipguard.policy.schema import Policy
 from tests.lab.cases.case import Lab
+from tests.lab.cases.ordinary import calls
 from tests.lab.client import Client
 from tests.lab.wait import until
-from tests.live.guard import blocked, rules
+from tests.live.guard import blocked, rules, shut
 from tests.live.machine import Machine, machine
+from tests.live.passing import counting
 from tests.live.traffic import MOST, answered, guess_until_silent
 
 pytestmark = [
@@ -21,6 +25,7 @@ pytestmark = [
 ]
 
 POLICY = 'mode = "enforce"\n'
+FAILURES = Policy().detect.credentials.failures
 
 
 @pytest.fixture(scope="module")
@@ -40,8 +45,36 @@ def unit(booted: Machine) -> Iterator[Machine]:
     booted.run("nft", "delete", "table", "inet", "sipguard", code=None)
 
 
+@pytest.fixture
+def legacy(booted: Machine) -> Iterator[Machine]:
+    """Make the machine one of before nf_tables, as its operator would, and start the unit."""
+    pytest.importorskip("iptc", reason="the extra `legacy` is not installed")
+    (booted.etc / "policy.toml").write_text(POLICY + "gate = true\n")
+    programs = ("iptables", "ip6tables")
+    for program in programs:
+        booted.run("update-alternatives", "--set", program, f"/usr/sbin/{program}-legacy")
+    booted.run("mv", "/usr/sbin/nft", "/usr/sbin/nft.none")
+    booted.systemctl("reset-failed", "sipguard.service", code=None)
+    booted.systemctl("start", "sipguard.service")
+    yield booted
+    booted.systemctl("stop", "sipguard.service")
+    booted.run("mv", "/usr/sbin/nft.none", "/usr/sbin/nft")
+    for program in programs:
+        for table in ("raw", "mangle"):
+            booted.run(program, "-t", table, "-F")
+            booted.run(program, "-t", table, "-X")
+        booted.run("update-alternatives", "--auto", program)
+    booted.world.pbx.run("ipset", "destroy", check=False)
+
+
 def active(unit: Machine) -> bool:
     return unit.shown("ActiveState") == "active"
+
+
+def counted(unit: Machine) -> dict[str, int]:
+    status = json.loads(unit.run("/opt/sipguard/bin/sipguard", "status", "--json"))
+    found: dict[str, int] = status["packet"]["kernel"]
+    return found
 
 
 def status_of(unit: Machine, number: str) -> dict[str, str]:
@@ -123,3 +156,32 @@ def test_a_guard_that_no_longer_turns_is_started_again(unit: Machine) -> None:
         unit.run("kill", f"-{signal.SIGSTOP.value}", before)
         until(lambda: active(unit) and unit.shown("MainPID") != before, "the guard being back", seconds=60)
         assert not answered(client)
+
+
+def test_on_a_host_with_iptables_legacy_it_gates_bans_and_counts_without_root(legacy: Machine, stage: Lab) -> None:
+    world, guesser, scanner = legacy.world, "203.0.113.134", "203.0.113.135"
+    saved = legacy.run("iptables-legacy-save")
+    assert "SIPGUARD-QUEUE" in saved
+    assert "SIPGUARD" not in legacy.run("iptables-nft-save")
+    status = status_of(legacy, legacy.shown("MainPID"))
+    assert status["Uid"].split()[0] != "0"
+    until(lambda: shut(world.pbx), "the gate shut")
+    calls(stage)
+    with (
+        counting(world.pbx, scanner) as passed,
+        Client(world.attacker, world.pbx.v4, address=scanner, agent="friendly-scanner") as scanning,
+        Client(world.attacker, world.pbx.v4, address=guesser) as guessing,
+    ):
+        assert not answered(scanning)
+        assert passed.count == 0, "not the first"
+        assert guess_until_silent(guessing) == FAILURES
+        assert guesser in blocked(world.pbx)
+        assert not answered(guessing)
+    counters = "/opt/sipguard/bin/sipguard", "status", "--json"
+    until(
+        lambda: json.loads(legacy.run(*counters))["packet"]["kernel"].get("dropped", 0) > 0, "what rules have counted"
+    )
+    assert legacy.run("iptables-legacy-save").count("-A SIPGUARD") == saved.count("-A SIPGUARD")
+    legacy.run("/opt/sipguard/bin/sipguard", "off")
+    with Client(world.attacker, world.pbx.v4, address=guesser) as guessing:
+        assert answered(guessing), "the rules stand, and stop nobody"
