@@ -14,6 +14,7 @@ what is another release's, or of a detector that is switched off, is passed over
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import islice
 
 from sipguard.lesson import LONGEST, Learner, Lesson, Notes, learner_of
 from sipguard.model import DAY, SECOND, Action, Alert, Instant, Record, Span
@@ -124,21 +125,27 @@ class Learning:
             if learner is None or self._kept is None or name in self._unheard:
                 waiting.clear()
                 continue
-            while waiting:
-                due = paced(self._paces.get(name, 0), at, AT_ONCE, PACE)
+            done = 0
+            pace = self._paces.get(name, 0)
+            for account, topic in waiting:
+                due = paced(pace, at, AT_ONCE, PACE)
                 if due - at > PACE:
                     later = due - PACE
                     self._next = later if self._next is None else min(self._next, later)
                     break
-                self._paces[name] = due
-                account, topic = next(iter(waiting))
-                del waiting[(account, topic)]
+                pace = due
+                done += 1
                 text = learner.taught(at, account, topic)
                 if len(text) <= LONGEST:
                     self.written += 1
                     actions.append(Record(at, Lesson(at, name, account, topic, text)))
                 else:
                     notes.lost += 1
+            self._paces[name] = pace
+            if done == len(waiting):
+                waiting.clear()
+            for about in [*islice(waiting, done)]:  # all at once: to look for the first again and again is quadratic
+                del waiting[about]
 
     def advance(self, now: Instant) -> Sequence[Action]:
         """Write what is due."""

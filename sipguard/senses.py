@@ -48,6 +48,9 @@ def _said(sensor: Sensor) -> tuple[str, str]:
     if sensor.kind is SensorKind.FLOOD:
         return sensor.about, f"{sensor.count} dropped that came too fast"
     if sensor.kind is SensorKind.GATE_LOST and sensor.about:
-        text = "packets passed the gate unjudged and unread: a rule of mangle overwrites the guard's bits of their mark"
-        return "", f"{sensor.count} {text} (0xa0000000); give it a mask without them: -A {sensor.about}"
+        text = (
+            "packets were to wait and came to no queue. Unless another rule of mangle has dropped them, they passed "
+            "unjudged and unread: this one has met as many, and overwrites the guard's bits of the mark. Give it a mask"
+        )
+        return "", f"{sensor.count} {text} without 0xa0000000: -A {sensor.about}"
     return sensor.about, f"{sensor.count} lost or unread ({sensor.kind})"

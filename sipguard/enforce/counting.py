@@ -6,6 +6,8 @@ The program says one table of one family at a time; in `ROUND` all have been ask
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from sipguard.enforce.gaterules import BITS
 from sipguard.enforce.programs import counted_in, overwriting_in, saver
@@ -15,9 +17,19 @@ from sipguard.model import SECOND, Instant, Span
 
 ROUND: Span = 8 * SECOND
 """What was counted is known this much later at most, where the program is quick."""
-_PARTS = tuple((version, table) for table in ("raw", "mangle") for version in (4, 6))
+_Part: TypeAlias = tuple[int, str]
+_PARTS: tuple[_Part, ...] = tuple((version, table) for table in ("raw", "mangle") for version in (4, 6))
 _PACE: Span = ROUND // len(_PARTS)
-_UNDERWAY = 5  # packets that may have been counted at one rule and not yet at the next
+_UNDERWAY = 5  # packets that may have been counted at one rule and not yet at the next ...
+_SHARE = 100  # ... or, where many come, one of so many: rules are read one after another
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """What one table had counted: packets by our name for it, and by others' rules that overwrite our bits."""
+
+    ours: Mapping[str, int] = field(default_factory=dict)
+    theirs: Mapping[str, int] = field(default_factory=dict)
 
 
 class Counting:
@@ -27,9 +39,11 @@ class Counting:
         """`news` names the counters whose growth `fresh` tells."""
         self._now = now
         self._news = frozenset(news)
-        self._parts: dict[tuple[int, str], Mapping[str, int]] = {}
+        self._parts: dict[_Part, _Reading] = {}
+        self._old: set[_Part] = set()  # could not be read the last time
+        self.failed = 0
+        """How often the program could not be run, or failed."""
         self._fresh = 0
-        self._bare: dict[int, int] = {}  # by family: packets that were marked, and came to the queues without a mark
         self._unjudged, self._rule = 0, ""
         self._asked = 0
         self._next: Instant = 0
@@ -41,14 +55,12 @@ class Counting:
             self._running.close()
         self._running = None
         self._parts.clear()
-        self._bare.clear()
         self._fresh = self._unjudged = 0
 
     def look(self, *, standing: bool) -> None:
         """Take what the program has said, and begin it again when it is time. Never raises.
 
-        With `standing`, rules may have counted before we came, and what each has counted at first is no news. A table
-        that cannot be read is taken for one as it was.
+        With `standing`, rules may have counted before we came, and what each has counted at first is no news.
         """
         part = _PARTS[self._asked % len(_PARTS)]
         try:
@@ -60,41 +72,42 @@ class Counting:
             said = self._running.ended()
             if said is None:
                 return
-            self._take(part, said, standing=standing)
+            self.take(part, said, standing=standing)
         except AdapterError:
-            pass
+            self.failed += 1
+            self._old.add(part)
         self._running = None
         self._asked += 1
 
-    def _take(self, part: tuple[int, str], said: str, *, standing: bool) -> None:
-        now: dict[str, int] = {}
+    def take(self, part: _Part, said: str, *, standing: bool) -> None:
+        """Take what the program has said of one table of a family."""
+        ours: dict[str, int] = {}
         for name, packets, _octets in counted_in(said):
-            now[name] = now.get(name, 0) + packets
-        before = self._parts.get(part, now if standing else {})
+            ours[name] = ours.get(name, 0) + packets
+        now = _Reading(ours, overwriting_in(said, BITS) if part[1] == "mangle" else {})
+        before = self._parts.get(part, now if standing else _Reading())
         self._parts[part] = now
-        if part[1] == "mangle":
-            self._compare(part[0], before, now, said)
+        self._old.discard(part)
         for name in self._news:
-            more = now.get(name, 0) - before.get(name, 0)
-            self._fresh += more if more >= 0 else now.get(name, 0)  # rules that were laid anew count from nothing
+            self._fresh += _growth(before.ours, ours, name)
+        self._compare(before, now)
 
-    def _compare(self, version: int, before: Mapping[str, int], now: Mapping[str, int], said: str) -> None:
-        """See whether packets that were to wait came to the queues."""
-        anew = now.get("held", 0) < before.get("held", 0)
-        start = 0 if anew else self._bare.get(version, _bare(before))
-        more = _bare(now) - start
-        if 0 <= more <= _UNDERWAY:
-            self._bare[version] = start
+    def _compare(self, before: _Reading, now: _Reading) -> None:
+        """See whether packets that were to wait came to the queues, and who has met them if they did not."""
+        held, *seen = (_growth(before.ours, now.ours, name) for name in ("held", "queued", "unheld"))
+        lost = held - sum(seen)
+        if lost <= max(_UNDERWAY, held // _SHARE):
             return
-        self._bare[version] = _bare(now)
-        if rule := overwriting_in(said, BITS) if more > 0 else "":  # else another rule has dropped them
-            self._unjudged, self._rule = self._unjudged + more, rule
+        for rule in now.theirs:
+            if _growth(before.theirs, now.theirs, rule) >= lost:
+                self._unjudged, self._rule = self._unjudged + lost, rule
+                return
 
     def counted(self) -> dict[str, int]:
-        """Give how many packets each of our counters had seen when it was last read."""
+        """Give how many packets each of our counters had seen when it was last read; without what cannot be read."""
         sums: dict[str, int] = {}
-        for part in self._parts.values():
-            for name, packets in part.items():
+        for part, reading in self._parts.items():
+            for name, packets in reading.ours.items() if part not in self._old else ():
                 sums[name] = sums.get(name, 0) + packets
         return sums
 
@@ -104,10 +117,15 @@ class Counting:
         return told
 
     def unjudged(self) -> tuple[int, str]:
-        """Give how many packets were to wait and did not, not told yet, and the others' rule that took their mark."""
+        """Give how many packets were to wait and came to no queue, not told yet, and a rule that may be the cause.
+
+        It has met as many, and overwrites their mark. Where another rule drops them all the same, it is not.
+        """
         told, self._unjudged = self._unjudged, 0
         return told, self._rule
 
 
-def _bare(counted: Mapping[str, int]) -> int:
-    return counted.get("held", 0) - counted.get("queued", 0) - counted.get("unheld", 0)
+def _growth(before: Mapping[str, int], now: Mapping[str, int], name: str) -> int:
+    """Give how much a counter has grown; rules that were laid anew count from nothing."""
+    more = now.get(name, 0) - before.get(name, 0)
+    return more if more >= 0 else now.get(name, 0)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeAlias
 
 from sipguard.enforce.tools import run_tool
@@ -108,12 +108,10 @@ def counted_in(said: str) -> Iterator[tuple[str, int, int]]:
         yield name, int(packets), int(octets)
 
 
-def overwriting_in(said: str, bits: int) -> str:
-    """Give the first rule of others' that takes bits of the mark from packets it has met; empty where none does."""
-    for packets, rule, *masks in _MARKING.findall(said):
-        if int(packets) and int("".join(masks) or "ffffffff", 16) & bits:
-            return str(rule)
-    return ""
+def overwriting_in(said: str, bits: int) -> Mapping[str, int]:
+    """Give the rules of others' that take bits of the mark from packets, and how many each has met."""
+    found = _MARKING.findall(said)
+    return {rule: int(packets) for packets, rule, *masks in found if int("".join(masks) or "ffffffff", 16) & bits}
 
 
 def parts(text: str) -> Iterator[tuple[str, str]]:

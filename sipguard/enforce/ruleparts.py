@@ -45,8 +45,12 @@ def altogether(name: str, rate: int, times: int, version: int) -> str:
 
 
 def flooding(chain: str, version: int) -> Iterator[str]:
-    """Drop, and remember who is too fast for a minute, to be named; a full set names no more."""
+    """Drop, and remember who is too fast for a minute, to be named; a full set names no more.
+
+    Few are put in at a time: to try it on a full set costs as much as all the rest, and the kernel's log gets a line.
+    """
     yield f"-A {chain} {in_set('flooders', version)} {counted('flooded')} -j DROP"
+    yield f"-A {chain} {altogether('flooders', 50, 1, version)} {counted('flooded')} -j DROP"
     yield f"-A {chain} -j SET --add-set {PREFIX}flooders{version} src --timeout 60"
     yield f"-A {chain} {counted('flooded')} -j DROP"
 

@@ -210,7 +210,7 @@ class Switch:
         """Give desired against actual: how much should be held, how much is, what was done about the difference."""
         if self._mender is None:
             return {}
-        return {**self._mender.counters(), "requeued": self._gating.requeued}
+        return {**self._mender.counters(), "requeued": self._gating.requeued, "uncounted": self._counting.failed}
 
     # --- The gate -----------------------------------------------------------------------------------------------------
 

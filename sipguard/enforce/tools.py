@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -12,6 +13,7 @@ from sipguard.errors import AdapterError
 _PATIENCE_SECONDS = 20.0
 _SYSTEM_PATH = "/usr/sbin:/sbin:/usr/bin:/bin"
 _LONGEST_COMPLAINT = 600  # characters: nft repeats the line it dislikes
+_DYING_SECONDS = 0.2
 _MOST_SAID = 1 << 20  # octets of a program that runs beside us
 
 
@@ -58,42 +60,47 @@ class Beside:
         """Begin it. Raises AdapterError where it cannot be run."""
         self._name = name
         self._until = time.monotonic() + _PATIENCE_SECONDS
-        self._said = os.memfd_create(name)
+        self._said = -1
         try:
+            self._said = os.memfd_create(name)
             self._child = subprocess.Popen(  # noqa: S603 - a fixed argument list, no shell
                 [_found(name), *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=self._said,
                 stderr=subprocess.DEVNULL,
             )
-        except (AdapterError, OSError) as error:
-            os.close(self._said)
+        except (AdapterError, AttributeError, OSError) as error:  # a C library of before 2.27 has no memfd_create
+            if self._said >= 0:
+                os.close(self._said)
             raise AdapterError(name, f"cannot be run: {error}") from error
 
     def ended(self) -> str | None:
-        """Give what it said, up to a MiB, once it has ended, and only once; None before.
+        """Give what it said, once it has ended, and only once; None before.
 
-        Raises AdapterError where it has failed, or was ended as it took too long: then it is over as well.
+        Raises AdapterError where it has failed, has said more than a MiB, or was ended as it took too long: then it is
+        over as well.
         """
         code = self._child.poll()
         if code is None and time.monotonic() < self._until:
             return None
-        said = os.pread(self._said, _MOST_SAID, 0) if code == 0 else b""
+        said = os.pread(self._said, _MOST_SAID + 1, 0) if code == 0 else b""
         self.close()
-        if code != 0:
-            what = f"no answer within {_PATIENCE_SECONDS:.0f} s" if code is None else f"exit {code}"
-            raise AdapterError(self._name, what)
+        if code is None:
+            raise AdapterError(self._name, f"no answer within {_PATIENCE_SECONDS:.0f} s")
+        if code or len(said) > _MOST_SAID:
+            raise AdapterError(self._name, f"exit {code}, {len(said):,} octets")
         return said.decode("utf-8", "replace")
 
     def close(self) -> None:
-        """End it, if it runs."""
+        """End it, if it runs; one that does not die at once is left to itself."""
         if self._said < 0:
             return
         os.close(self._said)
         self._said = -1
         if self._child.poll() is None:
             self._child.kill()
-            self._child.wait()
+            with contextlib.suppress(subprocess.TimeoutExpired):  # `subprocess` buries it before its next start
+                self._child.wait(_DYING_SECONDS)
 
 
 def _found(name: str) -> str:

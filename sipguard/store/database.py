@@ -184,6 +184,8 @@ class Store:
             count = self._db.execute(f"SELECT count(*) FROM {table}").fetchone()[0]  # noqa: S608 - our own names
             if count > self.in_force_kept:
                 gone += self._cut(table, count - self.in_force_kept)
+        last = now_wall + _LONGEST_TRUST  # a clock that ran ahead has written what is later
+        self._db.execute("UPDATE trust SET until=min(until, ?), shown=min(shown, ?) WHERE until > ?", (last,) * 3)
         gone += self._execute(callrows.expire(now_wall, self.calls_kept))
         return gone + self._execute(lessonrows.expire(self._fetch, self.lessons_kept))
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from sipguard.decide.callrules import Calls
-from sipguard.detect import credentials, flood, takeover
+from sipguard.detect import accountnets, credentials, flood, takeover
 from sipguard.model import MINUTE, Consequence
 from sipguard.policy.schema import Policy
 from tests.engine.story import Story
@@ -46,14 +46,11 @@ def test_a_guesser_does_not_begin_anew_where_something_else_was_changed(then: Po
 
 
 def test_what_was_told_of_already_comes_to_a_new_consequence_at_once() -> None:
-    story = Story(of(credentials=credentials.Config(then=Consequence.REPORT)))
-    for _ in range(2 * FOUR):
-        story.guess(GUESSER)
-    assert not story.held()
+    story = Story(of(accountnets=accountnets.Config(then=Consequence.REPORT)))
+    earlier = story.engine._detectors.all
     story.tell(Policy())
-    for _ in range(FOUR + 1):
-        story.guess(GUESSER)
-    assert story.held() == [GUESSER]
+    assert [type(each) for each in story.engine._detectors.new] == [accountnets.Detector]
+    assert len({*map(id, earlier)} & {*map(id, story.engine._detectors.all)}) == len(earlier) - 1
 
 
 def test_counters_begin_anew_where_what_they_count_has_changed() -> None:

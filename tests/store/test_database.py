@@ -124,6 +124,8 @@ def test_trust_lasts_no_longer_than_a_registration_though_a_clock_that_ran_ahead
     found = store.state(OFFSET, 5 * SECOND).trust
     assert [(each.network, each.until, each.shown) for each in found] == [(SIX, week, week), (HOST, week, 0)]
     assert store.state(OFFSET + 10_000 * HOUR, 5 * SECOND).trust == trusts[::-1]
+    store.expire(OFFSET + 5 * SECOND)
+    assert store.state(OFFSET, HOUR).trust == found, "it does not begin anew at each start"
 
 
 def test_release_of_an_account_ends_its_quarantine_and_its_shield_and_nobody_elses(
