@@ -52,5 +52,5 @@ def _said(sensor: Sensor) -> tuple[str, str]:
             "packets were to wait and came to no queue. Unless another rule of mangle has dropped them, they passed "
             "unjudged and unread: this one has met as many, and overwrites the guard's bits of the mark. Give it a mask"
         )
-        return "", f"{sensor.count} {text} without 0xa0000000: -A {sensor.about}"
+        return "", f"{sensor.count} {text} without 0xa0000000: {sensor.about}"
     return sensor.about, f"{sensor.count} lost or unread ({sensor.kind})"

@@ -90,9 +90,9 @@ class Counting:
         self._old.discard(part)
         for name in self._news:
             self._fresh += _growth(before.ours, ours, name)
-        self._compare(before, now)
+        self._compare(part[0], before, now)
 
-    def _compare(self, before: _Reading, now: _Reading) -> None:
+    def _compare(self, version: int, before: _Reading, now: _Reading) -> None:
         """See whether packets that were to wait came to the queues, and who has met them if they did not."""
         held, *seen = (_growth(before.ours, now.ours, name) for name in ("held", "queued", "unheld"))
         lost = held - sum(seen)
@@ -100,7 +100,8 @@ class Counting:
             return
         for rule in now.theirs:
             if _growth(before.theirs, now.theirs, rule) >= lost:
-                self._unjudged, self._rule = self._unjudged + lost, rule
+                program = saver(version, "mangle")[0].removesuffix("-save")
+                self._unjudged, self._rule = self._unjudged + lost, f"{program} -t mangle -A {rule}"
                 return
 
     def counted(self) -> dict[str, int]:

@@ -141,7 +141,7 @@ def test_what_is_lost_is_said_of_a_rule_that_has_met_as_many_meanwhile(readings:
     counting = Counting(now, ("flooded",))
     for text in readings:
         counting.take(MANGLE, text, standing=False)
-    assert counting.unjudged() == (lost, MARKER if lost else "")
+    assert counting.unjudged() == (lost, f"iptables -t mangle -A {MARKER}" if lost else "")
     assert counting.unjudged()[0] == 0, "told once"
 
 
