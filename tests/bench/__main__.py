@@ -136,6 +136,7 @@ def gate(size: Size) -> Iterator[Section]:
     from tests.bench.gating import gate_section  # noqa: PLC0415 - only where there is a kernel for it
 
     yield gate_section(*size.gated)
+    yield gate_section(*size.gated, iptables=True)
 
 
 def restart(size: Size) -> Iterator[Section]:

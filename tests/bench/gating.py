@@ -22,7 +22,7 @@ from sipguard.model import MICROSECOND, SECOND
 from tests.bench.outcome import Section, percentile
 from tests.lab.wait import until
 from tests.lab.world import Host, HostPlan, World, world
-from tests.live.guard import Guard, elements
+from tests.live.guard import IPTABLES, Guard, shut
 
 _STRANGERS = HostPlan("attacker", "203.0.113.66", "2001:db8:66:1::66", ("198.18.0.0/15",))  # RFC 2544: for benchmarks
 _SENDERS = 1_000  # each in a /24 of his own; nobody is in a hurry, nobody is a neighbour
@@ -140,13 +140,14 @@ def _answer(number: int) -> bytes:
 # --- Who holds packets ------------------------------------------------------------------------------------------------
 
 
-def gate_section(rate: int, seconds: float, rounds: int) -> Section:
+def gate_section(rate: int, seconds: float, rounds: int, *, iptables: bool = False) -> Section:
     """Let each hold packets in turn, so many times; gives the time of all rounds together."""
-    section = Section("gate", f"The gate: {rate:,} requests/s of strangers", ("who holds packets", *_COLUMNS))
+    name, what = ("gate-iptables", ", back end iptables") if iptables else ("gate", "")
+    section = Section(name, f"The gate{what}: {rate:,} requests/s of strangers", ("who holds packets", *_COLUMNS))
     with world((_STRANGERS,)) as made, _other_core() as theirs:
         directory = made.directory / "guard"
         directory.mkdir()
-        guard = Guard(made.pbx, directory)
+        guard = Guard(made.pbx, directory, more=IPTABLES if iptables else "")
         guard.start()
         _pin(guard.process.pid, theirs)
         _pin(guard.keeper, theirs)
@@ -208,7 +209,7 @@ def _bare(pbx: Host, guard: Guard, core: int) -> Iterator[int]:
 @contextmanager
 def _guarded(pbx: Host, guard: Guard) -> Iterator[int]:
     guard.ask("on")
-    until(lambda: elements(pbx, "alive") != [], "the gate shut")
+    until(lambda: shut(pbx), "the gate shut")
     yield guard.process.pid
 
 

@@ -61,6 +61,7 @@ def sent(joined: Cable, switch: Switch, count: int) -> list[Sensor]:
 
 
 @pytest.mark.root
+@pytest.mark.kernel
 @pytest.mark.parametrize("rule", [OVERWRITING, RESTORING], ids=["set", "restored"])
 def test_a_rule_of_others_that_takes_the_mark_from_packets_that_were_to_wait_is_told(
     joined: Cable, switch: Switch, rule: tuple[str, ...]
@@ -78,6 +79,7 @@ HELP = ("-p", "tcp", *OVERWRITING)
 
 
 @pytest.mark.root
+@pytest.mark.kernel
 @pytest.mark.parametrize(
     ("rules", "queued"),
     [((MASKED,), 50), ((HELP,), 50), ((DROP,), 0), ((DROP, OVERWRITING), 0)],

@@ -19,7 +19,7 @@ from sipguard.enforce.switch import Stance, Switch
 from sipguard.model import SECOND, Held, Sensor, SensorKind, SetName
 from tests.enforce.spaces import Cable, cable, inside, now, run
 
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.root, pytest.mark.kernel]
 
 PBX = ("192.0.2.1", 5060)
 ROUND = 3 * SECOND
