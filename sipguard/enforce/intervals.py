@@ -18,7 +18,7 @@ from sipguard.enforce.mirror import Mirror
 from sipguard.enforce.netlink import ADAPTER, Netlink, words
 from sipguard.enforce.ruletext import TABLE
 from sipguard.errors import AdapterError
-from sipguard.model import Instant
+from sipguard.model import Held, Instant, SetName
 from sipguard.netfilter import nfnetlink, sets
 
 _TRIES = 8
@@ -79,6 +79,23 @@ class Intervals:
             return 0
         self.forget(name)
         return self._change_read(name, wish)
+
+    def moved(self, name: str, wish: elements.Wish) -> tuple[Held, ...]:
+        """Give what a change of bans puts in where it takes others out; nothing where it takes none.
+
+        While the kernel commits a batch it may find neither: see `sides.py`. Raises AdapterError.
+        """
+        mirror, now = self._mirrors.get(name), self._now()
+        if mirror is None:
+            mirror = Mirror({network: until for network, (until, _element) in self.read(name).items()})
+        listed = (*(held.network for held in wish.put), *wish.take, *wish.cut)
+        touched = {network: until for network, until in mirror.touching(listed).items() if until == 0 or until > now}
+        wanted = elements.target(touched, wish, lasting=False) if touched else {}
+        differ = {network for network, until in touched.items() if abs(wanted.get(network, 0) - until) > elements.SAME}
+        if not any(network not in wanted or not self.renews for network in differ):
+            return ()
+        new = ((network, until) for network, until in wanted.items() if network in differ or network not in touched)
+        return tuple(Held(SetName.BLOCKED, network, until) for network, until in new if until > now)
 
     def forget(self, name: str = "") -> None:
         """Take nothing for granted about a set, or any: somebody else may have changed it."""

@@ -14,7 +14,7 @@ from sipguard.enforce.calls import MOST, Refusals, answer
 from tests.enforce.spaces import Cable, now
 from tests.engine.story import ip, udp
 
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.root, pytest.mark.kernel]
 
 LAYOUT = Layout()
 

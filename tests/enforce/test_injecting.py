@@ -16,7 +16,7 @@ from sipguard.wire.fragments import Fragments
 from sipguard.wire.l4 import Datagram, Segment, decode
 from tests.enforce.spaces import Cable, now, run
 
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.root, pytest.mark.kernel]
 
 LAYOUT = Layout()
 ENDS = [("192.0.2.1", "192.0.2.2"), ("2001:db8::1", "2001:db8::2")]

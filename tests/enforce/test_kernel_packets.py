@@ -20,7 +20,7 @@ from sipguard.model import SECOND, Frame, Held, Hook, SetName
 from sipguard.wire.rewrite import checksum
 from tests.enforce.spaces import Cable, arrives, cable, inside, now, passes, run, wait_for
 
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.root, pytest.mark.kernel]
 
 PBX = ("192.0.2.1", 5060)
 PBX6 = ("2001:db8::1", 5060)

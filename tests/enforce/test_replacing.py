@@ -14,9 +14,10 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from sipguard.address import Network, parse_network
+from sipguard.address import Network, parse_address, parse_network
 from sipguard.enforce import switch
 from sipguard.enforce.base import Layout
+from sipguard.enforce.elements import Wish
 from sipguard.enforce.intervals import Intervals
 from sipguard.enforce.nft import Nft
 from sipguard.enforce.sides import FEW
@@ -29,7 +30,7 @@ from sipguard.netset import cover
 from sipguard.policy.schema import Policy
 from tests.enforce.spaces import Cable, cable, inside, now, run, wait_for
 
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.root, pytest.mark.kernel]
 
 ALLOWED, BANNED, FREE = "192.0.2.9", "192.0.2.2", "192.0.2.8"
 ROUNDS = 10
@@ -278,6 +279,48 @@ def test_what_got_into_the_other_side_unheard_is_found_by_looking(alone: Stand) 
     assert wait_for(gone, 30)
     assert not alone.switch.agreement()["restored"]
     assert {one.network for one in alone.switch.held()} == set(around(0, MANY))
+
+
+@pytest.mark.parametrize("renews", [False, True], ids=["Linux 6.1", "Linux 6.12"])
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (("192.0.2.0/30",), ("192.0.2.2/31",)),
+        (("192.0.2.2/31",), ("192.0.2.0/29",)),
+        (("192.0.2.0/29",), ("192.0.2.0/30", "192.0.2.6/31")),
+        (("192.0.2.0/24", "192.0.2.0/29"), ("192.0.2.0/29",)),
+    ],
+)
+def test_a_banned_address_changes_its_element_only_while_the_other_set_has_it_too(
+    alone: Stand, monkeypatch: pytest.MonkeyPatch, before: tuple[str, ...], after: tuple[str, ...], *, renews: bool
+) -> None:
+    """Up to Linux 6.16 a batch lets packets through between what it takes out and what it puts in (scripts/qemu)."""
+    kernel = alone.switch._kernel
+    assert isinstance(kernel, Nft)
+    kernel._intervals.renews = renews and kernel._intervals.renews
+    alone.say(Feed("list", tuple(map(parse_network, before)), block=True))
+    change, changed = Intervals.change, []
+
+    def held(name: str) -> list[tuple[Network, int]]:
+        found = kernel._intervals.read(name).items()
+        return [(network, until // SECOND) for network, (until, _) in found if network.covers(parse_address(BANNED))]
+
+    def watched(intervals: Intervals, name: str, wish: Wish) -> int:
+        other = "blocked_next4" if name == "blocked_nets4" else "blocked_nets4"
+        earlier = held(name)
+        code = change(intervals, name, wish)
+        if earlier and held(name) != earlier:
+            changed.append(name)
+            assert held(other), f"{earlier}, then {held(name)}"
+        return code
+
+    monkeypatch.setattr(Intervals, "change", watched)
+    alone.say(Feed("list", tuple(map(parse_network, after)), block=True))
+    assert changed, "it has another element now"
+    monkeypatch.undo()
+    assert wait_for(alone.settled)
+    assert banned(alone) == {str(each) for each in cover(map(parse_network, after))}
+    assert not kernel._intervals.read("blocked_next4") or not kernel._intervals.read("blocked_nets4")
 
 
 def test_networks_that_somebody_takes_out_one_by_one_come_back_in_one_comparison(alone: Stand) -> None:
