@@ -5,9 +5,8 @@ wait for us meanwhile. So when much is to go, what is decided is put into the ot
 one transaction makes the first one empty. Both are looked up by every packet: whoever is banned before and after is
 banned at any moment between, and nobody else for longer than the filling takes. Decides nothing.
 
-One transaction alone does not keep that promise: up to Linux 6.16 what it takes out of a set of networks is gone a
-moment before what it puts in is there (tried: 6.1 lets packets pass, 6.18 none; nft_set_pipapo, the generation is
-looked at before the copy with the new elements is in place). So they never change places within one set alone.
+One transaction alone does not keep that promise: on Linux 6.1 what it takes out of a set of networks is gone a moment
+before what it puts in is there (tried: packets pass; on 6.18 none). So no two change places within one set alone.
 """
 
 from __future__ import annotations

@@ -294,7 +294,7 @@ def test_what_got_into_the_other_side_unheard_is_found_by_looking(alone: Stand) 
 def test_a_banned_address_changes_its_element_only_while_the_other_set_has_it_too(
     alone: Stand, monkeypatch: pytest.MonkeyPatch, before: tuple[str, ...], after: tuple[str, ...], *, renews: bool
 ) -> None:
-    """Up to Linux 6.16 a batch lets packets through between what it takes out and what it puts in (scripts/qemu)."""
+    """On Linux 6.1 a batch lets packets through between what it takes out and what it puts in (scripts/qemu)."""
     kernel = alone.switch._kernel
     assert isinstance(kernel, Nft)
     kernel._intervals.renews = renews and kernel._intervals.renews
