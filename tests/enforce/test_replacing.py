@@ -337,7 +337,7 @@ def test_networks_that_somebody_takes_out_one_by_one_come_back_in_one_comparison
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Intervals, "dump", counted)
         assert wait_for(
-            lambda: alone.settled() and {one.network for one in alone.switch.held()} == set(around(0, MANY))
+            lambda: alone.settled() and {one.network for one in alone.switch.held()} == set(around(0, MANY)), 60
         )
     assert len(asked) < 100, "the set is not read for each of them"
 
