@@ -271,7 +271,7 @@ class Nft:
     def release_all(self, bans: Sequence[Held], wanted: InForce) -> list[Enforced]:
         """Cut some bans of networks out, but for what else is decided of them. Never raises: failures are told.
 
-        Many are left to a renewal, within a second or so.
+        Many are left to a renewal, within a second or so, and so is what the kernel refuses: nobody stays banned.
         """
         if len(bans) > FEW:
             self.sides.overdue = self._now()
@@ -286,6 +286,8 @@ class Nft:
                 why = why or (words(code) if code else "")
         except AdapterError as error:
             why = error.what
+        if why:
+            self.sides.overdue = self._now()
         return [Enforced(held, ok=not why, why=why) for held in bans]
 
     def renew(self, wanted: InForce) -> Iterator[None]:

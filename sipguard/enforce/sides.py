@@ -61,6 +61,10 @@ def remaining(wanted: InForce, released: Sequence[Network]) -> list[Held]:
     return [Held(SetName.BLOCKED, network, until) for network, until in found.items()]
 
 
+def _cut(bans: Sequence[Held]) -> elements.Wish:
+    return elements.Wish(cut=tuple(held.network for held in bans))
+
+
 class Sides:
     """Which set is home, and what is done to it and to one that is being filled.
 
@@ -103,13 +107,15 @@ class Sides:
         if version in self._filling:
             return self._intervals.change(other, wish) or self._intervals.change(home, wish)
         moved = self._intervals.moved(home, wish)
-        bridged = moved and self._intervals.change(other, elements.Wish(put=moved)) == 0
+        if not moved:
+            return self._intervals.change(home, wish)
+        before, self.overdue = self.overdue, 1  # where we come to no end, a renewal takes out what is left over
+        bridged = self._intervals.change(other, elements.Wish(put=moved)) == 0
         code = self._intervals.change(home, wish)
-        if bridged and len(moved) > FEW:
+        if bridged and (len(moved) > FEW or self._intervals.change(other, _cut(moved))):
             self._empty([other])
             self._intervals.begin(other)
-        elif bridged:
-            self._intervals.change(other, elements.Wish(cut=tuple(held.network for held in moved)))
+        self.overdue = before
         return code
 
     def around(self, bans: Sequence[Held], now: Instant) -> list[Held]:

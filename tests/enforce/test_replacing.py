@@ -5,6 +5,8 @@ The lists go the whole way: through the engine's steps, the switch, and the mend
 
 from __future__ import annotations
 
+import errno
+import itertools
 import socket
 import subprocess
 import sys
@@ -321,6 +323,47 @@ def test_a_banned_address_changes_its_element_only_while_the_other_set_has_it_to
     assert wait_for(alone.settled)
     assert banned(alone) == {str(each) for each in cover(map(parse_network, after))}
     assert not kernel._intervals.read("blocked_next4") or not kernel._intervals.read("blocked_nets4")
+
+
+@pytest.mark.parametrize("raised", [False, True], ids=["refused", "unanswered"])
+@pytest.mark.parametrize("fails", ["put", "home", "cut"])
+def test_whoever_is_unbanned_is_free_whatever_goes_wrong_while_his_neighbours_stand_in_the_other_set(
+    alone: Stand, fails: str, *, raised: bool
+) -> None:
+    change, failed = Intervals.change, list[str]()
+    alone.say(Feed("list", (parse_network("192.0.2.0/29"),), block=True))
+
+    def failing(intervals: Intervals, name: str, wish: Wish) -> int:
+        step = "home" if name == "blocked_nets4" else "put" if wish.put else "cut"
+        if step != fails or failed:
+            return change(intervals, name, wish)
+        failed.append(step)
+        if raised and step != "home":
+            change(intervals, name, wish)
+        if raised:
+            raise AdapterError("kernel", "no answer")
+        return errno.EBUSY
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Intervals, "change", failing)
+        gone = Held(SetName.BLOCKED, parse_network("192.0.2.0/29"), 0)
+        ledger = alone.engine.in_force()
+        ledger.release(*gone[:2])
+        for part in ("192.0.2.0/30", "192.0.2.4/31"):
+            ledger.hold(Held(SetName.BLOCKED, parse_network(part), now() + 600 * SECOND))
+        alone.switch.enact([(False, gone)], ledger)
+    assert failed
+    for part in ("192.0.2.0/30", "192.0.2.4/31"):
+        ledger.release(SetName.BLOCKED, parse_network(part))
+        alone.switch.enact([(False, Held(SetName.BLOCKED, parse_network(part), 0))], ledger)
+
+    later = itertools.count(now(), 10 * SECOND)
+
+    def nobody() -> bool:
+        alone.switch.mend(next(later), ledger)
+        return not alone.switch.held()
+
+    assert wait_for(nobody, 30)
 
 
 def test_networks_that_somebody_takes_out_one_by_one_come_back_in_one_comparison(alone: Stand) -> None:
